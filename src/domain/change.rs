@@ -1,0 +1,31 @@
+//! What happens in the directory, as told to those who listen.
+
+use super::id::UserId;
+use super::user::UserProfile;
+
+/// Something that listeners inside the process learn after it is committed.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A user, or something that belongs to one, has changed.
+    Changed(Change),
+    /// Somebody has signed up.
+    SignedUp(Signup),
+}
+
+/// A committed change of a user or of what belongs to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Change {
+    /// Whose data has changed.
+    pub user_id: UserId,
+}
+
+/// A user that was created by `get_or_create_by_email`.
+#[derive(Debug, Clone)]
+pub struct Signup {
+    /// The new user.
+    pub user: UserProfile,
+    /// Which surface created it; always `api` here, as Sentry's signal says.
+    pub source: &'static str,
+    /// Who sent the user, `unknown` when nobody said.
+    pub referrer: String,
+}

@@ -1,0 +1,123 @@
+//! Organizations as the control silo knows them, and who belongs to them.
+
+use chrono::{DateTime, Utc};
+
+use super::id::{OrganizationId, UserId};
+
+/// Summary data of an organization; its full record lives in its region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organization {
+    /// The id, the same in every region.
+    pub id: OrganizationId,
+    /// The name in addresses, unique.
+    pub slug: String,
+    /// The name for people.
+    pub name: String,
+    /// Where the organization lives.
+    pub region_name: String,
+    /// When it was created.
+    pub date_created: DateTime<Utc>,
+    /// The billing customer, where there is one.
+    pub customer_id: Option<String>,
+    /// Its state; `None` on old rows that have none.
+    pub status: Option<OrganizationStatus>,
+    /// Its settings.
+    pub flags: OrganizationFlags,
+}
+
+/// The state of an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrganizationStatus {
+    /// In use, and visible.
+    Active,
+    /// Somebody has asked for its deletion.
+    PendingDeletion,
+    /// It is being deleted.
+    DeletionInProgress,
+    /// It has moved here and waits for approval.
+    RelocationPendingApproval,
+    /// A stored number this version does not know.
+    Unknown(i64),
+}
+
+impl OrganizationStatus {
+    /// The state behind a stored number.
+    #[must_use]
+    pub const fn from_stored(value: i64) -> Self {
+        match value {
+            0 => Self::Active,
+            1 => Self::PendingDeletion,
+            2 => Self::DeletionInProgress,
+            3 => Self::RelocationPendingApproval,
+            other => Self::Unknown(other),
+        }
+    }
+
+    /// The number that is stored.
+    #[must_use]
+    pub const fn stored(self) -> i64 {
+        match self {
+            Self::Active => 0,
+            Self::PendingDeletion => 1,
+            Self::DeletionInProgress => 2,
+            Self::RelocationPendingApproval => 3,
+            Self::Unknown(other) => other,
+        }
+    }
+}
+
+/// The settings of an organization that the control silo mirrors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are Sentry's flags, each on its own"
+)]
+pub struct OrganizationFlags {
+    /// Gets features before others.
+    pub early_adopter: bool,
+    /// Members must use a second factor.
+    pub require_2fa: bool,
+    /// Members may join and leave teams freely.
+    pub allow_joinleave: bool,
+    /// Keeps private data out of notifications.
+    pub enhanced_privacy: bool,
+    /// Issues cannot be shared publicly.
+    pub disable_shared_issues: bool,
+    /// New features are not shown.
+    pub disable_new_visibility_features: bool,
+    /// Members may not create projects.
+    pub disable_member_project_creation: bool,
+    /// Superusers have no access.
+    pub prevent_superuser_access: bool,
+    /// Members may not invite others.
+    pub disable_member_invite: bool,
+}
+
+/// Which organizations of a user are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrganizationVisibility {
+    /// Every one, whatever its state.
+    Any,
+    /// Active ones only.
+    OnlyVisible,
+}
+
+/// That a user belongs to an organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// Who belongs.
+    pub user_id: UserId,
+    /// To what.
+    pub organization: Organization,
+}
+
+/// One member in a page of an organization's members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationMember {
+    /// The member.
+    pub user_id: UserId,
+    /// What the member may do there, such as `owner` or `member`.
+    pub role: String,
+    /// When the member was added.
+    pub date_added: DateTime<Utc>,
+}

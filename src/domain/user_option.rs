@@ -1,0 +1,199 @@
+//! Options: small values that a user has set, for everything, for a project or an organization.
+
+use serde_json::Value;
+
+use super::error::{Invalid, InvalidCode};
+use super::id::{OrganizationId, ProjectId, UserId, UserOptionId};
+
+/// The longest key of an option, in characters.
+pub const OPTION_KEY_MAX_CHARS: usize = 64;
+
+/// A well-formed key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OptionKey(String);
+
+impl OptionKey {
+    /// Checks `text`: one to [`OPTION_KEY_MAX_CHARS`] characters, none of them a control character.
+    pub fn parse(text: &str, path: &[&str]) -> Result<Self, Invalid> {
+        if text.is_empty() {
+            return Err(Invalid::new(
+                InvalidCode::Required,
+                "an option needs a key, such as `theme`",
+                path,
+            ));
+        }
+        if text.chars().count() > OPTION_KEY_MAX_CHARS {
+            return Err(Invalid::new(
+                InvalidCode::TooLong,
+                format!("the key of an option has at most {OPTION_KEY_MAX_CHARS} characters"),
+                path,
+            ));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(Invalid::format(
+                "the key of an option holds no control characters",
+                path,
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What an option applies to: neither given means everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct OptionScope {
+    /// This project.
+    pub project_id: Option<ProjectId>,
+    /// This organization.
+    pub organization_id: Option<OrganizationId>,
+}
+
+impl OptionScope {
+    /// Everything.
+    pub const GLOBAL: Self = Self {
+        project_id: None,
+        organization_id: None,
+    };
+
+    /// One project.
+    #[must_use]
+    pub const fn project(id: ProjectId) -> Self {
+        Self {
+            project_id: Some(id),
+            organization_id: None,
+        }
+    }
+
+    /// One organization.
+    #[must_use]
+    pub const fn organization(id: OrganizationId) -> Self {
+        Self {
+            project_id: None,
+            organization_id: Some(id),
+        }
+    }
+}
+
+/// A stored option.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserOption {
+    /// The id.
+    pub id: UserOptionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What it sets.
+    pub key: String,
+    /// To what.
+    pub value: StoredValue,
+    /// For what.
+    pub scope: OptionScope,
+}
+
+/// The value of an option as the database holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoredValue {
+    /// JSON; a missing value is `null`.
+    Json(Value),
+    /// Something that is not JSON, such as a pickled object of an old installation. It is never
+    /// guessed at and never overwritten.
+    Unreadable,
+}
+
+/// The value of the first option with this key and this user, each checked only when given.
+#[must_use]
+pub fn get_option_from_list<'a>(
+    options: &'a [UserOption],
+    key: Option<&str>,
+    user_id: Option<UserId>,
+) -> Option<&'a StoredValue> {
+    options
+        .iter()
+        .find(|option| {
+            key.is_none_or(|key| option.key == key) && user_id.is_none_or(|id| option.user_id == id)
+        })
+        .map(|option| &option.value)
+}
+
+/// Which options are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserOptionFilter {
+    /// Of these users.
+    pub user_ids: Vec<UserId>,
+    /// With one of these keys, if given.
+    pub keys: Option<Vec<String>>,
+    /// With these scopes.
+    pub scope: OptionScopeFilter,
+}
+
+/// Which scopes of options are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum OptionScopeFilter {
+    /// Exactly this one.
+    Exactly(OptionScope),
+    /// Any of these projects, whatever the organization.
+    Projects(Vec<ProjectId>),
+}
+
+/// An option to be set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetOption {
+    /// Whose.
+    pub user_id: UserId,
+    /// What.
+    pub key: OptionKey,
+    /// To what; `null` is stored as such and is not a deletion.
+    pub value: Value,
+    /// For what.
+    pub scope: OptionScope,
+}
+
+/// What became of an option that was set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetOptionResult {
+    /// The option as it is now.
+    pub option: UserOption,
+    /// Whether anything was written: an equal value writes nothing.
+    pub changed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn option(user: i64, key: &str, value: Value) -> UserOption {
+        UserOption {
+            id: UserOptionId(1),
+            user_id: UserId(user),
+            key: key.to_owned(),
+            value: StoredValue::Json(value),
+            scope: OptionScope::GLOBAL,
+        }
+    }
+
+    #[test]
+    fn the_first_option_that_fits_is_taken() {
+        let options = [
+            option(1, "theme", json!("dark")),
+            option(2, "theme", json!(null)),
+        ];
+        let of = |key, user| get_option_from_list(&options, key, user);
+        assert_eq!(
+            of(Some("theme"), None),
+            Some(&StoredValue::Json(json!("dark")))
+        );
+        assert_eq!(
+            of(Some("theme"), Some(UserId(2))),
+            Some(&StoredValue::Json(json!(null)))
+        );
+        assert_eq!(of(None, None), Some(&StoredValue::Json(json!("dark"))));
+        assert_eq!(of(Some("language"), None), None);
+    }
+}

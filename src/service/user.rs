@@ -1,0 +1,138 @@
+//! The contract of the user service.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::domain::{
+    AuthIdentity, Authenticator, Avatar, EmailMatch, EmailQuery, NewUser, Page, Result, Role,
+    SerializeRequest, User, UserCreateResult, UserEmail, UserFilter, UserId, UserPageQuery,
+    UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail,
+};
+
+/// Users and what belongs to them, after Sentry's `user` service.
+///
+/// Lists of users come by id, each user once, unless a method says otherwise. The methods that
+/// take a [`UserFilter`] refuse one that is not anchored (see [`UserFilter::is_anchored`]), since
+/// they answer the whole list; [`UserService::page`] takes any. Inactive users are found unless
+/// the filter says otherwise. Keys that do not exist are absent from the answer.
+#[async_trait]
+pub trait UserService: Debug + Send + Sync + 'static {
+    /// The users of a filter with all that belongs to them.
+    async fn get_many(&self, filter: &UserFilter) -> Result<Vec<User>>;
+
+    /// The ids of the users of a filter.
+    async fn get_many_ids(&self, filter: &UserFilter) -> Result<Vec<UserId>>;
+
+    /// The account rows of the users of a filter.
+    async fn get_many_profiles(&self, filter: &UserFilter) -> Result<Vec<UserProfile>>;
+
+    /// The users with these ids, in the order of `ids`; a repeated id repeats its user.
+    async fn get_many_by_id(&self, ids: &[UserId]) -> Result<Vec<User>>;
+
+    /// The user with this id.
+    async fn get_user(&self, id: UserId) -> Result<Option<User>> {
+        Ok(self.get_many_by_id(&[id]).await?.pop())
+    }
+
+    /// A page of account rows.
+    async fn page(&self, query: &UserPageQuery) -> Result<Page<UserProfile>>;
+
+    /// How many users the whole list of a page holds.
+    async fn count(&self, query: &UserPageQuery) -> Result<u64>;
+
+    /// One match per user and address, by user and address id.
+    async fn get_many_by_email(&self, query: &EmailQuery) -> Result<Vec<EmailMatch>>;
+
+    /// The user with exactly this username; else those whose username is equal ignoring case;
+    /// else, if it is an address, those whose primary address is equal ignoring case.
+    async fn get_by_username(&self, query: &UsernameQuery) -> Result<Vec<User>>;
+
+    /// Those of `usernames` that belong to somebody, case-sensitively, active or not, each once
+    /// and in the order asked.
+    async fn get_existing_usernames(&self, usernames: &[String]) -> Result<Vec<String>>;
+
+    /// Users in Sentry's API form.
+    async fn serialize_many(&self, request: &SerializeRequest) -> Result<Vec<Value>>;
+
+    /// The active user with this primary address, ignoring case. Of several the one that `ident`
+    /// identifies, else the one with the lowest id.
+    async fn get_user_by_email(
+        &self,
+        email: &str,
+        ident: Option<&str>,
+    ) -> Result<Option<UserProfile>>;
+
+    /// As [`UserService::get_user_by_email`]; if there is none, creates the user. Of any number of
+    /// concurrent calls with one address, in any case and from any process, exactly one creates.
+    async fn get_or_create_by_email(&self, new: &NewUser) -> Result<UserCreateResult>;
+
+    /// Creates a user. A username that is taken is an error.
+    async fn create_by_username_and_email(
+        &self,
+        username: &str,
+        email: &str,
+    ) -> Result<UserProfile>;
+
+    /// Changes fields of a user; `None` if there is no such user. An empty update writes nothing.
+    async fn update_user(&self, id: UserId, update: &UserUpdate) -> Result<Option<UserProfile>>;
+
+    /// Marks an address of a user as verified. True if this call changed it.
+    async fn verify_user_email(&self, id: UserId, email: &str) -> Result<bool>;
+
+    /// Marks the address with the lowest id among all users' equal addresses as verified. True if
+    /// this call changed it.
+    async fn verify_any_email(&self, email: &str) -> Result<bool>;
+
+    /// Whether each user owns the address beside it, ignoring case; of a repeated user the last
+    /// address counts.
+    async fn verify_user_emails(
+        &self,
+        addresses: &[(UserId, String)],
+        only_verified: bool,
+    ) -> Result<BTreeMap<UserId, VerifyUserEmail>>;
+
+    /// The picture of a user.
+    async fn get_user_avatar(&self, id: UserId) -> Result<Option<Avatar>> {
+        Ok(self
+            .get_avatars(&[id])
+            .await?
+            .pop()
+            .map(|(_, avatar)| avatar))
+    }
+
+    /// The active superuser with the lowest id.
+    async fn get_first_superuser(&self) -> Result<Option<UserProfile>>;
+
+    /// Makes the sessions of a user invalid. No effect on an unknown user.
+    async fn flush_nonce(&self, id: UserId) -> Result<()>;
+
+    /// Permits something to a user. True if it was not permitted before.
+    async fn add_permission(&self, id: UserId, permission: &str) -> Result<bool>;
+
+    /// Takes a permission from a user. True if it was permitted before.
+    async fn remove_permission(&self, id: UserId, permission: &str) -> Result<bool>;
+
+    /// The account rows with these ids.
+    async fn get_profiles(&self, ids: &[UserId]) -> Result<Vec<UserProfile>>;
+
+    /// The pictures of these users, at most one each.
+    async fn get_avatars(&self, ids: &[UserId]) -> Result<Vec<(UserId, Avatar)>>;
+
+    /// The addresses of these users, by user and id.
+    async fn get_emails(&self, ids: &[UserId]) -> Result<Vec<(UserId, UserEmail)>>;
+
+    /// The second factors of these users, by user and id, without their secrets.
+    async fn get_authenticators(&self, ids: &[UserId]) -> Result<Vec<Authenticator>>;
+
+    /// The single sign-on identities of these users, by user and id.
+    async fn get_identities(&self, ids: &[UserId]) -> Result<Vec<AuthIdentity>>;
+
+    /// The roles of these users, by user and name, each once.
+    async fn get_roles(&self, ids: &[UserId]) -> Result<Vec<(UserId, Role)>>;
+
+    /// What these users are permitted directly, by user and permission.
+    async fn get_permissions(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>>;
+}
