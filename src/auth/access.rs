@@ -1,0 +1,187 @@
+//! What a caller may see of a user.
+
+use std::num::NonZeroU32;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use super::caller::Caller;
+use super::scope::Capability;
+use crate::domain::{Error, Result, UserFlags, UserId, UserProfile};
+
+/// A user whom the caller may see, with the fields the caller may not read out of reach.
+#[derive(Debug, Clone)]
+pub struct VisibleUser {
+    profile: UserProfile,
+    private: PrivateFields,
+}
+
+/// Whether private fields may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrivateFields {
+    /// By the user, staff and services with the scope.
+    Readable,
+    /// By nobody else.
+    Withheld,
+}
+
+impl VisibleUser {
+    pub(super) fn new(profile: UserProfile, caller: &Caller) -> Self {
+        let private = private_fields(caller, profile.id);
+        Self { profile, private }
+    }
+
+    /// The user's id.
+    #[must_use]
+    pub const fn id(&self) -> UserId {
+        self.profile.id
+    }
+
+    /// The name to show: the first of name, address and username that is not empty, where an
+    /// address that the caller may not read is passed over.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        match self.private {
+            PrivateFields::Readable => self.profile.display_name(),
+            PrivateFields::Withheld if self.profile.name.is_empty() => &self.profile.username,
+            PrivateFields::Withheld => &self.profile.name,
+        }
+    }
+
+    /// The fields that everybody who sees the user may read. Never the address, the flags or the
+    /// nonce of the row behind it.
+    #[must_use]
+    pub fn public(&self) -> Public<'_> {
+        Public(&self.profile)
+    }
+
+    /// The primary address.
+    pub fn email(&self) -> Result<&str> {
+        self.readable()?;
+        Ok(&self.profile.email)
+    }
+
+    /// The flags.
+    pub fn flags(&self) -> Result<UserFlags> {
+        self.readable()?;
+        Ok(self.profile.flags)
+    }
+
+    fn readable(&self) -> Result<()> {
+        match self.private {
+            PrivateFields::Readable => Ok(()),
+            PrivateFields::Withheld => Err(withheld()),
+        }
+    }
+}
+
+/// The public fields of a user.
+#[derive(Debug, Clone, Copy)]
+pub struct Public<'a>(&'a UserProfile);
+
+macro_rules! public_fields {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $value:expr;)*) => {
+        impl<'a> Public<'a> {$(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name(self) -> $type {
+                let read: fn(&'a UserProfile) -> $type = $value;
+                read(self.0)
+            }
+        )*}
+    };
+}
+
+public_fields! {
+    /// The unique name.
+    username: &'a str = |user| &user.username;
+    /// The name for people.
+    name: &'a str = |user| &user.name;
+    /// Whether the account may be used.
+    is_active: bool = |user| user.is_active;
+    /// Whether the user may do everything.
+    is_superuser: bool = |user| user.is_superuser;
+    /// Whether the user is staff.
+    is_staff: bool = |user| user.is_staff;
+    /// Whether the account stands for an integration.
+    is_sentry_app: bool = |user| user.is_sentry_app;
+    /// Whether nobody has claimed the account yet.
+    is_unclaimed: bool = |user| user.is_unclaimed;
+    /// When the account was created.
+    date_joined: chrono::DateTime<chrono::Utc> = |user| user.date_joined;
+    /// When the user was last seen.
+    last_active: Option<chrono::DateTime<chrono::Utc>> = |user| user.last_active;
+    /// The address of a picture.
+    avatar_url: Option<&'a str> = |user| user.avatar_url.as_deref();
+}
+
+/// The one place that decides about private fields.
+pub(super) fn private_fields(caller: &Caller, id: UserId) -> PrivateFields {
+    if caller.is(id) || caller.may_for_everybody(Capability::ReadPrivate) {
+        PrivateFields::Readable
+    } else {
+        PrivateFields::Withheld
+    }
+}
+
+/// Says that a field is private.
+pub(super) fn withheld() -> Error {
+    Error::Forbidden(
+        "this field is private to the user, to staff and to services with the scope `user:admin`"
+            .to_owned(),
+    )
+}
+
+/// Says that the caller's credentials lack `capability`.
+pub(super) fn lacking(caller: &Caller, what: &str, capability: Capability) -> Error {
+    let who = match caller {
+        Caller::Service { .. } => "a service needs a token",
+        Caller::User(_) => "a user needs the standing and a token",
+    };
+    Error::Forbidden(format!(
+        "{what}: {who} with the scope `{}`",
+        capability.scope()
+    ))
+}
+
+/// How often one caller may ask what could be used to find out about others.
+#[derive(Debug)]
+pub struct RateLimits {
+    usernames: Option<DefaultKeyedRateLimiter<String>>,
+}
+
+impl RateLimits {
+    /// At most `usernames_per_minute` usernames may be probed by one user in a minute; 0 sets no
+    /// limit.
+    #[must_use]
+    pub fn new(usernames_per_minute: u32) -> Self {
+        let usernames =
+            NonZeroU32::new(usernames_per_minute).map(|n| RateLimiter::keyed(Quota::per_minute(n)));
+        Self { usernames }
+    }
+
+    pub(super) fn check_usernames(&self, caller: &Caller, count: usize) -> Result<()> {
+        let Some(limiter) = &self.usernames else {
+            return Ok(());
+        };
+        let Some(count) = u32::try_from(count).ok().and_then(NonZeroU32::new) else {
+            return Ok(());
+        };
+        let refused = |seconds: Option<u64>| {
+            let when = seconds.map_or_else(
+                || "; ask for fewer names at a time".to_owned(),
+                |seconds| format!("; try again in {} s", seconds + 1),
+            );
+            Error::RateLimited(format!("too many usernames were asked about{when}"))
+        };
+        match limiter.check_key_n(&caller.key(), count) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(early)) => Err(refused(Some(
+                early
+                    .wait_time_from(DefaultClock::default().now())
+                    .as_secs(),
+            ))),
+            Err(_) => Err(refused(None)),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Organizations as one caller may see them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::access::lacking;
+use super::caller::Caller;
+use super::scope::Capability;
+use crate::domain::{
+    Organization, OrganizationId, OrganizationMember, OrganizationVisibility, Page, PageRequest,
+    Result, UserId,
+};
+use crate::service::OrganizationService;
+
+/// The organization service bound to a caller: a person sees the organizations they belong to.
+#[derive(Debug, Clone)]
+pub struct AuthorizedOrganizationService {
+    inner: Arc<dyn OrganizationService>,
+    caller: Arc<Caller>,
+    /// What the caller belongs to, looked up once if it is needed.
+    own: Arc<OnceCell<HashSet<OrganizationId>>>,
+}
+
+impl AuthorizedOrganizationService {
+    pub(super) fn new(inner: Arc<dyn OrganizationService>, caller: Arc<Caller>) -> Self {
+        Self {
+            inner,
+            caller,
+            own: Arc::default(),
+        }
+    }
+
+    /// The organizations of each of these users that the caller may see. The users must be ones
+    /// that the caller sees; see [`super::AuthorizedUserService::require_visible`].
+    pub async fn get_memberships(
+        &self,
+        user_ids: &[UserId],
+        visibility: OrganizationVisibility,
+    ) -> Result<Vec<(UserId, Organization)>> {
+        self.require_scope("organizations cannot be read")?;
+        let memberships = self.inner.get_memberships(user_ids, visibility).await?;
+        let shared = if self.sees_all() || user_ids.iter().all(|id| self.caller.is(*id)) {
+            None
+        } else {
+            Some(self.own().await?)
+        };
+        Ok(memberships
+            .into_iter()
+            .filter(|m| {
+                self.caller.is(m.user_id)
+                    || shared.is_none_or(|own| own.contains(&m.organization.id))
+            })
+            .map(|m| (m.user_id, m.organization))
+            .collect())
+    }
+
+    /// Those of these organizations that exist and that the caller may see.
+    pub async fn get_many_by_id(&self, ids: &[OrganizationId]) -> Result<Vec<Organization>> {
+        self.require_scope("organizations cannot be read")?;
+        let found = self.inner.get_many_by_id(ids).await?;
+        if self.sees_all() {
+            return Ok(found);
+        }
+        let own = self.own().await?;
+        Ok(found
+            .into_iter()
+            .filter(|organization| own.contains(&organization.id))
+            .collect())
+    }
+
+    /// The organization with this slug, if the caller may see it.
+    pub async fn get_by_slug(&self, slug: &str) -> Result<Option<Organization>> {
+        self.require_scope("organizations cannot be read")?;
+        let found = self.inner.get_by_slug(slug).await?;
+        if self.sees_all() {
+            return Ok(found);
+        }
+        let own = self.own().await?;
+        Ok(found.filter(|organization| own.contains(&organization.id)))
+    }
+
+    /// A page of the members of each of these organizations. One that the caller is no member of,
+    /// being merely invited, shows none.
+    pub async fn get_members(
+        &self,
+        ids: &[OrganizationId],
+        page: &PageRequest,
+    ) -> Result<Vec<(OrganizationId, Page<OrganizationMember>)>> {
+        let visible = self.with_visible_members(ids).await?;
+        self.inner.get_members(&visible, page).await
+    }
+
+    /// How many members each of these organizations has, where the caller may see them.
+    pub async fn count_members(
+        &self,
+        ids: &[OrganizationId],
+    ) -> Result<Vec<(OrganizationId, u64)>> {
+        let visible = self.with_visible_members(ids).await?;
+        self.inner.count_members(&visible).await
+    }
+
+    async fn with_visible_members(&self, ids: &[OrganizationId]) -> Result<Vec<OrganizationId>> {
+        self.require_scope("members cannot be read")?;
+        if !self.caller.scopes().allow(Capability::ReadUsers) {
+            return Err(lacking(
+                &self.caller,
+                "members cannot be read",
+                Capability::ReadUsers,
+            ));
+        }
+        if self.sees_all() {
+            return Ok(ids.to_vec());
+        }
+        let own = self.own().await?;
+        Ok(ids.iter().copied().filter(|id| own.contains(id)).collect())
+    }
+
+    /// Those of `others` who share an organization with the person `id`.
+    pub(super) async fn get_colleagues(
+        &self,
+        id: UserId,
+        others: &[UserId],
+    ) -> Result<HashSet<UserId>> {
+        Ok(self
+            .inner
+            .get_colleagues(id, others)
+            .await?
+            .into_iter()
+            .collect())
+    }
+
+    fn sees_all(&self) -> bool {
+        self.caller.may_for_everybody(Capability::ReadOrganizations)
+    }
+
+    fn require_scope(&self, what: &str) -> Result<()> {
+        if self.caller.scopes().allow(Capability::ReadOrganizations) {
+            return Ok(());
+        }
+        Err(lacking(&self.caller, what, Capability::ReadOrganizations))
+    }
+
+    async fn own(&self) -> Result<&HashSet<OrganizationId>> {
+        self.own
+            .get_or_try_init(|| async {
+                let Some(id) = self.caller.user_id() else {
+                    return Ok(HashSet::new());
+                };
+                Ok(self.inner.get_joined(id).await?.into_iter().collect())
+            })
+            .await
+    }
+}

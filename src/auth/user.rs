@@ -1,0 +1,258 @@
+//! Users as one caller may see and change them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::access::{PrivateFields, RateLimits, VisibleUser, lacking, private_fields, withheld};
+use super::caller::Caller;
+use super::organization::AuthorizedOrganizationService;
+use super::scope::Capability;
+use crate::domain::{
+    AuthIdentity, Authenticator, Avatar, Error, NewUser, Page, Result, Role, UserEmail, UserId,
+    UserPageQuery, UserProfile, UserUpdate, Viewer,
+};
+use crate::service::UserService;
+
+/// The user service bound to a caller.
+#[derive(Debug, Clone)]
+pub struct AuthorizedUserService {
+    inner: Arc<dyn UserService>,
+    organizations: AuthorizedOrganizationService,
+    caller: Arc<Caller>,
+    limits: Arc<RateLimits>,
+}
+
+impl AuthorizedUserService {
+    pub(super) fn new(
+        inner: Arc<dyn UserService>,
+        organizations: AuthorizedOrganizationService,
+        caller: Arc<Caller>,
+        limits: Arc<RateLimits>,
+    ) -> Self {
+        Self {
+            inner,
+            organizations,
+            caller,
+            limits,
+        }
+    }
+
+    /// Those of these users who exist and whom the caller may see, by id.
+    pub async fn get_many(&self, ids: &[UserId]) -> Result<Vec<VisibleUser>> {
+        self.require_some_sight()?;
+        // Both are asked for whoever exists, so that an answer about somebody invisible takes as
+        // long as one about nobody.
+        let (profiles, visible) =
+            futures_util::try_join!(self.inner.get_profiles(ids), self.visible_among(ids))?;
+        Ok(profiles
+            .into_iter()
+            .filter(|profile| {
+                visible
+                    .as_ref()
+                    .is_none_or(|visible| visible.contains(&profile.id))
+            })
+            .map(|profile| self.view(profile))
+            .collect())
+    }
+
+    /// Users whose ids stand in something that the caller may see and that makes them visible,
+    /// such as the members of an organization of the caller's.
+    pub(crate) async fn get_members(&self, ids: &[UserId]) -> Result<Vec<VisibleUser>> {
+        let profiles = self.inner.get_profiles(ids).await?;
+        Ok(profiles
+            .into_iter()
+            .map(|profile| self.view(profile))
+            .collect())
+    }
+
+    /// A page of the users whom the caller may see. `query.viewer` is set here.
+    pub async fn page(&self, query: &UserPageQuery) -> Result<Page<VisibleUser>> {
+        let query = self.bind(query)?;
+        Ok(self
+            .inner
+            .page(&query)
+            .await?
+            .map(|profile| self.view(profile)))
+    }
+
+    /// How many users the whole list of a page holds.
+    pub async fn count(&self, query: &UserPageQuery) -> Result<u64> {
+        self.inner.count(&self.bind(query)?).await
+    }
+
+    fn bind(&self, query: &UserPageQuery) -> Result<UserPageQuery> {
+        self.require_some_sight()?;
+        let sees_all = self.caller.may_for_everybody(Capability::ReadUsers);
+        if !sees_all && !query.filter.is_anchored() {
+            return Err(Error::Forbidden(
+                "listing everybody is for staff and services with the scope `user:read`; name \
+                 `ids`, `emails`, `usernames` or an `organizationId` in the filter"
+                    .to_owned(),
+            ));
+        }
+        let viewer = match (&*self.caller, sees_all) {
+            (_, true) | (Caller::Service { .. }, _) => Viewer::All,
+            (Caller::User(user), _) if user.scopes.allow(Capability::ReadUsers) => {
+                Viewer::Member(user.id)
+            }
+            (Caller::User(user), _) => Viewer::Alone(user.id),
+        };
+        Ok(UserPageQuery {
+            viewer,
+            ..query.clone()
+        })
+    }
+
+    /// Those of `usernames` that belong to somebody.
+    pub async fn get_existing_usernames(&self, usernames: &[String]) -> Result<Vec<String>> {
+        match &*self.caller {
+            Caller::Service { scopes, .. } if !scopes.allow(Capability::ReadUsers) => {
+                return Err(lacking(
+                    &self.caller,
+                    "usernames cannot be looked up",
+                    Capability::ReadUsers,
+                ));
+            }
+            Caller::User(user) if !user.is_staff && !user.is_superuser => {
+                self.limits.check_usernames(&self.caller, usernames.len())?;
+            }
+            _ => {}
+        }
+        self.inner.get_existing_usernames(usernames).await
+    }
+
+    /// Whether the caller sees these users at all; `None` is everybody.
+    async fn visible_among(&self, ids: &[UserId]) -> Result<Option<HashSet<UserId>>> {
+        let Caller::User(me) = &*self.caller else {
+            return Ok(None);
+        };
+        if self.caller.may_for_everybody(Capability::ReadUsers) {
+            return Ok(None);
+        }
+        let others: Vec<UserId> = ids.iter().copied().filter(|id| *id != me.id).collect();
+        let mut visible = if others.is_empty() || !me.scopes.allow(Capability::ReadUsers) {
+            HashSet::new()
+        } else {
+            self.organizations.get_colleagues(me.id, &others).await?
+        };
+        visible.insert(me.id);
+        Ok(Some(visible))
+    }
+
+    /// Those of these ids whose users the caller sees, whether or not they exist.
+    pub async fn require_visible(&self, ids: &[UserId]) -> Result<Vec<UserId>> {
+        self.require_some_sight()?;
+        let visible = self.visible_among(ids).await?;
+        Ok(ids
+            .iter()
+            .copied()
+            .filter(|id| visible.as_ref().is_none_or(|visible| visible.contains(id)))
+            .collect())
+    }
+
+    /// The pictures of users whom the caller sees.
+    pub async fn get_avatars(&self, ids: &[UserId]) -> Result<Vec<(UserId, Avatar)>> {
+        self.inner.get_avatars(ids).await
+    }
+
+    /// The addresses of those of these users whose private fields the caller may read.
+    pub async fn get_emails(&self, ids: &[UserId]) -> Result<Vec<(UserId, UserEmail)>> {
+        self.inner.get_emails(&self.readable(ids)?).await
+    }
+
+    /// The second factors; see [`AuthorizedUserService::get_emails`].
+    pub async fn get_authenticators(&self, ids: &[UserId]) -> Result<Vec<Authenticator>> {
+        self.inner.get_authenticators(&self.readable(ids)?).await
+    }
+
+    /// The single sign-on identities; see [`AuthorizedUserService::get_emails`].
+    pub async fn get_identities(&self, ids: &[UserId]) -> Result<Vec<AuthIdentity>> {
+        self.inner.get_identities(&self.readable(ids)?).await
+    }
+
+    /// The roles; see [`AuthorizedUserService::get_emails`].
+    pub async fn get_roles(&self, ids: &[UserId]) -> Result<Vec<(UserId, Role)>> {
+        self.inner.get_roles(&self.readable(ids)?).await
+    }
+
+    /// The direct permissions; see [`AuthorizedUserService::get_emails`].
+    pub async fn get_permissions(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>> {
+        self.inner.get_permissions(&self.readable(ids)?).await
+    }
+
+    /// Refuses ids whose private fields the caller may not read. A loader asks
+    /// [`AuthorizedUserService::check_private`] for each id first, so that one refusal does not
+    /// spoil the others.
+    fn readable(&self, ids: &[UserId]) -> Result<Vec<UserId>> {
+        ids.iter()
+            .map(|id| self.check_private(*id).map(|()| *id))
+            .collect()
+    }
+
+    /// Whether the caller may read the private fields of a user.
+    pub fn check_private(&self, id: UserId) -> Result<()> {
+        match private_fields(&self.caller, id) {
+            PrivateFields::Readable => Ok(()),
+            PrivateFields::Withheld => Err(withheld()),
+        }
+    }
+
+    /// The active user with this address, created if there is none. The flag says whether it was.
+    pub async fn get_or_create_by_email(&self, new: &NewUser) -> Result<(VisibleUser, bool)> {
+        self.require_write_for_everybody("users cannot be created")?;
+        let result = self.inner.get_or_create_by_email(new).await?;
+        Ok((self.view(result.user), result.created))
+    }
+
+    /// Changes a user: people their own name, username and picture, superusers and services
+    /// everything of everybody.
+    pub async fn update_user(
+        &self,
+        id: UserId,
+        update: &UserUpdate,
+    ) -> Result<Option<VisibleUser>> {
+        let for_everybody = self.caller.may_for_everybody(Capability::Write);
+        let own = self.caller.is(id) && self.caller.scopes().allow(Capability::Write);
+        if !for_everybody && !(own && update.is_active.is_none()) {
+            return Err(lacking(
+                &self.caller,
+                "this user cannot be changed in this way",
+                Capability::Write,
+            ));
+        }
+        Ok(self
+            .inner
+            .update_user(id, update)
+            .await?
+            .map(|profile| self.view(profile)))
+    }
+
+    /// Marks an address as verified. True if this call changed it.
+    pub async fn verify_user_email(&self, id: UserId, email: &str) -> Result<bool> {
+        self.require_write_for_everybody("addresses cannot be verified")?;
+        self.inner.verify_user_email(id, email).await
+    }
+
+    fn require_write_for_everybody(&self, what: &str) -> Result<()> {
+        if self.caller.may_for_everybody(Capability::Write) {
+            return Ok(());
+        }
+        Err(lacking(&self.caller, what, Capability::Write))
+    }
+
+    /// A service without the scope sees nobody and is told so; a person always sees themselves.
+    fn require_some_sight(&self) -> Result<()> {
+        match &*self.caller {
+            Caller::Service { scopes, .. } if !scopes.allow(Capability::ReadUsers) => Err(lacking(
+                &self.caller,
+                "users cannot be read",
+                Capability::ReadUsers,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn view(&self, profile: UserProfile) -> VisibleUser {
+        VisibleUser::new(profile, &self.caller)
+    }
+}

@@ -1,0 +1,167 @@
+//! Connections to the database, and whose database it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
+};
+
+use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
+use crate::domain::{Error, Invalid, Result};
+
+/// How to reach the database.
+#[derive(Debug, Clone)]
+pub struct DatabaseOptions {
+    /// `sqlite://FILE?mode=rwc`, `sqlite::memory:` or `postgres://…`.
+    pub url: String,
+    /// The most connections at a time.
+    pub max_connections: u32,
+    /// How long to wait for a free connection before the request fails.
+    pub acquire_timeout: Duration,
+    /// How long PostgreSQL may work on a statement.
+    pub statement_timeout: Duration,
+}
+
+/// Whose tables the database holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// No user table yet, or tables that our migrations made.
+    Ours,
+    /// Tables that somebody else, such as Sentry, made and migrates. Nothing is created there.
+    Theirs,
+}
+
+/// An open connection to a database of which nothing else is known yet.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub(super) reader: DatabaseConnection,
+    pub(super) writer: DatabaseConnection,
+    pub(super) dialect: Dialect,
+    pub(super) statements: Arc<AtomicU64>,
+}
+
+impl Connection {
+    /// Connects to the database.
+    pub async fn open(options: &DatabaseOptions) -> Result<Self> {
+        let statements = Arc::new(AtomicU64::new(0));
+        let url = &options.url;
+        let in_memory = url.starts_with("sqlite::memory:") || url.contains("mode=memory");
+        let sqlite = url.starts_with("sqlite:");
+        if !sqlite && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(Invalid::format(
+                "a database URL starts with sqlite: or postgres://",
+                &["database-url"],
+            )
+            .into());
+        }
+        // A database in memory belongs to its connection.
+        let readers = if in_memory {
+            1
+        } else {
+            options.max_connections.max(1)
+        };
+        let reader = pool(options, readers, &statements).await?;
+        let writer = if sqlite && !in_memory {
+            pool(options, 1, &statements).await?
+        } else {
+            reader.clone()
+        };
+        let dialect = Dialect::of(reader.get_database_backend());
+        Ok(Self {
+            reader,
+            writer,
+            dialect,
+            statements,
+        })
+    }
+
+    /// The connection that migrations and administration use.
+    #[must_use]
+    pub fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    /// Whether this is PostgreSQL rather than SQLite.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        self.dialect == Dialect::Postgres
+    }
+
+    /// Finds out whose tables these are: a user table without our record of migrations is not ours.
+    pub async fn ownership(&self) -> Result<Ownership> {
+        let theirs =
+            self.has_table("auth_user").await? && !self.has_table("seaql_migrations").await?;
+        Ok(if theirs {
+            Ownership::Theirs
+        } else {
+            Ownership::Ours
+        })
+    }
+
+    /// Whether the database has the tables that the gateway needs.
+    pub async fn has_table(&self, table: &str) -> Result<bool> {
+        let sql = match self.dialect {
+            Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
+            Dialect::Postgres => "SELECT 1 WHERE to_regclass($1) IS NOT NULL",
+        };
+        let statement =
+            Statement::from_sql_and_values(self.dialect.backend(), sql, [table.to_owned().into()]);
+        Ok(self.reader.query_one_raw(statement).await?.is_some())
+    }
+}
+
+async fn pool(
+    options: &DatabaseOptions,
+    connections: u32,
+    statements: &Arc<AtomicU64>,
+) -> Result<DatabaseConnection> {
+    let mut connect = ConnectOptions::new(options.url.clone());
+    connect
+        .max_connections(connections)
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire_if_idle_for(Duration::from_secs(10))
+        .sqlx_logging(false);
+    let statement_timeout = options.statement_timeout;
+    if options.url.starts_with("sqlite:") {
+        connect
+            .min_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None);
+        connect.map_sqlx_sqlite_opts(|sqlite| {
+            use sea_orm::sqlx::sqlite::SqliteJournalMode;
+            sqlite
+                .journal_mode(SqliteJournalMode::Wal)
+                .busy_timeout(Duration::from_secs(5))
+                .collation(UNICODE_NOCASE, compare_folded)
+        });
+    } else {
+        connect
+            .set_application_name("user-gateway")
+            .statement_timeout(statement_timeout);
+    }
+    let mut connection = Database::connect(connect)
+        .await
+        .map_err(|error| match error {
+            sea_orm::DbErr::Conn(_) | sea_orm::DbErr::ConnectionAcquire(_) => {
+                Error::Unavailable(Arc::new(error))
+            }
+            other => other.into(),
+        })?;
+    let statements = Arc::clone(statements);
+    connection.set_metric_callback(move |info| {
+        statements.fetch_add(1, Ordering::Relaxed);
+        tracing::trace!(
+            db.statement = %info.statement.sql,
+            db.elapsed_us = u64::try_from(info.elapsed.as_micros()).unwrap_or(u64::MAX),
+            db.failed = info.failed,
+            "statement"
+        );
+    });
+    debug_assert!(matches!(
+        connection.get_database_backend(),
+        DbBackend::Sqlite | DbBackend::Postgres
+    ));
+    Ok(connection)
+}

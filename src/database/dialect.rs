@@ -1,0 +1,291 @@
+//! Every difference between SQLite and PostgreSQL, and all raw SQL of the services.
+
+use std::fmt::Write as _;
+
+use sea_orm::sea_query::{Alias, ArrayType, Expr, ExprTrait, IntoColumnRef, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
+};
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Result, fold, fold_char};
+
+/// The collation that compares texts ignoring case on SQLite, registered on each connection.
+pub(super) const UNICODE_NOCASE: &str = "UNICODE_NOCASE";
+
+/// Which of the two engines is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// The embedded engine.
+    Sqlite,
+    /// The engine of production.
+    Postgres,
+}
+
+impl Dialect {
+    /// The engine behind a SeaORM backend; MySQL is not among the features this is built with.
+    pub(super) fn of(backend: DbBackend) -> Self {
+        if backend == DbBackend::Sqlite {
+            Self::Sqlite
+        } else {
+            Self::Postgres
+        }
+    }
+
+    /// SeaORM's name of the engine.
+    pub(super) const fn backend(self) -> DbBackend {
+        match self {
+            Self::Sqlite => DbBackend::Sqlite,
+            Self::Postgres => DbBackend::Postgres,
+        }
+    }
+
+    /// `column` is one of `ids`, as one parameter, so that the statement's text is the same for
+    /// any number of them.
+    pub(super) fn any_id(
+        self,
+        column: impl IntoColumnRef,
+        ids: impl IntoIterator<Item = i64>,
+    ) -> Expr {
+        match self {
+            Self::Sqlite => {
+                let list = Json::from_iter(ids).to_string();
+                Expr::cust_with_exprs(
+                    "? IN (SELECT value FROM json_each(?))",
+                    [Expr::col(column), Expr::val(list)],
+                )
+            }
+            Self::Postgres => {
+                let list = ids.into_iter().map(|id| Value::BigInt(Some(id))).collect();
+                let list = Value::Array(ArrayType::BigInt, Some(Box::new(list)));
+                Expr::cust_with_exprs("$1 = ANY($2)", [Expr::col(column), Expr::val(list)])
+            }
+        }
+    }
+
+    /// `column` is exactly one of `texts`.
+    pub(super) fn any_text<'a>(
+        self,
+        column: impl IntoColumnRef,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Expr {
+        let column = Expr::col(column);
+        match self {
+            Self::Sqlite => Expr::cust_with_exprs(
+                "? IN (SELECT value FROM json_each(?))",
+                [column, Expr::val(json_list(texts))],
+            ),
+            Self::Postgres => Expr::cust_with_exprs("$1 = ANY($2)", [column, text_array(texts)]),
+        }
+    }
+
+    /// `column` is one of `texts`, ignoring case.
+    pub(super) fn any_folded<'a>(
+        self,
+        column: impl IntoColumnRef,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Expr {
+        let column = Expr::col(column);
+        match self {
+            Self::Sqlite => Expr::cust_with_exprs(
+                "? COLLATE UNICODE_NOCASE IN (SELECT value FROM json_each(?))",
+                [column, Expr::val(json_list(texts))],
+            ),
+            // An array and not a set: the planner then takes the index on the folded column.
+            Self::Postgres => Expr::cust_with_exprs(
+                "UPPER($1) = ANY(ARRAY(SELECT UPPER(folded) FROM UNNEST($2) AS folded))",
+                [column, text_array(texts)],
+            ),
+        }
+    }
+
+    /// `column` equals `text`, ignoring case.
+    pub(super) fn equals_folded(self, column: impl IntoColumnRef, text: &str) -> Expr {
+        match self {
+            Self::Sqlite => Expr::cust_with_exprs(
+                "? COLLATE UNICODE_NOCASE = ?",
+                [Expr::col(column), Expr::val(text)],
+            ),
+            Self::Postgres => Expr::cust_with_exprs(
+                "UPPER($1) = UPPER($2)",
+                [Expr::col(column), Expr::val(text)],
+            ),
+        }
+    }
+
+    /// `column` contains `text`, ignoring case, every character of it meaning itself.
+    pub(super) fn contains_folded(self, column: impl IntoColumnRef, text: &str) -> Expr {
+        match self {
+            Self::Sqlite => Expr::cust_with_exprs(
+                "? GLOB ?",
+                [Expr::col(column), Expr::val(glob_containing(text))],
+            ),
+            Self::Postgres => Expr::cust_with_exprs(
+                r"UPPER($1) LIKE UPPER($2) ESCAPE '\'",
+                [Expr::col(column), Expr::val(like_containing(text))],
+            ),
+        }
+    }
+
+    /// `column`, a JSON column of any age, as text.
+    pub(super) fn json_text(self, column: impl IntoColumnRef) -> Expr {
+        Expr::col(column).cast_as(Alias::new("text"))
+    }
+
+    /// A JSON value for a column that holds `jsonb`, or text on old installations.
+    pub(super) fn json_value(self, value: &Json, column_is_text: bool) -> Expr {
+        let text = Expr::val(value.to_string());
+        if self == Self::Postgres && !column_is_text {
+            text.cast_as(Alias::new("jsonb"))
+        } else {
+            text
+        }
+    }
+
+    /// Opens a transaction that may write. On SQLite it takes the write lock at once: one that
+    /// reads first and then writes would fail, not wait, if another wrote in between.
+    pub(super) async fn begin_write(
+        self,
+        writer: &DatabaseConnection,
+    ) -> Result<DatabaseTransaction> {
+        let sqlite_transaction_mode =
+            (self == Self::Sqlite).then_some(SqliteTransactionMode::Immediate);
+        let options = TransactionOptions {
+            sqlite_transaction_mode,
+            ..TransactionOptions::default()
+        };
+        Ok(writer.begin_with_options(options).await?)
+    }
+
+    /// Makes transactions that name the same thing follow each other, across processes. On SQLite
+    /// all writers do so anyway.
+    pub(super) async fn lock(self, tx: &DatabaseTransaction, kind: &str, name: &str) -> Result<()> {
+        if self == Self::Postgres {
+            let digest = Sha256::digest(format!("user-gateway:{kind}:{name}"));
+            let mut key = [0; 8];
+            key.copy_from_slice(&digest[..8]);
+            tx.execute_raw(Statement::from_sql_and_values(
+                DbBackend::Postgres,
+                "SELECT pg_advisory_xact_lock($1)",
+                [i64::from_be_bytes(key).into()],
+            ))
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// The statement that inserts the JSON objects of a list into `table`, their keys being
+    /// `columns`. One statement text and one parameter, whatever the number of rows.
+    pub(super) fn insert_json(self, table: &str, columns: &[&str], rows: String) -> Statement {
+        let names = columns
+            .iter()
+            .map(|c| format!("\"{c}\""))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let sql = match self {
+            Self::Sqlite => {
+                let mut values = String::new();
+                for (i, column) in columns.iter().enumerate() {
+                    let comma = if i == 0 { "" } else { ", " };
+                    let _ = match *column {
+                        // A JSON column keeps JSON.
+                        "value" | "config" | "data" => {
+                            write!(values, "{comma}value -> '$.{column}'")
+                        }
+                        // Times are texts whose order counts, so all must be written alike.
+                        time if time.starts_with("date_")
+                            || time.starts_with("last_")
+                            || time.ends_with("_at") =>
+                        {
+                            write!(
+                                values,
+                                "{comma}replace(value ->> '$.{time}', 'Z', '+00:00')"
+                            )
+                        }
+                        _ => write!(values, "{comma}value ->> '$.{column}'"),
+                    };
+                }
+                format!("INSERT INTO \"{table}\" ({names}) SELECT {values} FROM json_each(?)")
+            }
+            Self::Postgres => format!(
+                "INSERT INTO \"{table}\" ({names}) SELECT {names} \
+                 FROM jsonb_populate_recordset(NULL::\"{table}\", $1::jsonb)"
+            ),
+        };
+        Statement::from_sql_and_values(self.backend(), sql, [rows.into()])
+    }
+}
+
+fn json_list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    Json::from_iter(texts).to_string()
+}
+
+fn text_array<'a>(texts: impl IntoIterator<Item = &'a str>) -> Expr {
+    let list = texts.into_iter().map(Value::from).collect();
+    Expr::val(Value::Array(ArrayType::String, Some(Box::new(list))))
+}
+
+fn like_containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// SQLite's LIKE ignores the case of ASCII letters alone, and GLOB ignores none; but GLOB knows
+/// sets of characters, so each letter becomes the set of its cases.
+fn glob_containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() * 4 + 2);
+    pattern.push('*');
+    for c in text.chars() {
+        let upper = fold_char(c);
+        let mut lower = c.to_lowercase();
+        let lower = match (lower.next(), lower.next()) {
+            (Some(single), None) => single,
+            _ => c,
+        };
+        // Alone in a set, the characters that GLOB gives a meaning stand for themselves.
+        pattern.push('[');
+        pattern.push(c);
+        for case in [upper, lower] {
+            if case != c {
+                pattern.push(case);
+            }
+        }
+        pattern.push(']');
+    }
+    pattern.push('*');
+    pattern
+}
+
+/// How [`UNICODE_NOCASE`] orders two texts.
+pub(super) fn compare_folded(a: &str, b: &str) -> std::cmp::Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        return a
+            .bytes()
+            .map(|c| c.to_ascii_uppercase())
+            .cmp(b.bytes().map(|c| c.to_ascii_uppercase()));
+    }
+    fold(a).cmp(&fold(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_takes_every_character_literally() {
+        assert_eq!(like_containing(r"50%_\"), r"%50\%\_\\%");
+        assert_eq!(glob_containing("a*["), "*[aA][*][[]*");
+        assert_eq!(glob_containing("]"), "*[]]*");
+        assert_eq!(glob_containing("ö^"), "*[öÖ][^]*");
+    }
+}

@@ -1,0 +1,166 @@
+//! The directory's tables behind the service contracts: the only code that knows SeaORM.
+//!
+//! One implementation serves SQLite and PostgreSQL; what differs between them is a function in
+//! `dialect`, and what differs between the tables of one installation and another (a column that
+//! is text here and `jsonb` there) is found out once at start and kept in [`Facts`].
+
+mod connect;
+mod dialect;
+mod error;
+mod facts;
+mod index;
+mod organization;
+mod outbox;
+mod rows;
+mod seed;
+mod token;
+mod user;
+mod user_option;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sea_orm::{DatabaseConnection, DatabaseTransaction};
+
+use crate::domain::{Change, Clock, Event, Result};
+use crate::service::{Announcer, Services};
+
+pub use connect::{Connection, DatabaseOptions, Ownership};
+pub use facts::Facts;
+pub use index::{ExpectedIndex, missing_indexes, setting};
+pub use outbox::OutboxPolicy;
+pub use seed::{SeedProgress, TableRows, seed};
+
+use dialect::Dialect;
+
+/// An open database of known form.
+#[derive(Debug, Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    reader: DatabaseConnection,
+    /// On SQLite a pool of one, so that writers of this process queue instead of colliding.
+    writer: DatabaseConnection,
+    dialect: Dialect,
+    facts: Facts,
+    outbox: OutboxPolicy,
+    announcer: Announcer,
+    clock: Arc<dyn Clock>,
+    statements: Arc<AtomicU64>,
+}
+
+impl Database {
+    /// Reads what form the tables of `connection` have and makes them ready for use.
+    pub async fn open(
+        connection: Connection,
+        outbox: OutboxPolicy,
+        announcer: Announcer,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let facts = Facts::read(&connection).await?;
+        let Connection {
+            reader,
+            writer,
+            dialect,
+            statements,
+            ..
+        } = connection;
+        let inner = Inner {
+            reader,
+            writer,
+            dialect,
+            facts,
+            outbox,
+            announcer,
+            clock,
+            statements,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The services over this database.
+    #[must_use]
+    pub fn services(&self) -> Services {
+        Services {
+            users: Arc::new(user::DatabaseUserService::new(self.clone())),
+            user_options: Arc::new(user_option::DatabaseUserOptionService::new(self.clone())),
+            organizations: Arc::new(organization::DatabaseOrganizationService::new(self.clone())),
+        }
+    }
+
+    /// How many statements have been sent since the connection was made.
+    #[must_use]
+    pub fn statement_count(&self) -> u64 {
+        self.inner.statements.load(Ordering::Relaxed)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        Ok(self.inner.reader.ping().await?)
+    }
+
+    /// Waits until no connection is in use and closes them all.
+    pub async fn close(&self) {
+        for pool in [&self.inner.reader, &self.inner.writer] {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::warn!(error = %error, "could not close the database connections");
+            }
+        }
+    }
+
+    /// Where statements that only read go.
+    fn reader(&self) -> &DatabaseConnection {
+        &self.inner.reader
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.inner.dialect
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.inner.facts
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.inner.clock
+    }
+
+    /// Opens a transaction that may write.
+    async fn begin(&self) -> Result<DatabaseTransaction> {
+        self.inner.dialect.begin_write(&self.inner.writer).await
+    }
+
+    /// Commits `tx` together with the outbox rows of the change made in it, and delivers it.
+    async fn commit_change(&self, tx: DatabaseTransaction, change: Change) -> Result<()> {
+        self.commit_changes(tx, &[change]).await
+    }
+
+    /// As [`Database::commit_change`], for a transaction that changed several users.
+    async fn commit_changes(&self, tx: DatabaseTransaction, changes: &[Change]) -> Result<()> {
+        let mut recorded = Vec::with_capacity(changes.len());
+        for change in changes {
+            let now = self.clock().now();
+            recorded.extend(outbox::record(&tx, &self.inner.outbox, *change, now).await?);
+        }
+        tx.commit().await?;
+        for change in changes {
+            self.announce(&Event::Changed(*change));
+        }
+        for rows in recorded {
+            if let Err(error) = outbox::delivered(&self.inner.writer, rows).await {
+                // The change is committed and delivered; its rows are swept at the next start.
+                tracing::warn!(error = %error, "could not remove delivered outbox rows");
+            }
+        }
+        Ok(())
+    }
+
+    fn announce(&self, event: &Event) {
+        self.inner.announcer.announce(event);
+    }
+}

@@ -1,0 +1,274 @@
+//! Tokens in Sentry's table of API tokens, and in ours for services.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use entity::{StringList, api_token, service_token, user};
+use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, RelationTrait,
+};
+
+use super::Database;
+use super::error::{is_foreign_key_violation, is_unique_violation};
+use crate::auth::{
+    NewToken, NewTokenOwner, Scopes, StoredToken, TokenOwner, TokenStore, TokenSummary, TokenText,
+    scopes_from_bits,
+};
+use crate::domain::{Error, Result, UserId};
+
+#[derive(FromQueryResult)]
+#[expect(clippy::struct_excessive_bools, reason = "the columns of two tables")]
+struct ApiTokenRow {
+    user_id: i64,
+    is_active: bool,
+    is_superuser: bool,
+    is_staff: bool,
+    is_suspended: bool,
+    application_is_active: bool,
+    scopes: i64,
+    scope_list: StringList,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Database {
+    async fn api_token(&self, condition: Cond) -> Result<Option<StoredToken>> {
+        use api_token::{Column as C, Entity, Relation};
+        let suspended = if self.facts().has_is_suspended {
+            Expr::col((user::Entity, user::Column::IsSuspended))
+        } else {
+            Expr::val(false)
+        };
+        let row = Entity::find()
+            .select_only()
+            .columns([C::UserId, C::Scopes, C::ScopeList, C::ExpiresAt])
+            .columns([
+                user::Column::IsActive,
+                user::Column::IsSuperuser,
+                user::Column::IsStaff,
+            ])
+            .column_as(suspended, "is_suspended")
+            .column_as(self.application_is_active(), "application_is_active")
+            .join(JoinType::InnerJoin, Relation::User.def())
+            .filter(condition)
+            .into_model::<ApiTokenRow>()
+            .one(self.reader())
+            .await?;
+        Ok(row.map(|row| StoredToken {
+            owner: TokenOwner::User {
+                id: UserId(row.user_id),
+                is_active: row.is_active && !row.is_suspended,
+                is_superuser: row.is_superuser,
+                is_staff: row.is_staff,
+                application_is_active: row.application_is_active,
+            },
+            scopes: effective_scopes(row.scope_list, row.scopes),
+            expires_at: row.expires_at,
+        }))
+    }
+
+    /// Whether the token belongs to no application or to one that is in use. The table of
+    /// applications is Sentry's own; a directory of ours has none.
+    fn application_is_active(&self) -> Expr {
+        let application = Expr::col((api_token::Entity, api_token::Column::ApplicationId));
+        if !self.facts().has_api_application {
+            return Expr::val(true);
+        }
+        let active = Query::select()
+            .column(Alias::new("id"))
+            .from(Alias::new("sentry_apiapplication"))
+            .and_where(Expr::col(Alias::new("status")).eq(0))
+            .take();
+        application
+            .clone()
+            .is_null()
+            .or(application.in_subquery(active))
+    }
+
+    async fn service_token(&self, text: &TokenText) -> Result<Option<StoredToken>> {
+        if !self.facts().has_service_token {
+            return Ok(None);
+        }
+        let row = service_token::Entity::find()
+            .filter(service_token::Column::HashedToken.eq(text.hash()))
+            .one(self.reader())
+            .await?;
+        Ok(row.map(|row| StoredToken {
+            owner: TokenOwner::Service(row.name),
+            scopes: Scopes::new(row.scope_list.0),
+            expires_at: row.expires_at,
+        }))
+    }
+}
+
+fn effective_scopes(list: StringList, bits: i64) -> Scopes {
+    if list.0.is_empty() {
+        Scopes::new(scopes_from_bits(bits))
+    } else {
+        Scopes::new(list.0)
+    }
+}
+
+#[async_trait]
+impl TokenStore for Database {
+    async fn find(&self, text: &TokenText) -> Result<Option<StoredToken>> {
+        use api_token::Column as C;
+        if text.expose().starts_with("ugsvc_") {
+            return self.service_token(text).await;
+        }
+        let by_hash = Cond::all().add(C::HashedToken.eq(text.hash()));
+        if let Some(token) = self.api_token(by_hash).await? {
+            return Ok(Some(token));
+        }
+        // What stands in the table's text column of a token of ours is its hash, which must not
+        // work as a token.
+        let in_plain_text = Cond::all()
+            .add(C::Token.eq(text.expose()))
+            .add(C::HashedToken.is_null());
+        self.api_token(in_plain_text).await
+    }
+
+    async fn create(&self, token: &NewToken) -> Result<()> {
+        let now = self.clock().now();
+        let scopes = StringList(token.scopes.iter().map(str::to_owned).collect());
+        let tx = self.begin().await?;
+        let inserted = match &token.owner {
+            NewTokenOwner::User(id) => {
+                let row = api_token::ActiveModel {
+                    user_id: Set(id.0),
+                    name: Set(Some("user-gateway".to_owned())),
+                    // The column must be unique and not null; the text itself is kept nowhere.
+                    token: Set(token.text.hash()),
+                    hashed_token: Set(Some(token.text.hash())),
+                    token_type: Set(Some("sntryu_".to_owned())),
+                    token_last_characters: Set(Some(token.text.last_characters())),
+                    scopes: Set(0),
+                    scope_list: Set(scopes),
+                    expires_at: Set(token.expires_at),
+                    date_added: Set(now),
+                    ..Default::default()
+                };
+                let exists: Option<i64> = user::Entity::find()
+                    .select_only()
+                    .column(user::Column::Id)
+                    .filter(user::Column::Id.eq(id.0))
+                    .into_tuple()
+                    .one(&tx)
+                    .await?;
+                if exists.is_none() {
+                    return Err(Error::NotFound(format!(
+                        "there is no user with the id {id}"
+                    )));
+                }
+                api_token::Entity::insert(row).exec(&tx).await.map(|_| ())
+            }
+            NewTokenOwner::Service(name) => {
+                let row = service_token::ActiveModel {
+                    name: Set(name.clone()),
+                    hashed_token: Set(token.text.hash()),
+                    token_last_characters: Set(token.text.last_characters()),
+                    scope_list: Set(scopes),
+                    expires_at: Set(token.expires_at),
+                    date_added: Set(now),
+                    ..Default::default()
+                };
+                service_token::Entity::insert(row)
+                    .exec(&tx)
+                    .await
+                    .map(|_| ())
+            }
+        };
+        match inserted {
+            Ok(()) => {}
+            Err(error) if is_unique_violation(&error) => {
+                return Err(Error::Conflict(
+                    "a service of this name has a token already; revoke it first or choose \
+                     another name"
+                        .to_owned(),
+                ));
+            }
+            Err(error) if is_foreign_key_violation(&error) => {
+                return Err(Error::NotFound("there is no such user".to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<TokenSummary>> {
+        #[derive(FromQueryResult)]
+        struct Row {
+            id: i64,
+            user_id: i64,
+            token_last_characters: Option<String>,
+            scopes: i64,
+            scope_list: StringList,
+            date_added: DateTime<Utc>,
+            expires_at: Option<DateTime<Utc>>,
+        }
+        use api_token::Column as C;
+        let rows = api_token::Entity::find()
+            .select_only()
+            .columns([
+                C::Id,
+                C::UserId,
+                C::TokenLastCharacters,
+                C::Scopes,
+                C::ScopeList,
+            ])
+            .columns([C::DateAdded, C::ExpiresAt])
+            .order_by_asc(C::Id)
+            .into_model::<Row>()
+            .all(self.reader())
+            .await?;
+        let mut summaries: Vec<TokenSummary> = rows
+            .into_iter()
+            .map(|row| TokenSummary {
+                id: format!("user:{}", row.id),
+                owner: format!("user {}", row.user_id),
+                last_characters: row.token_last_characters.unwrap_or_default(),
+                scopes: effective_scopes(row.scope_list, row.scopes),
+                date_added: row.date_added,
+                expires_at: row.expires_at,
+            })
+            .collect();
+        if self.facts().has_service_token {
+            let rows = service_token::Entity::find()
+                .order_by_asc(service_token::Column::Id)
+                .all(self.reader())
+                .await?;
+            summaries.extend(rows.into_iter().map(|row| TokenSummary {
+                id: format!("service:{}", row.id),
+                owner: format!("service {}", row.name),
+                last_characters: row.token_last_characters,
+                scopes: Scopes::new(row.scope_list.0),
+                date_added: row.date_added,
+                expires_at: row.expires_at,
+            }));
+        }
+        Ok(summaries)
+    }
+
+    async fn revoke(&self, id: &str) -> Result<bool> {
+        let parsed = id
+            .split_once(':')
+            .and_then(|(kind, id)| Some((kind, id.parse::<i64>().ok()?)));
+        let deleted = match parsed {
+            Some(("user", id)) => {
+                api_token::Entity::delete_many()
+                    .filter(api_token::Column::Id.eq(id))
+                    .exec(&self.inner.writer)
+                    .await?
+            }
+            Some(("service", id)) if self.facts().has_service_token => {
+                service_token::Entity::delete_many()
+                    .filter(service_token::Column::Id.eq(id))
+                    .exec(&self.inner.writer)
+                    .await?
+            }
+            _ => return Ok(false),
+        };
+        Ok(deleted.rows_affected > 0)
+    }
+}

@@ -1,0 +1,171 @@
+//! Changes of users. Each commits with its outbox row; what changes nothing writes nothing.
+
+use entity::{user, user_email, user_permission};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use super::super::Database;
+use super::super::error::{is_foreign_key_violation, is_unique_violation};
+use super::super::rows::{ProfileRow, select_profiles};
+use super::provision::taken;
+use crate::domain::{Change, Error, Result, UserId, UserProfile, UserUpdate};
+
+/// What Sentry sets a nonce to; that it differs from a session's is what counts.
+const FLUSHED_NONCE: &str = "foo";
+
+pub(super) async fn update(
+    database: &Database,
+    id: UserId,
+    update: &UserUpdate,
+) -> Result<Option<UserProfile>> {
+    if update.is_empty() {
+        return profile(database.reader(), id).await;
+    }
+    let mut row = user::ActiveModel::default();
+    if let Some(name) = &update.name {
+        row.name = Set(name.as_str().to_owned());
+    }
+    if let Some(username) = &update.username {
+        row.username = Set(username.as_str().to_owned());
+    }
+    if let Some(is_active) = update.is_active {
+        row.is_active = Set(is_active);
+    }
+    if let Some(kind) = update.avatar_type {
+        row.avatar_type = Set(kind.stored());
+    }
+    if let Some(url) = &update.avatar_url {
+        row.avatar_url = Set(url.as_ref().map(|url| url.as_str().to_owned()));
+    }
+    let tx = database.begin().await?;
+    let updated = user::Entity::update_many()
+        .set(row)
+        .filter(user::Column::Id.eq(id.0))
+        .exec(&tx)
+        .await
+        .map_err(|error| match &update.username {
+            Some(username) if is_unique_violation(&error) => taken(username.as_str()),
+            _ => error.into(),
+        })?;
+    if updated.rows_affected == 0 {
+        tx.rollback().await?;
+        return Ok(None);
+    }
+    let profile = profile(&tx, id).await?;
+    database.commit_change(tx, Change { user_id: id }).await?;
+    Ok(profile)
+}
+
+async fn profile(
+    connection: &impl sea_orm::ConnectionTrait,
+    id: UserId,
+) -> Result<Option<UserProfile>> {
+    let row = select_profiles()
+        .filter(user::Column::Id.eq(id.0))
+        .into_model::<ProfileRow>()
+        .one(connection)
+        .await?;
+    Ok(row.map(UserProfile::from))
+}
+
+/// Verifies the address with the lowest id among those of `id`, or of everybody, that equal
+/// `email` ignoring case.
+pub(super) async fn verify_email(
+    database: &Database,
+    id: Option<UserId>,
+    email: &str,
+) -> Result<bool> {
+    use user_email::{Column as C, Entity};
+    let tx = database.begin().await?;
+    let mut select = Entity::find()
+        .select_only()
+        .columns([C::Id, C::UserId, C::IsVerified])
+        .filter(database.dialect().equals_folded(C::Email, email))
+        .order_by_asc(C::Id);
+    if let Some(id) = id {
+        select = select.filter(C::UserId.eq(id.0));
+    }
+    let found: Option<(i64, i64, bool)> = select.into_tuple().one(&tx).await?;
+    let Some((address, owner, false)) = found else {
+        tx.rollback().await?;
+        return Ok(false);
+    };
+    let updated = Entity::update_many()
+        .col_expr(C::IsVerified, Expr::val(true))
+        .filter(C::Id.eq(address))
+        .filter(C::IsVerified.eq(false))
+        .exec(&tx)
+        .await?;
+    finish(database, tx, UserId(owner), updated.rows_affected > 0).await
+}
+
+pub(super) async fn flush_nonce(database: &Database, id: UserId) -> Result<()> {
+    let tx = database.begin().await?;
+    let updated = user::Entity::update_many()
+        .col_expr(user::Column::SessionNonce, Expr::val(FLUSHED_NONCE))
+        .filter(user::Column::Id.eq(id.0))
+        .exec(&tx)
+        .await?;
+    finish(database, tx, id, updated.rows_affected > 0).await?;
+    Ok(())
+}
+
+pub(super) async fn add_permission(
+    database: &Database,
+    id: UserId,
+    permission: &str,
+) -> Result<bool> {
+    let tx = database.begin().await?;
+    let row = user_permission::ActiveModel {
+        user_id: Set(id.0),
+        permission: Set(permission.to_owned()),
+        ..Default::default()
+    };
+    match user_permission::Entity::insert(row).exec(&tx).await {
+        Ok(_) => {}
+        Err(error) if is_unique_violation(&error) => {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        Err(error) if is_foreign_key_violation(&error) => return Err(no_such_user(id)),
+        Err(error) => return Err(error.into()),
+    }
+    finish(database, tx, id, true).await
+}
+
+pub(super) async fn remove_permission(
+    database: &Database,
+    id: UserId,
+    permission: &str,
+) -> Result<bool> {
+    use user_permission::{Column as C, Entity};
+    let tx = database.begin().await?;
+    let deleted = Entity::delete_many()
+        .filter(C::UserId.eq(id.0))
+        .filter(C::Permission.eq(permission))
+        .exec(&tx)
+        .await?;
+    finish(database, tx, id, deleted.rows_affected > 0).await
+}
+
+/// Commits with the outbox row if anything has changed, else gives up the transaction.
+async fn finish(
+    database: &Database,
+    tx: DatabaseTransaction,
+    id: UserId,
+    changed: bool,
+) -> Result<bool> {
+    if changed {
+        database.commit_change(tx, Change { user_id: id }).await?;
+    } else {
+        tx.rollback().await?;
+    }
+    Ok(changed)
+}
+
+fn no_such_user(id: UserId) -> Error {
+    Error::NotFound(format!("there is no user with the id {id}"))
+}

@@ -1,0 +1,143 @@
+//! A filter as a condition: the one place where it becomes SQL.
+//!
+//! Conditions on what belongs to a user are `IN (SELECT …)`, never joins, so that a user appears
+//! once however many addresses match.
+
+use entity::{authenticator, organization_member_mapping, user, user_email};
+use sea_orm::sea_query::{Cond, Condition, Expr, ExprTrait, Query, SelectStatement, UnionType};
+
+use super::super::Database;
+use super::super::dialect::Dialect;
+use super::super::organization::is_joined;
+use crate::domain::{AuthenticatorFilter, Error, Invalid, Result, UserFilter, UserId, Viewer};
+
+/// Refuses a filter that would answer the whole directory.
+pub(super) fn require_anchor(filter: &UserFilter) -> Result<()> {
+    if filter.is_anchored() {
+        return Ok(());
+    }
+    Err(Error::Invalid(Invalid::format(
+        "a filter must name at least one of: user_ids, organization_id, emails, usernames",
+        &["filter"],
+    )))
+}
+
+/// The condition that `filter` sets on `auth_user`, for the eyes of `viewer`.
+pub(super) fn condition(database: &Database, filter: &UserFilter, viewer: Viewer) -> Condition {
+    let dialect = database.dialect();
+    let id = || Expr::col((user::Entity, user::Column::Id));
+    let mut all = Cond::all();
+
+    if let Some(ids) = &filter.user_ids {
+        let column = (user::Entity, user::Column::Id);
+        all = all.add(dialect.any_id(column, ids.iter().map(|id| id.0)));
+    }
+    if let Some(is_active) = filter.is_active {
+        all = all.add(Expr::col((user::Entity, user::Column::IsActive)).eq(is_active));
+    }
+    if let Some(organization) = filter.organization_id {
+        use organization_member_mapping::{Column as C, Entity};
+        let members = select(C::UserId, Entity)
+            .and_where(Expr::col(C::OrganizationId).eq(organization.0))
+            .and_where(Expr::col(C::UserId).is_not_null())
+            .take();
+        all = all.add(id().in_subquery(members));
+    }
+    if let Some(usernames) = &filter.usernames {
+        let column = (user::Entity, user::Column::Username);
+        all = all.add(dialect.any_text(column, usernames.iter().map(String::as_str)));
+    }
+    if filter.emails.is_some() || filter.email_verified.is_some() {
+        use user_email::{Column as C, Entity};
+        let mut owners = select(C::UserId, Entity);
+        if let Some(emails) = &filter.emails {
+            owners.and_where(dialect.any_folded(C::Email, emails.iter().map(String::as_str)));
+        }
+        if let Some(is_verified) = filter.email_verified {
+            owners.and_where(Expr::col(C::IsVerified).eq(is_verified));
+        }
+        all = all
+            .add(id().in_subquery(owners))
+            .add_option(private_of(viewer));
+    }
+    if let Some(query) = &filter.query {
+        all = all.add(id().in_subquery(matches(dialect, query, viewer)));
+    }
+    if let Some(authenticators) = &filter.authenticators {
+        use authenticator::{Column as C, Entity};
+        let mut owners = select(C::UserId, Entity);
+        let condition = match authenticators {
+            AuthenticatorFilter::None => id().not_in_subquery(owners),
+            AuthenticatorFilter::AnyOf(kinds) => {
+                let kinds = kinds.iter().map(|kind| i64::from(kind.stored()));
+                owners.and_where(dialect.any_id(C::Kind, kinds));
+                id().in_subquery(owners)
+            }
+        };
+        all = all.add(condition).add_option(private_of(viewer));
+    }
+    all.add_option(visible_to(viewer))
+}
+
+/// Whose private fields `viewer` may set conditions on; `None` means everybody's.
+fn private_of(viewer: Viewer) -> Option<Expr> {
+    match viewer {
+        Viewer::All => None,
+        Viewer::Member(me) | Viewer::Alone(me) => Some(is(me)),
+    }
+}
+
+fn visible_to(viewer: Viewer) -> Option<Expr> {
+    match viewer {
+        Viewer::All => None,
+        Viewer::Alone(me) => Some(is(me)),
+        Viewer::Member(me) => {
+            Some(is(me).or(Expr::col((user::Entity, user::Column::Id)).in_subquery(colleagues(me))))
+        }
+    }
+}
+
+fn is(me: UserId) -> Expr {
+    Expr::col((user::Entity, user::Column::Id)).eq(me.0)
+}
+
+/// Who shares an organization with `me`.
+pub(in super::super) fn colleagues(me: UserId) -> SelectStatement {
+    use organization_member_mapping::{Column as C, Entity};
+    let mine = select(C::OrganizationId, Entity)
+        .and_where(Expr::col(C::UserId).eq(me.0))
+        .cond_where(is_joined())
+        .take();
+    select(C::UserId, Entity)
+        .and_where(Expr::col(C::OrganizationId).in_subquery(mine))
+        .and_where(Expr::col(C::UserId).is_not_null())
+        .cond_where(is_joined())
+        .take()
+}
+
+/// The ids of users whose name, username or address contains `query`. A union of two look-ups
+/// and not one look-up with OR over two tables, so that each can use its index.
+fn matches(dialect: Dialect, query: &str, viewer: Viewer) -> SelectStatement {
+    let by_name = select(user::Column::Id, user::Entity)
+        .cond_where(
+            Cond::any()
+                .add(dialect.contains_folded(user::Column::Name, query))
+                .add(dialect.contains_folded(user::Column::Username, query)),
+        )
+        .take();
+    let mut by_address = select(user_email::Column::UserId, user_email::Entity);
+    by_address.and_where(dialect.contains_folded(user_email::Column::Email, query));
+    if let Viewer::Member(me) | Viewer::Alone(me) = viewer {
+        by_address.and_where(Expr::col(user_email::Column::UserId).eq(me.0));
+    }
+    let mut union = by_name;
+    union.union(UnionType::Distinct, by_address);
+    union
+}
+
+fn select(
+    column: impl sea_orm::sea_query::IntoColumnRef,
+    table: impl sea_orm::sea_query::IntoTableRef,
+) -> SelectStatement {
+    Query::select().column(column).from(table).take()
+}

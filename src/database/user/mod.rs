@@ -1,0 +1,163 @@
+//! The user service over the tables.
+
+mod change;
+mod filter;
+mod page;
+mod parts;
+mod provision;
+mod read;
+mod serialize;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::Database;
+use crate::domain::{
+    AuthIdentity, Authenticator, Avatar, EmailMatch, EmailQuery, NewUser, Page, Result, Role,
+    SerializeRequest, User, UserCreateResult, UserEmail, UserFilter, UserId, UserPageQuery,
+    UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail,
+};
+use crate::service::UserService;
+
+pub(super) use filter::colleagues;
+
+/// [`UserService`] answered by the database.
+#[derive(Debug)]
+pub(super) struct DatabaseUserService {
+    database: Database,
+}
+
+impl DatabaseUserService {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl UserService for DatabaseUserService {
+    async fn get_many(&self, filter: &UserFilter) -> Result<Vec<User>> {
+        read::many(&self.database, filter).await
+    }
+
+    async fn get_many_ids(&self, filter: &UserFilter) -> Result<Vec<UserId>> {
+        read::ids(&self.database, filter).await
+    }
+
+    async fn get_many_profiles(&self, filter: &UserFilter) -> Result<Vec<UserProfile>> {
+        read::profiles(&self.database, filter).await
+    }
+
+    async fn get_many_by_id(&self, ids: &[UserId]) -> Result<Vec<User>> {
+        read::by_id(&self.database, ids).await
+    }
+
+    async fn page(&self, query: &UserPageQuery) -> Result<Page<UserProfile>> {
+        page::page(&self.database, query).await
+    }
+
+    async fn count(&self, query: &UserPageQuery) -> Result<u64> {
+        page::count(&self.database, query).await
+    }
+
+    async fn get_many_by_email(&self, query: &EmailQuery) -> Result<Vec<EmailMatch>> {
+        read::by_email(&self.database, query).await
+    }
+
+    async fn get_by_username(&self, query: &UsernameQuery) -> Result<Vec<User>> {
+        read::by_username(&self.database, query).await
+    }
+
+    async fn get_existing_usernames(&self, usernames: &[String]) -> Result<Vec<String>> {
+        read::existing_usernames(&self.database, usernames).await
+    }
+
+    async fn serialize_many(&self, request: &SerializeRequest) -> Result<Vec<Value>> {
+        serialize::many(&self.database, request).await
+    }
+
+    async fn get_user_by_email(
+        &self,
+        email: &str,
+        ident: Option<&str>,
+    ) -> Result<Option<UserProfile>> {
+        provision::find(&self.database, self.database.reader(), email, ident).await
+    }
+
+    async fn get_or_create_by_email(&self, new: &NewUser) -> Result<UserCreateResult> {
+        provision::get_or_create(&self.database, new).await
+    }
+
+    async fn create_by_username_and_email(
+        &self,
+        username: &str,
+        email: &str,
+    ) -> Result<UserProfile> {
+        provision::create(&self.database, username, email).await
+    }
+
+    async fn update_user(&self, id: UserId, update: &UserUpdate) -> Result<Option<UserProfile>> {
+        change::update(&self.database, id, update).await
+    }
+
+    async fn verify_user_email(&self, id: UserId, email: &str) -> Result<bool> {
+        change::verify_email(&self.database, Some(id), email).await
+    }
+
+    async fn verify_any_email(&self, email: &str) -> Result<bool> {
+        change::verify_email(&self.database, None, email).await
+    }
+
+    async fn verify_user_emails(
+        &self,
+        addresses: &[(UserId, String)],
+        only_verified: bool,
+    ) -> Result<BTreeMap<UserId, VerifyUserEmail>> {
+        read::verify_emails(&self.database, addresses, only_verified).await
+    }
+
+    async fn get_first_superuser(&self) -> Result<Option<UserProfile>> {
+        read::first_superuser(&self.database).await
+    }
+
+    async fn flush_nonce(&self, id: UserId) -> Result<()> {
+        change::flush_nonce(&self.database, id).await
+    }
+
+    async fn add_permission(&self, id: UserId, permission: &str) -> Result<bool> {
+        change::add_permission(&self.database, id, permission).await
+    }
+
+    async fn remove_permission(&self, id: UserId, permission: &str) -> Result<bool> {
+        change::remove_permission(&self.database, id, permission).await
+    }
+
+    async fn get_profiles(&self, ids: &[UserId]) -> Result<Vec<UserProfile>> {
+        read::profiles_by_id(&self.database, ids).await
+    }
+
+    async fn get_avatars(&self, ids: &[UserId]) -> Result<Vec<(UserId, Avatar)>> {
+        parts::avatars(&self.database, ids).await
+    }
+
+    async fn get_emails(&self, ids: &[UserId]) -> Result<Vec<(UserId, UserEmail)>> {
+        parts::emails(&self.database, ids).await
+    }
+
+    async fn get_authenticators(&self, ids: &[UserId]) -> Result<Vec<Authenticator>> {
+        parts::authenticators(&self.database, ids, parts::Secrets::Withheld).await
+    }
+
+    async fn get_identities(&self, ids: &[UserId]) -> Result<Vec<AuthIdentity>> {
+        parts::identities(&self.database, ids).await
+    }
+
+    async fn get_roles(&self, ids: &[UserId]) -> Result<Vec<(UserId, Role)>> {
+        parts::roles(&self.database, ids).await
+    }
+
+    async fn get_permissions(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>> {
+        parts::permissions(&self.database, ids).await
+    }
+}

@@ -1,0 +1,287 @@
+//! Users by filter, id, address and name.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use entity::{organization_member_mapping, user, user_email};
+use futures_util::try_join;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::super::Database;
+use super::super::rows::{ProfileRow, select_profiles};
+use super::{filter, parts};
+use crate::domain::{
+    EmailMatch, EmailQuery, Result, User, UserFilter, UserId, UserProfile, UsernameQuery,
+    VerifyUserEmail, Viewer, fold,
+};
+
+pub(super) async fn many(database: &Database, filter: &UserFilter) -> Result<Vec<User>> {
+    let profiles = profiles(database, filter).await?;
+    complete(database, profiles).await
+}
+
+pub(super) async fn ids(database: &Database, filter: &UserFilter) -> Result<Vec<UserId>> {
+    filter::require_anchor(filter)?;
+    let ids: Vec<i64> = user::Entity::find()
+        .select_only()
+        .column(user::Column::Id)
+        .filter(filter::condition(database, filter, Viewer::All))
+        .order_by_asc(user::Column::Id)
+        .into_tuple()
+        .all(database.reader())
+        .await?;
+    Ok(ids.into_iter().map(UserId).collect())
+}
+
+pub(super) async fn profiles(database: &Database, filter: &UserFilter) -> Result<Vec<UserProfile>> {
+    filter::require_anchor(filter)?;
+    let rows = select_profiles()
+        .filter(filter::condition(database, filter, Viewer::All))
+        .order_by_asc(user::Column::Id)
+        .into_model::<ProfileRow>()
+        .all(database.reader())
+        .await?;
+    Ok(rows.into_iter().map(UserProfile::from).collect())
+}
+
+pub(super) async fn profiles_by_id(
+    database: &Database,
+    ids: &[UserId],
+) -> Result<Vec<UserProfile>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    profiles(database, &UserFilter::ids(ids)).await
+}
+
+pub(super) async fn by_id(database: &Database, ids: &[UserId]) -> Result<Vec<User>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let users = many(database, &UserFilter::ids(ids)).await?;
+    let users: HashMap<UserId, User> = users.into_iter().map(|u| (u.profile.id, u)).collect();
+    Ok(ids.iter().filter_map(|id| users.get(id).cloned()).collect())
+}
+
+/// Adds to account rows all that belongs to the users, one statement for each kind of it.
+async fn complete(database: &Database, profiles: Vec<UserProfile>) -> Result<Vec<User>> {
+    if profiles.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<UserId> = profiles.iter().map(|profile| profile.id).collect();
+    let (emails, avatars, authenticators, roles, permissions) = try_join!(
+        parts::emails(database, &ids),
+        parts::avatars(database, &ids),
+        parts::authenticators(database, &ids, parts::Secrets::Included),
+        parts::roles(database, &ids),
+        parts::permissions(database, &ids),
+    )?;
+    let mut users: BTreeMap<UserId, User> = profiles
+        .into_iter()
+        .map(|profile| {
+            let user = User {
+                profile,
+                role_permissions: BTreeSet::new(),
+                permissions: BTreeSet::new(),
+                avatar: None,
+                emails: Vec::new(),
+                authenticators: Vec::new(),
+            };
+            (user.profile.id, user)
+        })
+        .collect();
+    for (id, email) in emails {
+        users.entry(id).and_modify(|user| user.emails.push(email));
+    }
+    for (id, avatar) in avatars {
+        users
+            .entry(id)
+            .and_modify(|user| user.avatar = Some(avatar));
+    }
+    for authenticator in authenticators {
+        users
+            .entry(authenticator.user_id)
+            .and_modify(|user| user.authenticators.push(authenticator));
+    }
+    for (id, role) in roles {
+        users
+            .entry(id)
+            .and_modify(|user| user.role_permissions.extend(role.permissions));
+    }
+    for (id, permission) in permissions {
+        users.entry(id).and_modify(|user| {
+            user.permissions.insert(permission);
+        });
+    }
+    Ok(users.into_values().collect())
+}
+
+pub(super) async fn by_email(database: &Database, query: &EmailQuery) -> Result<Vec<EmailMatch>> {
+    if query.emails.is_empty() {
+        return Ok(Vec::new());
+    }
+    let emails = query.emails.iter().map(String::as_str);
+    let mut select = user_email::Entity::find()
+        .select_only()
+        .columns([user_email::Column::UserId, user_email::Column::Email])
+        .filter(
+            database
+                .dialect()
+                .any_folded(user_email::Column::Email, emails),
+        )
+        .order_by_asc(user_email::Column::UserId)
+        .order_by_asc(user_email::Column::Id);
+    if query.only_verified {
+        select = select.filter(user_email::Column::IsVerified.eq(true));
+    }
+    let matches: Vec<(i64, String)> = select.into_tuple().all(database.reader()).await?;
+    let filter = UserFilter {
+        user_ids: Some(matches.iter().map(|(id, _)| UserId(*id)).collect()),
+        is_active: query.only_active.then_some(true),
+        organization_id: query.organization_id,
+        ..UserFilter::default()
+    };
+    let users = many(database, &filter).await?;
+    let users: HashMap<i64, User> = users.into_iter().map(|u| (u.profile.id.0, u)).collect();
+    Ok(matches
+        .into_iter()
+        .filter_map(|(id, email)| {
+            Some(EmailMatch {
+                user: users.get(&id)?.clone(),
+                email,
+            })
+        })
+        .collect())
+}
+
+pub(super) async fn by_username(database: &Database, query: &UsernameQuery) -> Result<Vec<User>> {
+    let name = &query.username;
+    let dialect = database.dialect();
+    let find = |condition: Expr| {
+        let mut select = select_profiles()
+            .filter(condition)
+            .order_by_asc(user::Column::Id);
+        if let Some(is_active) = query.is_active {
+            select = select.filter(user::Column::IsActive.eq(is_active));
+        }
+        if query.with_valid_password {
+            select = select.filter(user::Column::Password.ne("!"));
+        }
+        select.into_model::<ProfileRow>()
+    };
+    let reader = database.reader();
+    let mut rows = find(user::Column::Username.eq(name)).all(reader).await?;
+    if rows.is_empty() {
+        rows = find(dialect.equals_folded(user::Column::Username, name))
+            .all(reader)
+            .await?;
+    }
+    if rows.is_empty() && name.contains('@') {
+        rows = find(dialect.equals_folded(user::Column::Email, name))
+            .all(reader)
+            .await?;
+    }
+    complete(database, rows.into_iter().map(UserProfile::from).collect()).await
+}
+
+pub(super) async fn existing_usernames(
+    database: &Database,
+    usernames: &[String],
+) -> Result<Vec<String>> {
+    if usernames.is_empty() {
+        return Ok(Vec::new());
+    }
+    let texts = usernames.iter().map(String::as_str);
+    let existing: Vec<String> = user::Entity::find()
+        .select_only()
+        .column(user::Column::Username)
+        .filter(database.dialect().any_text(user::Column::Username, texts))
+        .into_tuple()
+        .all(database.reader())
+        .await?;
+    let mut existing: HashSet<String> = existing.into_iter().collect();
+    Ok(usernames
+        .iter()
+        .filter_map(|name| existing.take(name))
+        .collect())
+}
+
+pub(super) async fn first_superuser(database: &Database) -> Result<Option<UserProfile>> {
+    let row = select_profiles()
+        .filter(user::Column::IsSuperuser.eq(true))
+        .filter(user::Column::IsActive.eq(true))
+        .order_by_asc(user::Column::Id)
+        .into_model::<ProfileRow>()
+        .one(database.reader())
+        .await?;
+    Ok(row.map(UserProfile::from))
+}
+
+pub(super) async fn verify_emails(
+    database: &Database,
+    addresses: &[(UserId, String)],
+    only_verified: bool,
+) -> Result<BTreeMap<UserId, VerifyUserEmail>> {
+    let asked: BTreeMap<UserId, &str> = addresses
+        .iter()
+        .map(|(id, email)| (*id, email.as_str()))
+        .collect();
+    if asked.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let dialect = database.dialect();
+    let mut select = user_email::Entity::find()
+        .select_only()
+        .columns([user_email::Column::UserId, user_email::Column::Email])
+        .filter(dialect.any_id(user_email::Column::UserId, asked.keys().map(|id| id.0)))
+        .filter(dialect.any_folded(user_email::Column::Email, asked.values().copied()));
+    if only_verified {
+        select = select.filter(user_email::Column::IsVerified.eq(true));
+    }
+    let owned: Vec<(i64, String)> = select.into_tuple().all(database.reader()).await?;
+    let owned: HashSet<(UserId, String)> = owned
+        .into_iter()
+        .map(|(id, email)| (UserId(id), fold(&email)))
+        .collect();
+    Ok(asked
+        .into_iter()
+        .map(|(id, email)| {
+            let exists = owned.contains(&(id, fold(email)));
+            (
+                id,
+                VerifyUserEmail {
+                    exists,
+                    email: email.to_owned(),
+                },
+            )
+        })
+        .collect())
+}
+
+/// Whether a user is a member of exactly one active organization, for each of `ids` who is.
+pub(super) async fn in_one_active_organization(
+    database: &Database,
+    ids: &[UserId],
+) -> Result<HashSet<UserId>> {
+    use organization_member_mapping::{Column as C, Entity};
+    let active = Query::select()
+        .column(entity::organization_mapping::Column::OrganizationId)
+        .from(entity::organization_mapping::Entity)
+        .and_where(Expr::col(entity::organization_mapping::Column::Status).eq(0))
+        .take();
+    let rows: Vec<i64> = Entity::find()
+        .select_only()
+        .column(C::UserId)
+        .filter(
+            database
+                .dialect()
+                .any_id(C::UserId, ids.iter().map(|id| id.0)),
+        )
+        .filter(C::OrganizationId.in_subquery(active))
+        .group_by(C::UserId)
+        .having(Expr::col(C::OrganizationId).count_distinct().eq(1))
+        .into_tuple()
+        .all(database.reader())
+        .await?;
+    Ok(rows.into_iter().map(UserId).collect())
+}

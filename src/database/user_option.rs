@@ -1,0 +1,281 @@
+//! The user option service over the tables.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use entity::{user, user_option};
+use sea_orm::sea_query::{Cond, Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, Select,
+};
+
+use super::Database;
+use super::dialect::Dialect;
+use super::rows::stored_value;
+use crate::domain::{
+    Change, Error, Invalid, InvalidCode, OptionScope, OptionScopeFilter, OrganizationId, ProjectId,
+    Result, SetOption, SetOptionResult, StoredValue, UserId, UserOption, UserOptionFilter,
+    UserOptionId,
+};
+use crate::service::UserOptionService;
+
+/// [`UserOptionService`] answered by the database.
+#[derive(Debug)]
+pub(super) struct DatabaseUserOptionService {
+    database: Database,
+}
+
+impl DatabaseUserOptionService {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[derive(FromQueryResult)]
+struct OptionRow {
+    id: i64,
+    user_id: i64,
+    project_id: Option<i64>,
+    organization_id: Option<i64>,
+    key: String,
+    value: Option<String>,
+}
+
+impl From<OptionRow> for UserOption {
+    fn from(row: OptionRow) -> Self {
+        Self {
+            id: UserOptionId(row.id),
+            user_id: UserId(row.user_id),
+            value: stored_value(row.value.as_deref()),
+            key: row.key,
+            scope: OptionScope {
+                project_id: row.project_id.map(ProjectId),
+                organization_id: row.organization_id.map(OrganizationId),
+            },
+        }
+    }
+}
+
+fn select(dialect: Dialect) -> Select<user_option::Entity> {
+    use user_option::Column as C;
+    user_option::Entity::find()
+        .select_only()
+        .columns([C::Id, C::UserId, C::ProjectId, C::OrganizationId, C::Key])
+        .column_as(dialect.json_text(C::Value), "value")
+        .order_by_asc(C::UserId)
+        .order_by_asc(C::Id)
+}
+
+#[async_trait]
+impl UserOptionService for DatabaseUserOptionService {
+    async fn get_many(&self, filter: &UserOptionFilter) -> Result<Vec<UserOption>> {
+        use user_option::Column as C;
+        let dialect = self.database.dialect();
+        let mut select = select(dialect)
+            .filter(dialect.any_id(C::UserId, filter.user_ids.iter().map(|id| id.0)))
+            .filter(match &filter.scope {
+                OptionScopeFilter::Exactly(scope) => scoped(*scope),
+                OptionScopeFilter::Projects(ids) => {
+                    Cond::all().add(dialect.any_id(C::ProjectId, ids.iter().map(|id| id.0)))
+                }
+            });
+        if let Some(keys) = &filter.keys {
+            select = select.filter(dialect.any_text(C::Key, keys.iter().map(String::as_str)));
+        }
+        let rows = select
+            .into_model::<OptionRow>()
+            .all(self.database.reader())
+            .await?;
+        Ok(newest(rows.into_iter().map(UserOption::from).collect()))
+    }
+
+    async fn get_many_by_id(&self, ids: &[UserOptionId]) -> Result<Vec<UserOption>> {
+        let dialect = self.database.dialect();
+        let rows = select(dialect)
+            .filter(dialect.any_id(user_option::Column::Id, ids.iter().map(|id| id.0)))
+            .into_model::<OptionRow>()
+            .all(self.database.reader())
+            .await?;
+        let mut options: Vec<_> = rows.into_iter().map(UserOption::from).collect();
+        options.sort_unstable_by_key(|option| option.id);
+        Ok(options)
+    }
+
+    async fn set_option(&self, option: &SetOption) -> Result<SetOptionResult> {
+        let database = &self.database;
+        let tx = database.begin().await?;
+        // No constraint keeps global options single in an existing database; the lock does.
+        let name = format!(
+            "{}:{:?}:{}",
+            option.user_id,
+            option.scope,
+            option.key.as_str()
+        );
+        database.dialect().lock(&tx, "option", &name).await?;
+        let (id, changed) = match stored(database, &tx, option).await? {
+            None => (insert(database, &tx, option).await?, true),
+            Some((_, StoredValue::Unreadable)) => {
+                tx.rollback().await?;
+                return Err(Error::Unreadable(format!(
+                    "the stored value of the option `{}` has a form that cannot be read and is \
+                     not overwritten; delete the option first",
+                    option.key.as_str()
+                )));
+            }
+            Some((id, StoredValue::Json(value))) if value == option.value => (id, false),
+            Some((id, StoredValue::Json(_))) => {
+                user_option::Entity::update_many()
+                    .col_expr(user_option::Column::Value, value(database, option))
+                    .filter(user_option::Column::Id.eq(id))
+                    .exec(&tx)
+                    .await?;
+                (id, true)
+            }
+        };
+        if changed {
+            database
+                .commit_change(
+                    tx,
+                    Change {
+                        user_id: option.user_id,
+                    },
+                )
+                .await?;
+        } else {
+            tx.rollback().await?;
+        }
+        let option = UserOption {
+            id: UserOptionId(id),
+            user_id: option.user_id,
+            key: option.key.as_str().to_owned(),
+            value: StoredValue::Json(option.value.clone()),
+            scope: option.scope,
+        };
+        Ok(SetOptionResult { option, changed })
+    }
+
+    async fn delete_options(&self, ids: &[UserOptionId]) -> Result<Vec<UserOptionId>> {
+        use user_option::{Column as C, Entity};
+        let database = &self.database;
+        let dialect = database.dialect();
+        let named = || dialect.any_id(C::Id, ids.iter().map(|id| id.0));
+        let tx = database.begin().await?;
+        let found: Vec<(i64, i64)> = Entity::find()
+            .select_only()
+            .columns([C::Id, C::UserId])
+            .filter(named())
+            .order_by_asc(C::Id)
+            .lock_exclusive()
+            .into_tuple()
+            .all(&tx)
+            .await?;
+        if found.is_empty() {
+            tx.rollback().await?;
+            return Ok(Vec::new());
+        }
+        Entity::delete_many().filter(named()).exec(&tx).await?;
+        let mut owners: Vec<i64> = found.iter().map(|(_, owner)| *owner).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let changes = owners
+            .into_iter()
+            .map(|id| Change {
+                user_id: UserId(id),
+            })
+            .collect::<Vec<_>>();
+        database.commit_changes(tx, &changes).await?;
+        Ok(found.into_iter().map(|(id, _)| UserOptionId(id)).collect())
+    }
+}
+
+/// Of several rows for one option, keeps the newest; only old global options can have several.
+fn newest(options: Vec<UserOption>) -> Vec<UserOption> {
+    let mut place: HashMap<(UserId, OptionScope, String), usize> = HashMap::new();
+    let mut kept: Vec<UserOption> = Vec::with_capacity(options.len());
+    for option in options {
+        match place.entry((option.user_id, option.scope, option.key.clone())) {
+            std::collections::hash_map::Entry::Occupied(entry) => kept[*entry.get()] = option,
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(kept.len());
+                kept.push(option);
+            }
+        }
+    }
+    kept.sort_unstable_by_key(|option| (option.user_id, option.id));
+    kept
+}
+
+/// Rows of exactly this scope, where no project or organization means that the column is null.
+fn scoped(scope: OptionScope) -> Cond {
+    use user_option::Column as C;
+    let exactly =
+        |column: C, id: Option<i64>| id.map_or_else(|| column.is_null(), |id| column.eq(id));
+    Cond::all()
+        .add(exactly(C::ProjectId, scope.project_id.map(|id| id.0)))
+        .add(exactly(
+            C::OrganizationId,
+            scope.organization_id.map(|id| id.0),
+        ))
+}
+
+async fn stored(
+    database: &Database,
+    tx: &DatabaseTransaction,
+    option: &SetOption,
+) -> Result<Option<(i64, StoredValue)>> {
+    use user_option::Column as C;
+    let row: Option<(i64, Option<String>)> = user_option::Entity::find()
+        .select_only()
+        .column(C::Id)
+        .column_as(database.dialect().json_text(C::Value), "value")
+        .filter(C::UserId.eq(option.user_id.0))
+        .filter(scoped(option.scope))
+        .filter(C::Key.eq(option.key.as_str()))
+        .order_by_desc(C::Id)
+        .into_tuple()
+        .one(tx)
+        .await?;
+    Ok(row.map(|(id, text)| (id, stored_value(text.as_deref()))))
+}
+
+async fn insert(database: &Database, tx: &DatabaseTransaction, option: &SetOption) -> Result<i64> {
+    use sea_orm::sea_query::Query;
+    use user_option::{Column as C, Entity};
+    // The foreign key is checked at the end of the transaction only; this says it sooner.
+    let owner: Option<i64> = user::Entity::find()
+        .select_only()
+        .column(user::Column::Id)
+        .filter(user::Column::Id.eq(option.user_id.0))
+        .into_tuple()
+        .one(tx)
+        .await?;
+    if owner.is_none() {
+        return Err(Error::Invalid(Invalid::new(
+            InvalidCode::NotFound,
+            format!("there is no user with the id {}", option.user_id),
+            &["userId"],
+        )));
+    }
+    let mut statement = Query::insert();
+    statement
+        .into_table(Entity)
+        .columns([C::UserId, C::ProjectId, C::OrganizationId, C::Key, C::Value])
+        .values_panic([
+            Expr::val(option.user_id.0),
+            Expr::val(option.scope.project_id.map(|id| id.0)),
+            Expr::val(option.scope.organization_id.map(|id| id.0)),
+            Expr::val(option.key.as_str()),
+            value(database, option),
+        ])
+        .returning_col(C::Id);
+    let row = tx.query_one(&statement).await?;
+    let row = row.ok_or(sea_orm::DbErr::RecordNotInserted)?;
+    Ok(row.try_get("", "id")?)
+}
+
+fn value(database: &Database, option: &SetOption) -> Expr {
+    database
+        .dialect()
+        .json_value(&option.value, database.facts().option_value_is_text)
+}
