@@ -1,7 +1,23 @@
-//! g
-pub mod auth;
-pub mod config;
-pub mod database;
+//! A GraphQL gateway for users, their organizations and their options.
+
 pub mod domain;
-pub mod sample;
+
+pub mod config;
+
+pub mod telemetry;
+
 pub mod service;
+
+pub mod auth;
+
+pub mod database;
+
+pub mod graphql;
+
+pub mod http;
+
+pub mod sample;
+
+pub mod app;
+
+pub mod cli;

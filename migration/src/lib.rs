@@ -18,6 +18,7 @@ mod optional_indexes;
 mod schema;
 
 pub use optional_indexes::{OPTIONAL_INDEXES, OptionalIndex};
+pub use sea_orm_migration::MigratorTrait;
 
 /// Runs the migrations in order.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use crate::service::Services;
 pub use access::{PrivateFields, RateLimits, VisibleUser};
 pub use authenticate::Authentication;
 pub use caller::{Caller, UserCaller};
-pub use organization::AuthorizedOrganizationService;
+pub use organization::{AuthorizedOrganizationService, OrganizationMembers, VisibleMember};
 pub use scope::{Capability, SCOPES, Scopes, scopes_from_bits};
 pub use token::{
     ConfiguredServiceToken, NewToken, NewTokenOwner, StoredToken, TokenKind, TokenOwner,

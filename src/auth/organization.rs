@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 
-use super::access::lacking;
+use super::access::{VisibleUser, lacking};
 use super::caller::Caller;
 use super::scope::Capability;
 use crate::domain::{
@@ -13,6 +14,20 @@ use crate::domain::{
     Result, UserId,
 };
 use crate::service::OrganizationService;
+
+/// A page of an organization's members.
+pub type OrganizationMembers = Arc<Page<VisibleMember>>;
+
+/// A member of an organization that the caller belongs to or may see.
+#[derive(Debug, Clone)]
+pub struct VisibleMember {
+    /// The member.
+    pub user: Arc<VisibleUser>,
+    /// What the member may do there.
+    pub role: String,
+    /// When the member was added.
+    pub date_added: DateTime<Utc>,
+}
 
 /// The organization service bound to a caller: a person sees the organizations they belong to.
 #[derive(Debug, Clone)]
@@ -87,9 +102,18 @@ impl AuthorizedOrganizationService {
         &self,
         ids: &[OrganizationId],
         page: &PageRequest,
-    ) -> Result<Vec<(OrganizationId, Page<OrganizationMember>)>> {
+    ) -> Result<Vec<(OrganizationId, OrganizationMembers)>> {
         let visible = self.with_visible_members(ids).await?;
-        self.inner.get_members(&visible, page).await
+        let pages = self.inner.get_members(&visible, page).await?;
+        let view = |member: OrganizationMember| VisibleMember {
+            user: Arc::new(VisibleUser::new(member.user, &self.caller)),
+            role: member.role,
+            date_added: member.date_added,
+        };
+        Ok(pages
+            .into_iter()
+            .map(|(id, page)| (id, Arc::new(page.map(view))))
+            .collect())
     }
 
     /// How many members each of these organizations has, where the caller may see them.

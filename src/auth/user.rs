@@ -55,16 +55,6 @@ impl AuthorizedUserService {
             .collect())
     }
 
-    /// Users whose ids stand in something that the caller may see and that makes them visible,
-    /// such as the members of an organization of the caller's.
-    pub(crate) async fn get_members(&self, ids: &[UserId]) -> Result<Vec<VisibleUser>> {
-        let profiles = self.inner.get_profiles(ids).await?;
-        Ok(profiles
-            .into_iter()
-            .map(|profile| self.view(profile))
-            .collect())
-    }
-
     /// A page of the users whom the caller may see. `query.viewer` is set here.
     pub async fn page(&self, query: &UserPageQuery) -> Result<Page<VisibleUser>> {
         let query = self.bind(query)?;

@@ -1,1 +1,352 @@
-//! What an operator can set: one struct per section, read once, validated once.
+//! What an operator can set: read once, checked once, every problem reported together.
+//!
+//! A setting comes from a flag, else from its environment variable, else from the optional file,
+//! else from its default. [`Settings`] is the list of them all; [`Config`] is what they amount to.
+
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+pub use settings::{LogFormat, Settings, Switch};
+
+/// Everything the gateway needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to serve, and how.
+    pub server: ServerConfig,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// What GraphQL offers.
+    pub graphql: GraphqlConfig,
+    /// What one request may ask for.
+    pub limits: Limits,
+    /// Credentials.
+    pub auth: AuthConfig,
+}
+
+/// Where to serve, and how.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// How long a request may take, reading its body included.
+    pub request_timeout: Duration,
+    /// How long a client may take to send the head of a request.
+    pub header_timeout: Duration,
+    /// How long requests in flight are waited for at shutdown.
+    pub shutdown_timeout: Duration,
+    /// How many requests are worked on at a time; more are turned away.
+    pub max_concurrent_requests: usize,
+    /// The largest body of a request.
+    pub max_body_bytes: usize,
+    /// The origins whose pages may call the gateway; none by default.
+    pub cors_origins: Vec<String>,
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// Where it is.
+    pub url: String,
+    /// The most connections at a time.
+    pub max_connections: u32,
+    /// How long to wait for a free connection.
+    pub acquire_timeout: Duration,
+    /// How long PostgreSQL may work on a statement.
+    pub statement_timeout: Duration,
+}
+
+/// What GraphQL offers.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct GraphqlConfig {
+    /// Whether GraphiQL is served.
+    pub graphiql: bool,
+    /// Whether the schema can be asked for.
+    pub introspection: bool,
+    /// Whether the schema can be asked for without credentials.
+    pub anonymous_introspection: bool,
+    /// Whether the statuses of the specification's draft are used: 422 for documents and
+    /// variables that are refused, 294 for partial results.
+    pub draft_statuses: bool,
+}
+
+/// What one request may ask for. Every bound stands in the error that refuses what exceeds it.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How deep selections may nest. Deep nesting multiplies rows and recursion.
+    pub depth: usize,
+    /// How many objects an operation may produce, by the sizes of its lists.
+    pub cost: u64,
+    /// How many fields of an operation may have an alias; each may repeat the same work.
+    pub aliases: usize,
+    /// How many directives an operation may hold.
+    pub directives: usize,
+    /// How many tokens a document may have.
+    pub tokens: usize,
+    /// How many fields an operation may select once its fragments are expanded.
+    pub selections: usize,
+    /// How many operations one request may hold; 0 refuses batches.
+    pub batch: usize,
+    /// How many items a list argument may have.
+    pub list_items: usize,
+    /// How many rows a page may have.
+    pub page_size: u32,
+    /// How many rows a page has if the client names no number.
+    pub default_page_size: u32,
+    /// How many usernames a user may probe in a minute; 0 sets no limit.
+    pub usernames_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: 20,
+            cost: 100_000,
+            aliases: 100,
+            directives: 100,
+            tokens: 10_000,
+            selections: 2_000,
+            batch: 10,
+            list_items: 1_000,
+            page_size: 500,
+            default_page_size: 50,
+            usernames_per_minute: 5_000,
+        }
+    }
+}
+
+/// Credentials.
+#[derive(Debug, Clone, Default)]
+pub struct AuthConfig {
+    /// Service tokens by hash, for databases where none can be stored.
+    pub service_tokens: Vec<ServiceTokenConfig>,
+}
+
+/// A service token by its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceTokenConfig {
+    /// The service's name.
+    pub name: String,
+    /// The lower-case hexadecimal SHA-256 of the token.
+    pub hash: String,
+    /// What it allows.
+    pub scopes: Vec<String>,
+}
+
+/// Why the settings make no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {path}")]
+    Unreadable {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or has a key that does not exist.
+    #[error("the configuration file {path} is not valid: {reason}")]
+    InvalidFile {
+        /// Which file.
+        path: String,
+        /// Where and why.
+        reason: String,
+    },
+    /// Settings have values that cannot be.
+    #[error("the configuration is not valid:\n- {}", .0.join("\n- "))]
+    InvalidSettings(Vec<String>),
+}
+
+impl Config {
+    /// Reads the file that `flags` name, if any, and takes what the flags do not set from it.
+    pub fn load(flags: Settings) -> Result<Self, ConfigError> {
+        let file = match &flags.config {
+            Some(path) => read(path)?,
+            None => Settings::default(),
+        };
+        Self::from_settings(flags.or(file))
+    }
+
+    /// Checks the settings and fills in defaults.
+    pub fn from_settings(settings: Settings) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
+        let limits = Limits::default();
+        let config = Self {
+            server: ServerConfig {
+                listen: settings
+                    .listen
+                    .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000))),
+                request_timeout: settings
+                    .request_timeout
+                    .map_or(Duration::from_secs(30), Into::into),
+                header_timeout: settings
+                    .header_timeout
+                    .map_or(Duration::from_secs(10), Into::into),
+                shutdown_timeout: settings
+                    .shutdown_timeout
+                    .map_or(Duration::from_secs(20), Into::into),
+                max_concurrent_requests: settings.max_concurrent_requests.unwrap_or(1_024),
+                max_body_bytes: settings.max_body_bytes.unwrap_or(1024 * 1024),
+                cors_origins: settings.cors_origin.unwrap_or_default(),
+            },
+            database: DatabaseConfig {
+                url: settings
+                    .database_url
+                    .unwrap_or_else(|| "sqlite://user-gateway.db?mode=rwc".to_owned()),
+                max_connections: settings.database_connections.unwrap_or(10),
+                acquire_timeout: settings
+                    .database_acquire_timeout
+                    .map_or(Duration::from_secs(5), Into::into),
+                statement_timeout: settings
+                    .database_statement_timeout
+                    .map_or(Duration::from_secs(15), Into::into),
+            },
+            graphql: GraphqlConfig {
+                graphiql: settings.graphiql.is_none_or(Switch::is_on),
+                introspection: settings.introspection.is_none_or(Switch::is_on),
+                anonymous_introspection: settings
+                    .anonymous_introspection
+                    .is_some_and(Switch::is_on),
+                draft_statuses: settings.draft_statuses.is_some_and(Switch::is_on),
+            },
+            limits: Limits {
+                depth: settings.max_depth.unwrap_or(limits.depth),
+                cost: settings.max_cost.unwrap_or(limits.cost),
+                aliases: settings.max_aliases.unwrap_or(limits.aliases),
+                directives: settings.max_directives.unwrap_or(limits.directives),
+                tokens: settings.max_tokens.unwrap_or(limits.tokens),
+                selections: settings.max_selections.unwrap_or(limits.selections),
+                batch: settings.max_batch.unwrap_or(limits.batch),
+                list_items: settings.max_list_items.unwrap_or(limits.list_items),
+                page_size: settings.max_page_size.unwrap_or(limits.page_size),
+                default_page_size: limits
+                    .default_page_size
+                    .min(settings.max_page_size.unwrap_or(limits.page_size)),
+                usernames_per_minute: settings
+                    .max_usernames_per_minute
+                    .unwrap_or(limits.usernames_per_minute),
+            },
+            auth: AuthConfig {
+                service_tokens: settings
+                    .service_token
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|text| service_token(text).map_err(|p| problems.push(p)).ok())
+                    .collect(),
+            },
+        };
+        let positive = [
+            (
+                "max-concurrent-requests",
+                config.server.max_concurrent_requests > 0,
+            ),
+            ("max-body-bytes", config.server.max_body_bytes > 0),
+            ("database-connections", config.database.max_connections > 0),
+            ("max-depth", config.limits.depth > 0),
+            ("max-page-size", config.limits.page_size > 0),
+            ("max-list-items", config.limits.list_items > 0),
+        ];
+        for (name, _) in positive.into_iter().filter(|(_, positive)| !positive) {
+            problems.push(format!("{name} must be at least 1"));
+        }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::InvalidSettings(problems))
+        }
+    }
+}
+
+impl Default for Config {
+    /// What runs without any setting: SQLite in a file of the working directory, on loopback.
+    fn default() -> Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "without settings there is none that can be wrong"
+        )]
+        Self::from_settings(Settings::default()).expect("the defaults are valid")
+    }
+}
+
+fn read(path: &Path) -> Result<Settings, ConfigError> {
+    let shown = || path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: shown(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|error| ConfigError::InvalidFile {
+        path: shown(),
+        reason: error.to_string(),
+    })
+}
+
+/// Reads `NAME:HASH:SCOPE,SCOPE`. A wrong text is not repeated: somebody may have put the token
+/// itself where its hash belongs.
+fn service_token(text: &str) -> Result<ServiceTokenConfig, String> {
+    let mut parts = text.splitn(3, ':');
+    let (Some(name), Some(hash), Some(scopes)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err("service-token must be NAME:SHA256:SCOPE,SCOPE…".to_owned());
+    };
+    let is_hash = hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if name.is_empty() || !is_hash {
+        return Err(format!(
+            "the service-token `{name}` must hold the SHA-256 of the token, 64 lower-case \
+             hexadecimal digits"
+        ));
+    }
+    Ok(ServiceTokenConfig {
+        name: name.to_owned(),
+        hash: hash.to_owned(),
+        scopes: scopes
+            .split(',')
+            .filter(|s| !s.is_empty())
+            .map(str::to_owned)
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Settings {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
+        let flags = Settings {
+            max_depth: Some(7),
+            ..Settings::default()
+        };
+        let config =
+            Config::from_settings(flags.or(file("max-depth = 9\nmax-aliases = 3"))).unwrap();
+        assert_eq!(config.limits.depth, 7);
+        assert_eq!(config.limits.aliases, 3);
+        assert_eq!(config.limits.tokens, Limits::default().tokens);
+    }
+
+    #[test]
+    fn a_key_that_does_not_exist_is_an_error() {
+        assert!(toml::from_str::<Settings>("max-dept = 9").is_err());
+    }
+
+    #[test]
+    fn all_problems_are_reported_together() {
+        let settings = Settings {
+            max_depth: Some(0),
+            service_token: Some(vec!["billing:nonsense:user:read".to_owned()]),
+            ..Settings::default()
+        };
+        let text = Config::from_settings(settings).unwrap_err().to_string();
+        assert!(
+            text.contains("max-depth") && text.contains("billing"),
+            "{text}"
+        );
+        assert!(!text.contains("nonsense"), "{text}");
+    }
+}

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait,
+    QueryOrder, QuerySelect, Statement,
 };
 
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
@@ -100,7 +101,20 @@ impl Connection {
         })
     }
 
-    /// Whether the database has the tables that the gateway needs.
+    /// The regions that organizations live in, by name.
+    pub async fn region_names(&self) -> Result<Vec<String>> {
+        use entity::organization_mapping::{Column, Entity};
+        Ok(Entity::find()
+            .select_only()
+            .distinct()
+            .column(Column::RegionName)
+            .order_by_asc(Column::RegionName)
+            .into_tuple()
+            .all(&self.reader)
+            .await?)
+    }
+
+    /// Whether the database has this table.
     pub async fn has_table(&self, table: &str) -> Result<bool> {
         let sql = match self.dialect {
             Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",

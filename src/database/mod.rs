@@ -113,6 +113,12 @@ impl Database {
         }
     }
 
+    /// Whether tokens of services can be kept here.
+    #[must_use]
+    pub fn stores_service_tokens(&self) -> bool {
+        self.inner.facts.has_service_token
+    }
+
     /// Where statements that only read go.
     fn reader(&self) -> &DatabaseConnection {
         &self.inner.reader

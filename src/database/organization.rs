@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use entity::{organization_mapping, organization_member_mapping};
+use entity::{organization_mapping, organization_member_mapping, user};
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Func, Order, Query, WindowStatement};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
+    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    RelationTrait,
 };
 
 use super::Database;
-use super::rows::{ORGANIZATION_COLUMNS, OrganizationRow};
+use super::rows::{ORGANIZATION_COLUMNS, OrganizationRow, ProfileRow, select_profiles};
 use super::user::colleagues;
 use crate::domain::{
     Membership, Organization, OrganizationId, OrganizationMember, OrganizationStatus,
@@ -58,9 +59,10 @@ struct MembershipRow {
 #[derive(FromQueryResult)]
 struct MemberRow {
     organization_id: i64,
-    user_id: i64,
     role: String,
     date_added: DateTime<Utc>,
+    #[sea_orm(nested)]
+    user: ProfileRow,
 }
 
 #[async_trait]
@@ -175,15 +177,23 @@ impl OrganizationService for DatabaseOrganizationService {
             .from(Entity)
             .and_where(Expr::col(C::Id).in_subquery(first_row))
             .take();
-        let statement = Query::select()
-            .columns([C::OrganizationId, C::UserId, C::Role, C::DateAdded])
-            .from_subquery(numbered, "members")
-            .and_where(Expr::col("number").lte(i64::from(page.size) + 1))
-            .order_by(C::OrganizationId, Order::Asc)
-            .order_by(C::UserId, order)
-            .take();
-        let statement = self.database.dialect().backend().build(&statement);
-        let rows = MemberRow::find_by_statement(statement)
+        let member = |column: C| Expr::col(("members", column));
+        let mut select = select_profiles();
+        QueryTrait::query(&mut select)
+            .join_subquery(
+                sea_orm::JoinType::InnerJoin,
+                numbered,
+                "members",
+                Expr::col((user::Entity, user::Column::Id)).equals(("members", C::UserId)),
+            )
+            .expr(member(C::OrganizationId))
+            .expr(member(C::Role))
+            .expr(member(C::DateAdded))
+            .and_where(Expr::col(("members", "number")).lte(i64::from(page.size) + 1))
+            .order_by(("members", C::OrganizationId), Order::Asc)
+            .order_by(("members", C::UserId), order);
+        let rows = select
+            .into_model::<MemberRow>()
             .all(self.database.reader())
             .await?;
         let mut members: HashMap<i64, Vec<OrganizationMember>> = HashMap::new();
@@ -192,7 +202,7 @@ impl OrganizationService for DatabaseOrganizationService {
                 .entry(row.organization_id)
                 .or_default()
                 .push(OrganizationMember {
-                    user_id: UserId(row.user_id),
+                    user: row.user.into(),
                     role: row.role,
                     date_added: row.date_added,
                 });

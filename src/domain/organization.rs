@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::id::{OrganizationId, UserId};
+use super::user::UserProfile;
 
 /// Summary data of an organization; its full record lives in its region.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +116,7 @@ pub struct Membership {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationMember {
     /// The member.
-    pub user_id: UserId,
+    pub user: UserProfile,
     /// What the member may do there, such as `owner` or `member`.
     pub role: String,
     /// When the member was added.

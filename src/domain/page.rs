@@ -34,7 +34,7 @@ pub struct UserOrder {
 }
 
 /// The value of the order field at a place in the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OrderValue {
     /// The id alone decides.
     Id,
@@ -57,7 +57,7 @@ impl OrderValue {
 }
 
 /// A place in a list: the row with this id and this value of the order field.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Anchor {
     /// The value of the order field.
     pub value: OrderValue,
@@ -75,7 +75,7 @@ pub enum PageEnd {
 }
 
 /// A page of a list: `size` rows from one end of the range between two places.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PageRequest {
     /// Rows after this place only.
     pub after: Option<Anchor>,
@@ -96,6 +96,16 @@ pub struct Page<T> {
     pub has_next: bool,
     /// Whether rows stand before the first one.
     pub has_previous: bool,
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            has_next: false,
+            has_previous: false,
+        }
+    }
 }
 
 impl<T> Page<T> {

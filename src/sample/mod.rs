@@ -32,6 +32,8 @@ pub use row::{
 };
 
 use person::Person;
+use serde::Serialize;
+use serde_json::Value;
 
 /// How large a directory to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +89,29 @@ pub struct Batch {
     pub options: Vec<UserOptionRow>,
     /// Rows of `sentry_organizationmembermapping`, invitations of people without an account among them.
     pub memberships: Vec<OrganizationMemberMappingRow>,
+}
+
+impl Batch {
+    /// The rows as JSON objects, table by table in the order to load them.
+    pub fn into_tables(self) -> Result<Vec<(&'static str, Vec<Value>)>, serde_json::Error> {
+        fn json(rows: &[impl Serialize]) -> Result<Vec<Value>, serde_json::Error> {
+            rows.iter().map(serde_json::to_value).collect()
+        }
+        Ok(vec![
+            ("sentry_userrole", json(&self.roles)?),
+            ("sentry_organizationmapping", json(&self.organizations)?),
+            ("sentry_authprovider", json(&self.auth_providers)?),
+            ("auth_user", json(&self.users)?),
+            ("sentry_useremail", json(&self.emails)?),
+            ("sentry_useravatar", json(&self.avatars)?),
+            ("sentry_userpermission", json(&self.permissions)?),
+            ("sentry_userrole_users", json(&self.role_users)?),
+            ("auth_authenticator", json(&self.authenticators)?),
+            ("sentry_authidentity", json(&self.auth_identities)?),
+            ("sentry_useroption", json(&self.options)?),
+            ("sentry_organizationmembermapping", json(&self.memberships)?),
+        ])
+    }
 }
 
 /// The whole directory in the order to load it: roles, then organizations, then users with all that is theirs.

@@ -1,0 +1,61 @@
+//! `migrate`.
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use migration::{Migrator, MigratorTrait};
+
+use super::say;
+use crate::app;
+use crate::config::{Config, Settings};
+use crate::database::Ownership;
+
+#[derive(Debug, Args)]
+pub(super) struct MigrateArgs {
+    #[command(subcommand)]
+    step: Step,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Step {
+    /// Bring the tables up to date
+    Up,
+    /// Undo the newest migrations; their tables and what they hold are gone then
+    Down {
+        /// How many migrations to undo
+        #[arg(long, default_value_t = 1, value_name = "N")]
+        steps: u32,
+    },
+    /// Say which migrations are applied
+    Status,
+}
+
+pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
+    let config = Config::load(args.settings)?;
+    let connection = app::connect(&config.database).await?;
+    if connection.ownership().await? == Ownership::Theirs {
+        bail!(
+            "the tables belong to another installation, which migrates them; \
+             `user-gateway check` says what is missing"
+        );
+    }
+    let database = connection.writer();
+    match args.step {
+        Step::Up => Migrator::up(database, None)
+            .await
+            .context("cannot migrate")?,
+        Step::Down { steps } => Migrator::down(database, Some(steps))
+            .await
+            .context("cannot undo")?,
+        Step::Status => {}
+    }
+    for migration in Migrator::get_migration_with_status(database).await? {
+        say(format_args!(
+            "{:<8} {}",
+            migration.status().to_string().to_lowercase(),
+            migration.name()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! Every setting, under the one name it has as a flag, a variable and a key of the file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+/// Whether something is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
+impl Switch {
+    /// Whether it is on.
+    #[must_use]
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+macro_rules! settings {
+    ($($(#[$attribute:meta])* $name:ident: $type:ty,)*) => {
+        /// What flags, variables and the file set. The texts are those of `--help`.
+        #[derive(Debug, Clone, Default, Args, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub struct Settings {
+            $($(#[$attribute])* pub $name: Option<$type>,)*
+        }
+
+        impl Settings {
+            /// These settings, and those of `other` where these are silent.
+            #[must_use]
+            pub fn or(self, other: Self) -> Self {
+                Self { $($name: self.$name.or(other.$name),)* }
+            }
+        }
+    };
+}
+
+settings! {
+    /// A TOML file with settings under these same names
+    #[arg(long, env = "USER_GATEWAY_CONFIG", value_name = "FILE", global = true)]
+    #[serde(skip)]
+    config: PathBuf,
+
+    /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8000]
+    #[arg(long, env = "USER_GATEWAY_LISTEN", value_name = "ADDRESS")]
+    listen: SocketAddr,
+
+    /// Database: `sqlite://FILE?mode=rwc` or `postgres://USER@HOST/NAME` [default: sqlite://user-gateway.db?mode=rwc]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: String,
+
+    /// Most database connections at a time [default: 10]
+    #[arg(long, env = "USER_GATEWAY_DATABASE_CONNECTIONS", value_name = "N")]
+    database_connections: u32,
+
+    /// How long a request waits for a database connection [default: 5s]
+    #[arg(long, env = "USER_GATEWAY_DATABASE_ACQUIRE_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    database_acquire_timeout: humantime::Duration,
+
+    /// How long PostgreSQL may work on one statement [default: 15s]
+    #[arg(long, env = "USER_GATEWAY_DATABASE_STATEMENT_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    database_statement_timeout: humantime::Duration,
+
+    /// A service token by its hash, NAME:SHA256:SCOPE,SCOPE; may be repeated, in the variable separated by spaces
+    #[arg(long, env = "USER_GATEWAY_SERVICE_TOKEN", value_name = "TOKEN", value_delimiter = ' ', hide_env_values = true)]
+    service_token: Vec<String>,
+
+    /// Serve GraphiQL under /graphiql [default: on]
+    #[arg(long, env = "USER_GATEWAY_GRAPHIQL", value_name = "SWITCH")]
+    graphiql: Switch,
+
+    /// Let callers read the schema [default: on]
+    #[arg(long, env = "USER_GATEWAY_INTROSPECTION", value_name = "SWITCH")]
+    introspection: Switch,
+
+    /// Let anybody read the schema, without credentials [default: off]
+    #[arg(long, env = "USER_GATEWAY_ANONYMOUS_INTROSPECTION", value_name = "SWITCH")]
+    anonymous_introspection: Switch,
+
+    /// Answer 422 to refused documents and 294 to partial results, as the draft of GraphQL over HTTP has it [default: off]
+    #[arg(long, env = "USER_GATEWAY_DRAFT_STATUSES", value_name = "SWITCH")]
+    draft_statuses: Switch,
+
+    /// An origin whose pages may call the gateway; may be repeated [default: none]
+    #[arg(long, env = "USER_GATEWAY_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    cors_origin: Vec<String>,
+
+    /// How long a request may take [default: 30s]
+    #[arg(long, env = "USER_GATEWAY_REQUEST_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    request_timeout: humantime::Duration,
+
+    /// How long a client may take to send the head of a request [default: 10s]
+    #[arg(long, env = "USER_GATEWAY_HEADER_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    header_timeout: humantime::Duration,
+
+    /// How long requests in flight are waited for at shutdown [default: 20s]
+    #[arg(long, env = "USER_GATEWAY_SHUTDOWN_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    shutdown_timeout: humantime::Duration,
+
+    /// Requests worked on at a time; more are answered 503 [default: 1024]
+    #[arg(long, env = "USER_GATEWAY_MAX_CONCURRENT_REQUESTS", value_name = "N")]
+    max_concurrent_requests: usize,
+
+    /// Largest body of a request, in bytes [default: 1048576]
+    #[arg(long, env = "USER_GATEWAY_MAX_BODY_BYTES", value_name = "N")]
+    max_body_bytes: usize,
+
+    /// Deepest nesting of selections [default: 20]
+    #[arg(long, env = "USER_GATEWAY_MAX_DEPTH", value_name = "N")]
+    max_depth: usize,
+
+    /// Most objects an operation may produce, by the sizes of its lists [default: 100000]
+    #[arg(long, env = "USER_GATEWAY_MAX_COST", value_name = "N")]
+    max_cost: u64,
+
+    /// Most aliases in an operation [default: 100]
+    #[arg(long, env = "USER_GATEWAY_MAX_ALIASES", value_name = "N")]
+    max_aliases: usize,
+
+    /// Most directives in an operation [default: 100]
+    #[arg(long, env = "USER_GATEWAY_MAX_DIRECTIVES", value_name = "N")]
+    max_directives: usize,
+
+    /// Most tokens in a document [default: 10000]
+    #[arg(long, env = "USER_GATEWAY_MAX_TOKENS", value_name = "N")]
+    max_tokens: usize,
+
+    /// Most fields an operation may select, fragments expanded [default: 2000]
+    #[arg(long, env = "USER_GATEWAY_MAX_SELECTIONS", value_name = "N")]
+    max_selections: usize,
+
+    /// Most operations in one request; 0 refuses batches [default: 10]
+    #[arg(long, env = "USER_GATEWAY_MAX_BATCH", value_name = "N")]
+    max_batch: usize,
+
+    /// Most items in a list argument [default: 1000]
+    #[arg(long, env = "USER_GATEWAY_MAX_LIST_ITEMS", value_name = "N")]
+    max_list_items: usize,
+
+    /// Most rows in a page [default: 500]
+    #[arg(long, env = "USER_GATEWAY_MAX_PAGE_SIZE", value_name = "N")]
+    max_page_size: u32,
+
+    /// Most usernames one user may probe in a minute; 0 sets no limit [default: 5000]
+    #[arg(long, env = "USER_GATEWAY_MAX_USERNAMES_PER_MINUTE", value_name = "N")]
+    max_usernames_per_minute: u32,
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<humantime::Duration>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom))
+        .transpose()
+}

@@ -1,0 +1,152 @@
+//! Documents: from a text to something that may be executed.
+//!
+//! A text passes a scan of its bytes before it is parsed, since the parser recurses with the
+//! text's nesting, and a count of its selections before the engine's rules see it, since those
+//! take exponential time over fragments that spread each other.
+
+mod limits;
+mod rewrite;
+mod scan;
+mod variables;
+
+use std::sync::Arc;
+
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
+};
+use async_graphql::{Positioned, Variables};
+
+use super::error::{GraphqlError, RequestError};
+use super::model::SchemaModel;
+use crate::config::Limits;
+use crate::domain::Code;
+
+pub(super) use limits::check_cost;
+pub(super) use variables::coerce;
+
+/// The key under which the type of an object is asked for where the answer has to know it. Names
+/// that begin so are not for schemas or clients.
+pub(super) const TYPE_KEY: &str = "__gatewayType";
+
+/// A parsed document within the limits that do not depend on variables.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    /// The document as the client wrote it.
+    pub(super) source: Arc<ExecutableDocument>,
+    /// The document as the engine runs it; see [`rewrite`].
+    pub(super) executable: Arc<ExecutableDocument>,
+}
+
+impl Document {
+    /// Parses `text` and checks it against `limits`.
+    pub(super) fn parse(
+        text: &str,
+        limits: &Limits,
+        model: &SchemaModel,
+    ) -> Result<Self, RequestError> {
+        scan::scan(text, limits)?;
+        let source = async_graphql::parser::parse_query(text).map_err(|error| {
+            let locations = error.positions().collect();
+            let message = error.to_string();
+            RequestError::from(GraphqlError {
+                locations,
+                ..GraphqlError::new(
+                    Code::GraphqlParseFailed,
+                    format!("the document does not parse: {message}"),
+                )
+            })
+        })?;
+        limits::check(&source, limits)?;
+        let executable = Arc::new(rewrite::rewrite(&source, model));
+        Ok(Self {
+            source: Arc::new(source),
+            executable,
+        })
+    }
+
+    /// The operation called `name`, or the only one.
+    pub(super) fn operation(&self, name: Option<&str>) -> Result<Operation<'_>, RequestError> {
+        let refuse = |message: String| {
+            RequestError::from(GraphqlError::new(Code::OperationResolutionFailure, message))
+        };
+        let (name, definition) = match (&self.source.operations, name) {
+            (DocumentOperations::Single(operation), None) => (None, operation),
+            (DocumentOperations::Single(_), Some(name)) => {
+                return Err(refuse(format!(
+                    "the document has no operation called `{name}`; its only one has no name"
+                )));
+            }
+            (DocumentOperations::Multiple(operations), Some(name)) => operations
+                .get_key_value(name)
+                .map(|(name, operation)| (Some(name.as_str()), operation))
+                .ok_or_else(|| refuse(format!("the document has no operation called `{name}`")))?,
+            (DocumentOperations::Multiple(operations), None) => match operations.iter().next() {
+                Some((name, operation)) if operations.len() == 1 => {
+                    (Some(name.as_str()), operation)
+                }
+                _ => {
+                    return Err(refuse(
+                        "the document has several operations; `operationName` must say which to run"
+                            .to_owned(),
+                    ));
+                }
+            },
+        };
+        Ok(Operation {
+            name,
+            definition,
+            document: self,
+        })
+    }
+}
+
+/// The operation of a document that is to run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Operation<'a> {
+    /// Its name.
+    pub(super) name: Option<&'a str>,
+    /// What it is.
+    pub(super) definition: &'a Positioned<OperationDefinition>,
+    /// Where it stands.
+    pub(super) document: &'a Document,
+}
+
+impl Operation<'_> {
+    /// Whether it may change something.
+    pub(super) fn is_mutation(&self) -> bool {
+        self.definition.node.ty == OperationType::Mutation
+    }
+
+    /// The name of the type whose fields it selects.
+    pub(super) fn root_type(&self) -> &'static str {
+        match self.definition.node.ty {
+            OperationType::Query => "Query",
+            OperationType::Mutation => "Mutation",
+            OperationType::Subscription => "Subscription",
+        }
+    }
+}
+
+/// Whether a selection with these directives is part of the answer.
+pub(super) fn is_included(
+    directives: &[Positioned<async_graphql::parser::types::Directive>],
+    variables: &Variables,
+) -> bool {
+    directives.iter().all(|directive| {
+        let wanted = match directive.node.name.node.as_str() {
+            "skip" => false,
+            "include" => true,
+            _ => return true,
+        };
+        let condition = directive
+            .node
+            .get_argument("if")
+            .map(|value| match &value.node {
+                async_graphql_value::Value::Variable(name) => {
+                    variables.get(name) == Some(&async_graphql::Value::Boolean(true))
+                }
+                value => *value == async_graphql_value::Value::Boolean(true),
+            });
+        condition.is_none_or(|condition| condition == wanted)
+    })
+}

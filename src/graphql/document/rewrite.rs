@@ -1,0 +1,124 @@
+//! What is changed of a document before the engine runs it. The answer is put together from the
+//! document as the client wrote it, so none of this is seen.
+
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, Field, OperationType, Selection, SelectionSet,
+};
+use async_graphql::{Name, Pos, Positioned};
+
+use super::super::model::SchemaModel;
+use super::TYPE_KEY;
+
+/// Asks for the type where the answer must know it, and merges fields that are asked for twice.
+pub(super) fn rewrite(source: &ExecutableDocument, model: &SchemaModel) -> ExecutableDocument {
+    let mut document = source.clone();
+    let operations: Vec<_> = match &mut document.operations {
+        DocumentOperations::Single(operation) => vec![operation],
+        DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
+    };
+    for operation in operations {
+        let root = match operation.node.ty {
+            OperationType::Query => "Query",
+            OperationType::Mutation => "Mutation",
+            OperationType::Subscription => continue,
+        };
+        rewrite_set(&mut operation.node.selection_set, root, model);
+    }
+    for fragment in document.fragments.values_mut() {
+        let on = fragment.node.type_condition.node.on.node.to_string();
+        rewrite_set(&mut fragment.node.selection_set, &on, model);
+    }
+    document
+}
+
+fn rewrite_set(set: &mut Positioned<SelectionSet>, parent: &str, model: &SchemaModel) {
+    let position = set.pos;
+    let set = &mut set.node;
+    merge_repeated(set);
+    for selection in &mut set.items {
+        match &mut selection.node {
+            Selection::Field(field) if !field.node.selection_set.node.items.is_empty() => {
+                if let Some(definition) = model.field(parent, &field.node.name.node) {
+                    rewrite_set(&mut field.node.selection_set, definition.ty_name(), model);
+                }
+            }
+            Selection::InlineFragment(fragment) => {
+                let on = fragment.node.type_condition.as_ref();
+                let on = on
+                    .map_or(parent, |condition| condition.node.on.node.as_str())
+                    .to_owned();
+                rewrite_set(&mut fragment.node.selection_set, &on, model);
+            }
+            Selection::Field(_) | Selection::FragmentSpread(_) => {}
+        }
+    }
+    // The answer depends on the type of what stands behind an interface. And an object of which
+    // nothing is selected, or of which every field fails, is to the engine no object: something
+    // must be asked for that never fails, as an id does.
+    let never_fails = |selection: &Positioned<Selection>| {
+        matches!(&selection.node, Selection::Field(field)
+            if field.node.name.node == "id" && field.node.directives.is_empty())
+    };
+    let is_covered = !model.is_abstract(parent) && set.items.iter().any(never_fails);
+    if model.is_composite(parent) && !is_covered {
+        set.items.push(type_field(position));
+    }
+}
+
+fn type_field(position: Pos) -> Positioned<Selection> {
+    let name = |text| Positioned::new(Name::new(text), position);
+    Positioned::new(
+        Selection::Field(Positioned::new(
+            Field {
+                alias: Some(name(TYPE_KEY)),
+                name: name("__typename"),
+                arguments: Vec::new(),
+                directives: Vec::new(),
+                selection_set: Positioned::new(SelectionSet::default(), position),
+            },
+            position,
+        )),
+        position,
+    )
+}
+
+/// Makes one field of equal ones that stand side by side. The engine would run each, a mutation
+/// twice. Fields that differ are left for the rule that refuses them.
+fn merge_repeated(set: &mut SelectionSet) {
+    let mut kept: Vec<Positioned<Selection>> = Vec::with_capacity(set.items.len());
+    for selection in set.items.drain(..) {
+        if let Selection::Field(field) = &selection.node
+            && field.node.directives.is_empty()
+            && let Some(first) = kept
+                .iter_mut()
+                .find_map(|kept| same_field(&mut kept.node, &field.node))
+        {
+            let items = &field.node.selection_set.node.items;
+            first.selection_set.node.items.extend(items.iter().cloned());
+            continue;
+        }
+        kept.push(selection);
+    }
+    set.items = kept;
+}
+
+fn same_field<'a>(kept: &'a mut Selection, field: &Field) -> Option<&'a mut Field> {
+    let Selection::Field(kept) = kept else {
+        return None;
+    };
+    let kept = &mut kept.node;
+    let arguments = |field: &Field| {
+        let mut arguments: Vec<_> = field
+            .arguments
+            .iter()
+            .map(|(name, value)| (name.node.to_string(), value.node.to_string()))
+            .collect();
+        arguments.sort_unstable();
+        arguments
+    };
+    let same = kept.directives.is_empty()
+        && kept.response_key().node == field.response_key().node
+        && kept.name.node == field.name.node
+        && arguments(kept) == arguments(field);
+    same.then_some(kept)
+}

@@ -1,0 +1,176 @@
+//! Errors as clients read them.
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use async_graphql::{PathSegment, Pos, ServerError};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::domain::{Code, Error};
+
+/// One entry of a response's `errors`.
+#[derive(Debug, Clone)]
+pub struct GraphqlError {
+    /// What is wrong, and what would be right.
+    pub message: String,
+    /// Where in the document.
+    pub locations: Vec<Pos>,
+    /// Where in the answer; empty when nothing was executed.
+    pub path: Vec<PathSegment>,
+    /// The stable code.
+    pub code: Code,
+    /// Where in the input, from the argument inwards, if the input is wrong.
+    pub argument: Vec<String>,
+}
+
+impl GraphqlError {
+    /// An error without a place.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            locations: Vec::new(),
+            path: Vec::new(),
+            code,
+            argument: Vec::new(),
+        }
+    }
+}
+
+impl From<&Error> for GraphqlError {
+    fn from(error: &Error) -> Self {
+        let argument = match error {
+            Error::Invalid(invalid) => invalid.path.clone(),
+            _ => Vec::new(),
+        };
+        Self {
+            argument,
+            ..Self::new(error.code(), error.to_string())
+        }
+    }
+}
+
+impl Serialize for GraphqlError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Extensions<'a> {
+            code: &'static str,
+            #[serde(skip_serializing_if = "<[String]>::is_empty")]
+            argument: &'a [String],
+        }
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("message", &self.message)?;
+        if !self.locations.is_empty() {
+            map.serialize_entry("locations", &self.locations)?;
+        }
+        if !self.path.is_empty() {
+            map.serialize_entry("path", &self.path)?;
+        }
+        let extensions = Extensions {
+            code: self.code.as_str(),
+            argument: &self.argument,
+        };
+        map.serialize_entry("extensions", &extensions)?;
+        map.end()
+    }
+}
+
+/// Why nothing was executed.
+#[derive(Debug, Clone)]
+pub struct RequestError {
+    /// The reasons; never empty.
+    pub errors: Vec<GraphqlError>,
+}
+
+impl From<GraphqlError> for RequestError {
+    fn from(error: GraphqlError) -> Self {
+        Self {
+            errors: vec![error],
+        }
+    }
+}
+
+/// What resolvers return.
+pub(super) type FieldResult<T> = Result<T, FieldError>;
+
+/// A domain error on its way through the engine.
+#[derive(Debug, Clone)]
+pub(super) struct FieldError(pub(super) Error);
+
+impl<E: Into<Error>> From<E> for FieldError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<FieldError> for async_graphql::Error {
+    fn from(error: FieldError) -> Self {
+        let message = error.0.to_string();
+        let source: Arc<dyn Any + Send + Sync> = Arc::new(error.0);
+        Self {
+            message,
+            source: Some(source),
+            extensions: None,
+        }
+    }
+}
+
+/// What a client reads of an error of the engine; an internal cause goes to the log instead.
+pub(super) fn from_engine(error: ServerError, executed: bool) -> GraphqlError {
+    let ServerError {
+        message,
+        source,
+        locations,
+        path,
+        ..
+    } = error;
+    let known = source
+        .as_ref()
+        .and_then(|source| source.downcast_ref::<Error>());
+    let mut error = match known {
+        Some(error) => {
+            log(error);
+            GraphqlError::from(error)
+        }
+        None if !executed => GraphqlError::new(Code::GraphqlValidationFailed, message),
+        // What the engine says while it executes is about values of arguments that fit their
+        // declared type and still cannot be read.
+        None if message.starts_with("Invalid value for argument")
+            || message.starts_with("Failed to parse") =>
+        {
+            GraphqlError::new(Code::BadUserInput, message)
+        }
+        None => {
+            tracing::error!(error = %message, "the engine failed");
+            GraphqlError::from(&Error::internal(message))
+        }
+    };
+    error.locations = locations;
+    error.path = path;
+    error
+}
+
+/// Writes the cause of an error that is not the client's to the log, once.
+pub fn log(error: &Error) {
+    let (Error::Internal(cause) | Error::Unavailable(cause) | Error::Timeout(cause)) = error else {
+        return;
+    };
+    let mut chain = cause.to_string();
+    let mut next: Option<&dyn StdError> = cause.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        // Libraries tend to repeat their cause in their own text.
+        if !chain.ends_with(&text) {
+            chain.push_str(": ");
+            chain.push_str(&text);
+        }
+        next = cause.source();
+    }
+    match error {
+        Error::Internal(_) => {
+            tracing::error!(error = %chain, code = error.code().as_str(), "request failed")
+        }
+        _ => tracing::warn!(error = %chain, code = error.code().as_str(), "request failed"),
+    }
+}

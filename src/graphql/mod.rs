@@ -1,0 +1,23 @@
+//! The graph: what clients may ask for, and how an answer is made.
+//!
+//! Nothing here knows where data lives: a resolver parses its arguments into domain types, calls
+//! one method of an authorized service, through a loader where fields fan out, and shows the
+//! result through an object of `object`.
+
+mod completion;
+mod context;
+mod cursor;
+mod document;
+mod error;
+mod executor;
+mod id;
+mod input;
+mod loader;
+mod model;
+mod mutation;
+mod object;
+mod query;
+mod scalar;
+
+pub use error::{GraphqlError, RequestError, log};
+pub use executor::{Graphql, GraphqlRequest, GraphqlResponse, PreparedRequest};

@@ -1,0 +1,362 @@
+//! What can be changed.
+//!
+//! What a person filling in a form can get wrong comes back in the payload's `errors`; refusals,
+//! limits and faults are errors of the response.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, MaybeUndefined, Object, SimpleObject};
+
+use super::context::request;
+use super::error::{FieldError, FieldResult};
+use super::id::GlobalId;
+use super::input::{
+    DeleteUserOptionsInput, GetOrCreateUserByEmailInput, SetUserOptionInput, UpdateUserInput,
+    UserOptionScope, VerifyUserEmailInput, check_length,
+};
+use super::object::{User, UserOption};
+use crate::domain::{
+    DisplayName, Email, Error, Invalid, InvalidCode, NewUser, OptionKey, OptionScopeFilter,
+    PictureUrl, Result, SetOption, UserId, UserOptionFilter, UserUpdate, Username,
+};
+
+/// The largest value of an option as JSON, in bytes.
+const OPTION_VALUE_MAX_BYTES: usize = 64 * 1024;
+/// The deepest nesting of an option's value.
+const OPTION_VALUE_MAX_DEPTH: usize = 32;
+/// The longest identity or referrer, in characters, as the columns of Sentry hold them.
+const SHORT_TEXT_MAX_CHARS: usize = 128;
+
+/// What can be changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mutation;
+
+#[Object]
+impl Mutation {
+    /// The active user with this primary address, created if there is none. However many calls
+    /// are made at once, one creates.
+    async fn get_or_create_user_by_email(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose account is wanted.")] input: GetOrCreateUserByEmailInput,
+    ) -> FieldResult<GetOrCreateUserByEmailPayload> {
+        let outcome = async {
+            let short = |text: Option<String>, name| match text {
+                Some(text) if text.chars().count() > SHORT_TEXT_MAX_CHARS => Err(Invalid::new(
+                    InvalidCode::TooLong,
+                    format!("the {name} has at most {SHORT_TEXT_MAX_CHARS} characters"),
+                    &[name],
+                )),
+                text => Ok(text),
+            };
+            let new = NewUser {
+                email: Email::parse(&input.email, &["email"])?,
+                ident: short(input.ident, "ident")?,
+                referrer: short(input.referrer, "referrer")?,
+            };
+            request(ctx)?
+                .services
+                .users
+                .get_or_create_by_email(&new)
+                .await
+                .map_err(FieldError)
+        };
+        Ok(match form(outcome.await)? {
+            Ok((user, created)) => GetOrCreateUserByEmailPayload {
+                user: Some(User(Arc::new(user))),
+                created,
+                errors: Vec::new(),
+            },
+            Err(errors) => GetOrCreateUserByEmailPayload {
+                user: None,
+                created: false,
+                errors,
+            },
+        })
+    }
+
+    /// Sets an option of a user. An equal value changes nothing.
+    async fn set_user_option(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which option, and to what.")] input: SetUserOptionInput,
+    ) -> FieldResult<SetUserOptionPayload> {
+        let outcome = async {
+            let value = match input.value {
+                MaybeUndefined::Value(value) => value.0,
+                MaybeUndefined::Null => serde_json::Value::Null,
+                MaybeUndefined::Undefined => {
+                    return Err(FieldError::from(Invalid::new(
+                        InvalidCode::Required,
+                        "an option needs a value; null is one",
+                        &["value"],
+                    )));
+                }
+            };
+            check_value(&value)?;
+            let option = SetOption {
+                user_id: GlobalId::parse(&input.user_id, &["userId"])?,
+                key: OptionKey::parse(&input.key, &["key"])?,
+                value,
+                scope: UserOptionScope::parse(input.scope, &["scope"])?,
+            };
+            Ok(request(ctx)?
+                .services
+                .user_options
+                .set_option(&option)
+                .await?)
+        };
+        Ok(match form(outcome.await)? {
+            Ok(result) => SetUserOptionPayload {
+                option: Some(UserOption(result.option)),
+                changed: result.changed,
+                errors: Vec::new(),
+            },
+            Err(errors) => SetUserOptionPayload {
+                option: None,
+                changed: false,
+                errors,
+            },
+        })
+    }
+
+    /// Deletes options of a user. Those that do not exist are passed over.
+    async fn delete_user_options(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which options.")] input: DeleteUserOptionsInput,
+    ) -> FieldResult<DeleteUserOptionsPayload> {
+        let outcome = async {
+            let request = request(ctx)?;
+            check_length(input.keys.len(), &request.limits, &["keys"])?;
+            let scope = UserOptionScope::parse(input.scope, &["scope"])?;
+            let filter = UserOptionFilter {
+                user_ids: vec![GlobalId::parse(&input.user_id, &["userId"])?],
+                keys: Some(input.keys),
+                scope: OptionScopeFilter::Exactly(scope),
+            };
+            Ok(request
+                .services
+                .user_options
+                .delete_options(&filter)
+                .await?)
+        };
+        Ok(match form(outcome.await)? {
+            Ok(ids) => DeleteUserOptionsPayload {
+                deleted_ids: ids.iter().map(GlobalId::to_global).collect(),
+                errors: Vec::new(),
+            },
+            Err(errors) => DeleteUserOptionsPayload {
+                deleted_ids: Vec::new(),
+                errors,
+            },
+        })
+    }
+
+    /// Changes a user. Users may change their own name, username and picture; superusers and
+    /// services with the scope `user:write` everything of everybody.
+    async fn update_user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whom to change, and how.")] input: UpdateUserInput,
+    ) -> FieldResult<UpdateUserPayload> {
+        let outcome = async {
+            let id: UserId = GlobalId::parse(&input.user_id, &["userId"])?;
+            let name = input.name.map(|name| DisplayName::parse(&name, &["name"]));
+            let username = input
+                .username
+                .map(|name| Username::parse(&name, &["username"]));
+            let avatar_url = match input.avatar_url {
+                MaybeUndefined::Undefined => None,
+                MaybeUndefined::Null => Some(None),
+                MaybeUndefined::Value(url) => Some(Some(PictureUrl::parse(&url, &["avatarUrl"])?)),
+            };
+            let update = UserUpdate {
+                name: name.transpose()?,
+                username: username.transpose()?,
+                is_active: input.is_active,
+                avatar_type: input.avatar_type.map(Into::into),
+                avatar_url,
+            };
+            let user = request(ctx)?
+                .services
+                .users
+                .update_user(id, &update)
+                .await?;
+            Ok(user.ok_or_else(|| no_such_user(id))?)
+        };
+        Ok(match form(outcome.await)? {
+            Ok(user) => UpdateUserPayload {
+                user: Some(User(Arc::new(user))),
+                errors: Vec::new(),
+            },
+            Err(errors) => UpdateUserPayload { user: None, errors },
+        })
+    }
+
+    /// Marks an address of a user as verified.
+    async fn verify_user_email(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which address.")] input: VerifyUserEmailInput,
+    ) -> FieldResult<VerifyUserEmailPayload> {
+        let outcome = async {
+            let id: UserId = GlobalId::parse(&input.user_id, &["userId"])?;
+            Email::parse(&input.email, &["email"])?;
+            Ok(request(ctx)?
+                .services
+                .users
+                .verify_user_email(id, &input.email)
+                .await?)
+        };
+        Ok(match form(outcome.await)? {
+            Ok(changed) => VerifyUserEmailPayload {
+                changed,
+                errors: Vec::new(),
+            },
+            Err(errors) => VerifyUserEmailPayload {
+                changed: false,
+                errors,
+            },
+        })
+    }
+}
+
+fn no_such_user(id: UserId) -> Invalid {
+    Invalid::new(
+        InvalidCode::NotFound,
+        format!("there is no user with the id {id}"),
+        &["userId"],
+    )
+}
+
+fn check_value(value: &serde_json::Value) -> Result<()> {
+    fn depth(value: &serde_json::Value) -> usize {
+        match value {
+            serde_json::Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+            serde_json::Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+    let too_long = |message| Err(Invalid::new(InvalidCode::TooLong, message, &["value"]).into());
+    if depth(value) > OPTION_VALUE_MAX_DEPTH {
+        return too_long(format!(
+            "the value of an option nests at most {OPTION_VALUE_MAX_DEPTH} levels"
+        ));
+    }
+    if value.to_string().len() > OPTION_VALUE_MAX_BYTES {
+        return too_long(format!(
+            "the value of an option has at most {OPTION_VALUE_MAX_BYTES} bytes as JSON"
+        ));
+    }
+    Ok(())
+}
+
+/// Takes what a form's user can mend out of an outcome.
+fn form<T>(outcome: FieldResult<T>) -> FieldResult<Result<T, Vec<UserError>>> {
+    match outcome {
+        Ok(value) => Ok(Ok(value)),
+        Err(FieldError(Error::Invalid(invalid))) => Ok(Err(vec![UserError::from(invalid)])),
+        Err(error) => Err(error),
+    }
+}
+
+/// Something that a person filling in a form can mend.
+#[derive(Debug, Clone, SimpleObject)]
+pub(super) struct UserError {
+    /// What is wrong, for programs.
+    code: UserErrorCode,
+    /// What is wrong and what would be right, for people.
+    message: String,
+    /// Where in the arguments, from `input` inwards.
+    path: Vec<String>,
+}
+
+impl From<Invalid> for UserError {
+    fn from(invalid: Invalid) -> Self {
+        let path = std::iter::once("input".to_owned())
+            .chain(invalid.path)
+            .collect();
+        Self {
+            code: invalid.code.into(),
+            message: invalid.message,
+            path,
+        }
+    }
+}
+
+/// What can be wrong with a form's input. Codes are never renamed; new ones may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(super) enum UserErrorCode {
+    /// The text does not have the required form, or the scope is none.
+    InvalidFormat,
+    /// The text, the list or the value is larger than allowed.
+    TooLong,
+    /// Something is required and missing or empty.
+    Required,
+    /// What the input names does not exist.
+    NotFound,
+    /// The name belongs to somebody else.
+    Taken,
+}
+
+impl From<InvalidCode> for UserErrorCode {
+    fn from(code: InvalidCode) -> Self {
+        match code {
+            InvalidCode::InvalidFormat => Self::InvalidFormat,
+            InvalidCode::TooLong => Self::TooLong,
+            InvalidCode::Required => Self::Required,
+            InvalidCode::NotFound => Self::NotFound,
+            InvalidCode::Taken => Self::Taken,
+        }
+    }
+}
+
+/// The user behind an address.
+#[derive(Debug, SimpleObject)]
+pub(super) struct GetOrCreateUserByEmailPayload {
+    /// The user; null if the input is wrong.
+    user: Option<User>,
+    /// Whether this call created the user.
+    created: bool,
+    /// What is wrong with the input.
+    errors: Vec<UserError>,
+}
+
+/// An option as it is now.
+#[derive(Debug, SimpleObject)]
+pub(super) struct SetUserOptionPayload {
+    /// The option; null if the input is wrong.
+    option: Option<UserOption>,
+    /// Whether anything was written.
+    changed: bool,
+    /// What is wrong with the input.
+    errors: Vec<UserError>,
+}
+
+/// The options that were deleted.
+#[derive(Debug, SimpleObject)]
+pub(super) struct DeleteUserOptionsPayload {
+    /// The global ids of the options that existed and exist no more.
+    deleted_ids: Vec<ID>,
+    /// What is wrong with the input.
+    errors: Vec<UserError>,
+}
+
+/// The user as it is now.
+#[derive(Debug, SimpleObject)]
+pub(super) struct UpdateUserPayload {
+    /// The user; null if the input is wrong.
+    user: Option<User>,
+    /// What is wrong with the input.
+    errors: Vec<UserError>,
+}
+
+/// What became of an address.
+#[derive(Debug, SimpleObject)]
+pub(super) struct VerifyUserEmailPayload {
+    /// Whether this call changed the address from unverified to verified.
+    changed: bool,
+    /// What is wrong with the input.
+    errors: Vec<UserError>,
+}

@@ -1,0 +1,182 @@
+//! What can be read.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::context::request;
+use super::cursor::PageArguments;
+use super::error::FieldResult;
+use super::id::{GlobalId, NodeId};
+use super::input::{OrganizationBy, UserFilter, UserOptionFilter, UserOrder, check_length};
+use super::object::{
+    Node, Organization, User, UserConnection, UserOption, Viewer, find, visibility,
+};
+use crate::domain::{
+    OrganizationId, UserId, UserOrder as DomainUserOrder, UserPageQuery, Viewer as Eyes,
+};
+
+/// What can be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Query;
+
+#[Object]
+impl Query {
+    /// Who the credentials are, and what they may do.
+    async fn viewer(&self) -> Viewer {
+        Viewer
+    }
+
+    /// The user with this id; null if there is none or the caller may not see them.
+    async fn user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The id of a user, `User:1` or `1`.")] id: ID,
+    ) -> FieldResult<Option<User>> {
+        let id = UserId::parse(&id, &["id"])?;
+        Ok(request(ctx)?.loaders.users.load(id).await?.map(User))
+    }
+
+    /// Users, a page at a time. Staff and services with the scope `user:read` may list everybody;
+    /// others must name ids, addresses, usernames or an organization in the filter, and see
+    /// themselves and those who share an organization with them.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a connection's arguments are the specification's"
+    )]
+    async fn users(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which users.", default)] filter: UserFilter,
+        #[graphql(desc = "In which order.", default)] order_by: UserOrder,
+        #[graphql(desc = "The size of the page, counted from the start.")] first: Option<i32>,
+        #[graphql(desc = "Users after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The size of the page, counted from the end.")] last: Option<i32>,
+        #[graphql(desc = "Users before this cursor.")] before: Option<String>,
+    ) -> FieldResult<UserConnection> {
+        let request = request(ctx)?;
+        let order = DomainUserOrder::from(order_by);
+        let page = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        let query = UserPageQuery {
+            filter: filter.parse(&request.limits)?,
+            order,
+            page: page.parse(order.field, &request.limits)?,
+            viewer: Eyes::All,
+        };
+        let page = request.services.users.page(&query).await?.map(Arc::new);
+        for user in &page.rows {
+            request
+                .loaders
+                .users
+                .prime(user.id(), Arc::clone(user))
+                .await;
+        }
+        Ok(UserConnection { query, page })
+    }
+
+    /// Those of these usernames that belong to somebody, case-sensitively, in the order asked and
+    /// each once. Users may ask about a limited number in a minute.
+    async fn existing_usernames(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The usernames to ask about.")] usernames: Vec<String>,
+    ) -> FieldResult<Vec<String>> {
+        let request = request(ctx)?;
+        check_length(usernames.len(), &request.limits, &["usernames"])?;
+        Ok(request
+            .services
+            .users
+            .get_existing_usernames(&usernames)
+            .await?)
+    }
+
+    /// The organizations of a user that the caller may see, by id; none for a user who does not
+    /// exist or whom the caller may not see.
+    async fn organizations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The id of a user, `User:1` or `1`.")] user_id: ID,
+        #[graphql(
+            desc = "Leave out organizations that are being deleted or moved.",
+            default = false
+        )]
+        only_visible: bool,
+    ) -> FieldResult<Vec<Organization>> {
+        let request = request(ctx)?;
+        let id = UserId::parse(&user_id, &["userId"])?;
+        let ids = [id];
+        let visible = request.services.users.require_visible(&ids);
+        let memberships = request
+            .loaders
+            .memberships
+            .load((id, visibility(only_visible)));
+        let (visible, memberships) = futures_util::try_join!(visible, memberships)?;
+        let found = if visible.is_empty() {
+            None
+        } else {
+            memberships
+        };
+        let found = found.unwrap_or_default().into_iter();
+        Ok(found
+            .map(|organization| Organization(Arc::new(organization)))
+            .collect())
+    }
+
+    /// The options of users, by user and id: those that apply to everything, unless the filter
+    /// names another scope. Options are private.
+    async fn user_options(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which options.")] filter: UserOptionFilter,
+    ) -> FieldResult<Vec<UserOption>> {
+        let request = request(ctx)?;
+        let filter = filter.parse(&request.limits)?;
+        let found = request.services.user_options.get_many(&filter).await?;
+        Ok(found.into_iter().map(UserOption).collect())
+    }
+
+    /// Whatever has this id; null if there is nothing or the caller may not see it.
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id, such as `User:1`.")] id: ID,
+    ) -> FieldResult<Option<Node>> {
+        find(ctx, NodeId::parse(&id, &["id"])?).await
+    }
+
+    /// Whatever has these ids, in the order asked, with null where `node` would be null.
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Global ids, such as `User:1`.")] ids: Vec<ID>,
+    ) -> FieldResult<Vec<Option<Node>>> {
+        check_length(ids.len(), &request(ctx)?.limits, &["ids"])?;
+        let mut parsed = Vec::with_capacity(ids.len());
+        for (i, id) in ids.iter().enumerate() {
+            parsed.push(NodeId::parse(id, &["ids", &i.to_string()])?);
+        }
+        futures_util::future::try_join_all(parsed.into_iter().map(|id| find(ctx, id))).await
+    }
+
+    /// An organization; null if there is none or the caller may not see it.
+    async fn organization(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "By which of its names.")] by: OrganizationBy,
+    ) -> FieldResult<Option<Organization>> {
+        let request = request(ctx)?;
+        let found = match by {
+            OrganizationBy::Id(id) => {
+                let id = OrganizationId::parse(&id, &["by", "id"])?;
+                request.loaders.organizations.load(id).await?
+            }
+            OrganizationBy::Slug(slug) => request.services.organizations.get_by_slug(&slug).await?,
+        };
+        Ok(found.map(|organization| Organization(Arc::new(organization))))
+    }
+}

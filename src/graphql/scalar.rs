@@ -1,0 +1,48 @@
+//! Scalars beyond those of the specification.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use chrono::{SecondsFormat, Utc};
+
+/// A moment as RFC 3339 text in UTC, such as `2026-01-31T12:00:00Z`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DateTime(pub(super) chrono::DateTime<Utc>);
+
+#[Scalar(
+    name = "DateTime",
+    specified_by_url = "https://scalars.graphql.org/chillicream/date-time.html"
+)]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else {
+            return Err(InputValueError::expected_type(value));
+        };
+        chrono::DateTime::parse_from_rfc3339(text)
+            .map(|time| Self(time.to_utc()))
+            .map_err(|_| InputValueError::custom("a time looks like 2026-01-31T12:00:00Z"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+/// Any JSON value: null, a boolean, a number, a text, a list or an object.
+#[derive(Debug, Clone)]
+pub(super) struct Json(pub(super) serde_json::Value);
+
+#[Scalar(
+    name = "JSON",
+    specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259"
+)]
+impl ScalarType for Json {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        value
+            .into_json()
+            .map(Self)
+            .map_err(|error| InputValueError::custom(error.to_string()))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from_json(self.0.clone()).unwrap_or_default()
+    }
+}

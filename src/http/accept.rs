@@ -1,0 +1,149 @@
+//! Which of the two media types of GraphQL responses a client gets.
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+/// A media type of GraphQL responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MediaType {
+    /// `application/graphql-response+json`, whose statuses tell whether anything was executed.
+    GraphqlResponse,
+    /// `application/json`, for clients from before.
+    Json,
+}
+
+impl MediaType {
+    const ALL: [Self; 2] = [Self::GraphqlResponse, Self::Json];
+
+    const fn essence(self) -> (&'static str, &'static str) {
+        match self {
+            Self::GraphqlResponse => ("application", "graphql-response+json"),
+            Self::Json => ("application", "json"),
+        }
+    }
+
+    /// What the client of a request with these headers likes best; `None` if it accepts neither.
+    /// A client that says nothing gets the new type, and of two that it likes as much too.
+    pub(super) fn negotiate(headers: &HeaderMap) -> Option<Self> {
+        let mut ranges = Vec::new();
+        for value in headers.get_all(ACCEPT) {
+            ranges.extend(value.to_str().ok()?.split(',').filter_map(Range::parse));
+        }
+        if ranges.is_empty() {
+            return Some(Self::GraphqlResponse);
+        }
+        let quality = |media: Self| {
+            let fitting = ranges.iter().filter(|range| range.fits(media));
+            fitting
+                .max_by_key(|range| range.specificity())
+                .map_or(0, |range| range.quality)
+        };
+        let best = Self::ALL
+            .into_iter()
+            .rev()
+            .max_by_key(|media| quality(*media))?;
+        (quality(best) > 0).then_some(best)
+    }
+
+    /// A response of this type.
+    pub(super) fn response(self, status: StatusCode, body: &impl Serialize) -> Response<Body> {
+        let bytes = serde_json::to_vec(body).unwrap_or_else(|error| {
+            tracing::error!(%error, "a response could not be written");
+            Vec::new()
+        });
+        let mut response = Response::new(Body::from(bytes));
+        *response.status_mut() = status;
+        let content_type = match self {
+            Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
+            Self::Json => "application/json; charset=utf-8",
+        };
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response
+            .headers_mut()
+            .insert(VARY, HeaderValue::from_static("accept"));
+        response
+    }
+}
+
+/// A range of an `Accept` header, such as `application/*;q=0.5`.
+#[derive(Debug)]
+struct Range<'a> {
+    ty: &'a str,
+    subtype: &'a str,
+    /// In thousandths, as the header gives it.
+    quality: u16,
+}
+
+impl<'a> Range<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(';').map(str::trim);
+        let (ty, subtype) = parts.next()?.split_once('/')?;
+        let quality = parts
+            .filter_map(|parameter| parameter.split_once('='))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
+            .map_or(Some(1.0), |(_, value)| value.trim().parse::<f32>().ok())?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to what fits"
+        )]
+        let quality = (quality.clamp(0.0, 1.0) * 1_000.0) as u16;
+        Some(Self {
+            ty,
+            subtype,
+            quality,
+        })
+    }
+
+    fn fits(&self, media: MediaType) -> bool {
+        let (ty, subtype) = media.essence();
+        let matches = |range: &str, name: &str| range == "*" || range.eq_ignore_ascii_case(name);
+        matches(self.ty, ty) && matches(self.subtype, subtype)
+    }
+
+    fn specificity(&self) -> u8 {
+        u8::from(self.ty != "*") + u8::from(self.subtype != "*")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn negotiate(accept: &str) -> Option<MediaType> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_str(accept).unwrap());
+        MediaType::negotiate(&headers)
+    }
+
+    #[test]
+    fn the_type_the_client_likes_best_is_taken() {
+        use MediaType::{GraphqlResponse, Json};
+        for (accept, expected) in [
+            ("*/*", Some(GraphqlResponse)),
+            ("application/*", Some(GraphqlResponse)),
+            ("application/json", Some(Json)),
+            ("application/json; charset=utf-8", Some(Json)),
+            ("application/graphql-response+json", Some(GraphqlResponse)),
+            (
+                "application/json, application/graphql-response+json",
+                Some(GraphqlResponse),
+            ),
+            (
+                "application/json, application/graphql-response+json;q=0.9",
+                Some(Json),
+            ),
+            ("application/graphql-response+json;q=0, */*", Some(Json)),
+            ("text/html, */*;q=0.1", Some(GraphqlResponse)),
+            ("text/html", None),
+            ("*/*;q=0", None),
+            ("", Some(GraphqlResponse)),
+        ] {
+            assert_eq!(negotiate(accept), expected, "{accept}");
+        }
+    }
+}

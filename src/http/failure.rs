@@ -1,0 +1,132 @@
+//! Requests that fail before or beside GraphQL, answered in its form all the same.
+
+use std::any::Any;
+
+use axum::body::Body;
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, Response, StatusCode};
+use tower_http::csrf::ProtectionError;
+
+use super::accept::MediaType;
+use crate::domain::{Code, Error};
+use crate::graphql::{GraphqlError, GraphqlResponse, log};
+
+/// Why a request gets no GraphQL answer.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    error: GraphqlError,
+    header: Option<(axum::http::HeaderName, HeaderValue)>,
+}
+
+impl Failure {
+    /// A refusal.
+    pub(super) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            error: GraphqlError::new(code, message),
+            header: None,
+        }
+    }
+
+    /// A request that is not well-formed.
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Code::BadRequest, message)
+    }
+
+    /// A method that does not fit, and those that do.
+    pub(super) fn method_not_allowed(message: &str, allowed: &'static str) -> Self {
+        let failure = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            Code::MethodNotAllowed,
+            message,
+        );
+        failure.with_header(ALLOW, allowed)
+    }
+
+    /// More requests than can be worked on.
+    pub(super) fn overloaded() -> Self {
+        let message = "the server is working on as many requests as it can; try again in a moment";
+        let failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Overloaded, message);
+        failure.with_header(RETRY_AFTER, "1")
+    }
+
+    fn with_header(mut self, name: axum::http::HeaderName, value: &'static str) -> Self {
+        self.header = Some((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// The response, of a type that the client accepts.
+    pub(super) fn into_response(self, media: MediaType) -> Response<Body> {
+        let body = GraphqlResponse {
+            data: None,
+            errors: vec![self.error],
+        };
+        let mut response = media.response(self.status, &body);
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        log(&error);
+        let status = match error {
+            Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Error::Forbidden(_) => StatusCode::FORBIDDEN,
+            Error::Invalid(_) => StatusCode::BAD_REQUEST,
+            Error::NotFound(_) => StatusCode::NOT_FOUND,
+            Error::Conflict(_) => StatusCode::CONFLICT,
+            Error::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            Error::Unreadable(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let failure = Self {
+            status,
+            error: GraphqlError::from(&error),
+            header: None,
+        };
+        match status {
+            StatusCode::UNAUTHORIZED => failure.with_header(WWW_AUTHENTICATE, "Bearer"),
+            StatusCode::SERVICE_UNAVAILABLE => failure.with_header(RETRY_AFTER, "1"),
+            _ => failure,
+        }
+    }
+}
+
+/// A panic is a fault of ours; the server goes on, and its text stays in the log.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
+pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned());
+    Failure::from(Error::internal(text)).into_response(MediaType::GraphqlResponse)
+}
+
+/// A page of another site that tries to change something.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
+pub(super) fn cross_site(error: ProtectionError) -> Response<Body> {
+    tracing::info!(kind = ?error.kind(), "cross-site request refused");
+    let message = "the request comes from a page of another site; its origin must be allowed \
+                   with `--cors-origin`";
+    Failure::new(StatusCode::FORBIDDEN, Code::CrossSiteRequest, message)
+        .into_response(MediaType::GraphqlResponse)
+}
+
+/// A path that leads nowhere.
+pub(super) async fn not_found() -> Response<Body> {
+    let mut response = Response::new(Body::from(
+        "there is nothing here; try /graphql or /graphiql\n",
+    ));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}

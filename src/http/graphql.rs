@@ -1,0 +1,344 @@
+//! GraphQL over HTTP, after the specification's draft of August 2026 where the audit suite of
+//! clients in use does not say otherwise.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use futures_util::future::join_all;
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use super::HttpState;
+use super::accept::MediaType;
+use super::failure::Failure;
+use crate::auth::AuthorizedServices;
+use crate::domain::{Code, Error};
+use crate::graphql::{GraphqlRequest, GraphqlResponse, PreparedRequest, RequestError};
+
+/// Longer request targets are refused; a document that long belongs in a body.
+const MAX_URI_BYTES: usize = 16 * 1024;
+
+/// Answers a request to `/graphql`.
+pub(super) async fn handle(
+    State(state): State<HttpState>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let Some(media) = MediaType::negotiate(request.headers()) else {
+        return Failure::new(
+            StatusCode::NOT_ACCEPTABLE,
+            Code::NotAcceptable,
+            "answers are of the type application/graphql-response+json or application/json",
+        )
+        .into_response(MediaType::GraphqlResponse);
+    };
+    match answer(&state, request, media).await {
+        Ok(response) => response,
+        Err(failure) => failure.into_response(media),
+    }
+}
+
+async fn answer(
+    state: &HttpState,
+    request: Request<Body>,
+    media: MediaType,
+) -> Result<Response<Body>, Failure> {
+    let (parts, body) = request.into_parts();
+    if parts.uri.to_string().len() > MAX_URI_BYTES {
+        return Err(Failure::new(
+            StatusCode::URI_TOO_LONG,
+            Code::UriTooLong,
+            format!(
+                "a request target has at most {MAX_URI_BYTES} bytes; send the document by POST"
+            ),
+        ));
+    }
+    let is_get = match parts.method {
+        Method::GET => true,
+        Method::POST => false,
+        _ => {
+            return Err(Failure::method_not_allowed(
+                "GraphQL is asked by GET or POST",
+                "GET, POST",
+            ));
+        }
+    };
+    if !is_get {
+        require_json(&parts.headers)?;
+    }
+    let Ok(_place) = state.limits.capacity.try_acquire() else {
+        return Err(Failure::overloaded());
+    };
+    // Whoever has no credentials learns nothing, not even whether the document is good.
+    let services = authorize(state, &parts.headers).await?;
+    let payload = if is_get {
+        Payload::Single(from_query(&parts.uri)?)
+    } else {
+        let bytes = timeout(
+            state.limits.timeout,
+            to_bytes(body, state.limits.max_body_bytes),
+        )
+        .await
+        .map_err(|_| {
+            Failure::new(
+                StatusCode::REQUEST_TIMEOUT,
+                Code::Timeout,
+                "the body of the request did not arrive in time",
+            )
+        })?
+        .map_err(|_| {
+            let bound = state.limits.max_body_bytes;
+            Failure::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Code::PayloadTooLarge,
+                format!("the body could not be read; it may have {bound} bytes at most"),
+            )
+        })?;
+        Payload::parse(&bytes)?
+    };
+    let run = async {
+        match payload {
+            Payload::Single(request) => single(state, request, services, is_get, media).await,
+            Payload::Batch(requests) => batch(state, requests, services, media).await,
+        }
+    };
+    timeout(state.limits.timeout, run)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Failure::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                Code::Timeout,
+                "the request took longer than it may; ask for less or try again",
+            ))
+        })
+}
+
+/// The services as the request's caller may use them; `None` for an anonymous caller where
+/// anonymous callers may read the schema.
+async fn authorize(
+    state: &HttpState,
+    headers: &HeaderMap,
+) -> Result<Option<AuthorizedServices>, Failure> {
+    let header = headers.get(AUTHORIZATION);
+    if header.is_none() && state.graphql.config().anonymous_introspection {
+        return Ok(None);
+    }
+    // What is no text is no token either.
+    let header = header.map(|value| value.to_str().unwrap_or_default());
+    let caller = state.authentication.authenticate(header).await?;
+    Ok(Some(AuthorizedServices::new(
+        &state.services,
+        caller,
+        state.rate_limits.clone(),
+    )))
+}
+
+async fn single(
+    state: &HttpState,
+    request: GraphqlRequest,
+    services: Option<AuthorizedServices>,
+    is_get: bool,
+    media: MediaType,
+) -> Result<Response<Body>, Failure> {
+    let response = match prepare(state, request, services.as_ref())? {
+        Ok(prepared) if is_get && prepared.is_mutation() => {
+            return Err(Failure::method_not_allowed(
+                "a mutation is sent by POST",
+                "POST",
+            ));
+        }
+        Ok(prepared) => state.graphql.execute(prepared, services).await,
+        Err(refusal) => refusal.into(),
+    };
+    let status = status(state, &response, media);
+    Ok(media.response(status, &response))
+}
+
+/// Prepares a request. To an anonymous caller a good document and a bad one look the same,
+/// unless it asks about the schema, which it then may.
+fn prepare(
+    state: &HttpState,
+    request: GraphqlRequest,
+    services: Option<&AuthorizedServices>,
+) -> Result<Result<PreparedRequest, RequestError>, Failure> {
+    let prepared = state.graphql.prepare(request);
+    if services.is_none()
+        && !prepared
+            .as_ref()
+            .is_ok_and(PreparedRequest::is_introspection)
+    {
+        let message = "no credentials; without them only the schema can be read";
+        return Err(Error::Unauthenticated(message.to_owned()).into());
+    }
+    Ok(prepared)
+}
+
+/// Runs the operations of a batch, all at once unless one of them changes something.
+async fn batch(
+    state: &HttpState,
+    requests: Vec<GraphqlRequest>,
+    services: Option<AuthorizedServices>,
+    media: MediaType,
+) -> Result<Response<Body>, Failure> {
+    let bound = state.graphql.limits().batch;
+    if requests.len() > bound {
+        return Err(Failure::new(
+            StatusCode::BAD_REQUEST,
+            Code::BatchLimitExceeded,
+            format!(
+                "a batch has at most {bound} operations; this one has {}",
+                requests.len()
+            ),
+        ));
+    }
+    let mut prepared = Vec::with_capacity(requests.len());
+    for request in requests {
+        prepared.push(prepare(state, request, services.as_ref())?);
+    }
+    let run = |prepared: Result<PreparedRequest, RequestError>| {
+        let services = services.clone();
+        async {
+            match prepared {
+                Ok(prepared) => state.graphql.execute(prepared, services).await,
+                Err(refusal) => refusal.into(),
+            }
+        }
+    };
+    let changes = prepared
+        .iter()
+        .any(|p| p.as_ref().is_ok_and(PreparedRequest::is_mutation));
+    let responses = if changes {
+        let mut responses = Vec::with_capacity(prepared.len());
+        for prepared in prepared {
+            responses.push(run(prepared).await);
+        }
+        responses
+    } else {
+        join_all(prepared.into_iter().map(run)).await
+    };
+    Ok(media.response(StatusCode::OK, &responses))
+}
+
+/// The status that says how far the request came.
+fn status(state: &HttpState, response: &GraphqlResponse, media: MediaType) -> StatusCode {
+    let draft = state.graphql.config().draft_statuses;
+    match &response.data {
+        Some(data)
+            if draft && !response.errors.is_empty() && *data != async_graphql::Value::Null =>
+        {
+            StatusCode::from_u16(294).unwrap_or(StatusCode::OK)
+        }
+        Some(_) => StatusCode::OK,
+        None if draft => match response.errors.first().map(|error| error.code) {
+            Some(Code::GraphqlParseFailed) | None => StatusCode::BAD_REQUEST,
+            Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        },
+        None if media == MediaType::Json => StatusCode::OK,
+        None => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
+    let text = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let mut parts = text.split(';').map(str::trim);
+    let is_json = parts
+        .next()
+        .is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = parts
+        .filter_map(|parameter| parameter.split_once('='))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("charset"))
+        .all(|(_, value)| value.trim_matches('"').eq_ignore_ascii_case("utf-8"));
+    if is_json && is_utf8 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::UnsupportedMediaType,
+        "the body must be of the type application/json, in UTF-8, and say so",
+    ))
+}
+
+/// What a body holds.
+enum Payload {
+    Single(GraphqlRequest),
+    Batch(Vec<GraphqlRequest>),
+}
+
+impl Payload {
+    fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+        let value: Value = serde_json::from_slice(bytes)
+            .map_err(|error| Failure::bad_request(format!("the body is not JSON: {error}")))?;
+        match value {
+            Value::Object(members) => from_members(members).map(Self::Single),
+            Value::Array(items) if items.is_empty() => {
+                Err(Failure::bad_request("the batch holds no operation"))
+            }
+            Value::Array(items) => {
+                let items = items.into_iter().map(|item| match item {
+                    Value::Object(members) => from_members(members),
+                    _ => Err(Failure::bad_request(
+                        "an operation of a batch must be an object",
+                    )),
+                });
+                items.collect::<Result<_, _>>().map(Self::Batch)
+            }
+            _ => Err(Failure::bad_request(
+                "the body must be an object with a `query`, or a list of such objects",
+            )),
+        }
+    }
+}
+
+/// Reads the members of a request; null is as good as absent, and others are ignored.
+fn from_members(mut members: Map<String, Value>) -> Result<GraphqlRequest, Failure> {
+    let mut take = |name: &str| members.remove(name).filter(|value| !value.is_null());
+    let query = match take("query") {
+        Some(Value::String(query)) => query,
+        Some(_) => return Err(Failure::bad_request("`query` must be a text")),
+        None => {
+            return Err(Failure::bad_request(
+                "`query` is missing; it holds the document",
+            ));
+        }
+    };
+    let operation_name = match take("operationName") {
+        None => None,
+        Some(Value::String(name)) => Some(name),
+        Some(_) => return Err(Failure::bad_request("`operationName` must be a text")),
+    };
+    let mut object = |name: &str| match take(name) {
+        None => Ok(Map::new()),
+        Some(Value::Object(map)) => Ok(map),
+        Some(_) => Err(Failure::bad_request(format!("`{name}` must be an object"))),
+    };
+    let variables = object("variables")?;
+    object("extensions")?;
+    Ok(GraphqlRequest {
+        query,
+        operation_name,
+        variables,
+    })
+}
+
+/// Reads a request from the query of a URL; an empty parameter is as good as absent.
+fn from_query(uri: &Uri) -> Result<GraphqlRequest, Failure> {
+    use axum::extract::Query;
+    let Query(parameters) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| {
+        Failure::bad_request(format!("the URL's query cannot be read: {error}"))
+    })?;
+    let mut members = Map::new();
+    for (name, text) in parameters.into_iter().filter(|(_, text)| !text.is_empty()) {
+        let value = match name.as_str() {
+            "query" | "operationName" => Value::String(text),
+            "variables" | "extensions" => serde_json::from_str(&text).map_err(|error| {
+                Failure::bad_request(format!("the parameter `{name}` is not JSON: {error}"))
+            })?,
+            _ => continue,
+        };
+        members.insert(name, value);
+    }
+    from_members(members)
+}

@@ -1,0 +1,138 @@
+//! The gateway's HTTP surface: `/graphql`, `/graphiql`, `/healthz` and `/readyz`.
+
+mod accept;
+mod failure;
+mod graphiql;
+mod graphql;
+mod health;
+mod request_id;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::middleware::from_fn;
+use axum::response::Redirect;
+use axum::routing::{any, get};
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::csrf::CsrfLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::auth::{Authentication, RateLimits};
+use crate::config::ServerConfig;
+use crate::domain::Result;
+use crate::graphql::Graphql;
+use crate::service::Services;
+
+/// Whether the gateway can do its work; asked by `/readyz`.
+pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// What requests are answered with.
+#[derive(Clone)]
+pub struct HttpState {
+    /// The graph.
+    pub graphql: Graphql,
+    /// The services behind it.
+    pub services: Services,
+    /// Who may call.
+    pub authentication: Authentication,
+    /// How often.
+    pub rate_limits: Arc<RateLimits>,
+    /// Whether the gateway can do its work.
+    pub readiness: Readiness,
+    /// The bounds on requests.
+    pub limits: RequestLimits,
+}
+
+impl std::fmt::Debug for HttpState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpState")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The bounds on requests.
+#[derive(Debug, Clone)]
+pub struct RequestLimits {
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// The largest body.
+    pub max_body_bytes: usize,
+    /// How many requests may still be taken on.
+    pub capacity: Arc<Semaphore>,
+}
+
+impl RequestLimits {
+    /// The bounds that `config` sets.
+    #[must_use]
+    pub fn new(config: &ServerConfig) -> Self {
+        Self {
+            timeout: config.request_timeout,
+            max_body_bytes: config.max_body_bytes,
+            capacity: Arc::new(Semaphore::new(config.max_concurrent_requests)),
+        }
+    }
+}
+
+/// Answers bodies smaller than this as they are; compressing them costs more than it saves.
+const COMPRESS_ABOVE_BYTES: u64 = 1_024;
+
+/// The whole surface. An origin of `config` that is none is an error.
+pub fn router(state: HttpState, config: &ServerConfig) -> Result<Router, String> {
+    let mut router = Router::new()
+        .route("/graphql", any(graphql::handle))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz));
+    if state.graphql.config().graphiql {
+        router = router
+            .route("/", get(|| async { Redirect::temporary("graphiql/") }))
+            .route(
+                "/graphiql",
+                get(|| async { Redirect::permanent("graphiql/") }),
+            )
+            .route("/graphiql/", get(graphiql::index))
+            .route("/graphiql/{*path}", get(graphiql::file));
+    }
+    let origins = &config.cors_origins;
+    let allowed = origins
+        .iter()
+        .map(|origin| HeaderValue::from_str(origin).map_err(|_| format!("`{origin}` is no origin")))
+        .collect::<Result<Vec<_>, _>>()?;
+    let cors = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(allowed))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE])
+        .expose_headers([HeaderName::from_static(request_id::HEADER)])
+        .max_age(Duration::from_secs(600));
+    let mut csrf = CsrfLayer::new();
+    for origin in origins {
+        csrf = csrf
+            .add_trusted_origin(origin)
+            .map_err(|error| format!("`{origin}`: {error}"))?;
+    }
+    let no_sniff = SetResponseHeaderLayer::overriding(
+        X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    // A request runs through these from top to bottom, its response from bottom to top.
+    let layers = ServiceBuilder::new()
+        .layer(from_fn(request_id::layer))
+        .layer(no_sniff)
+        .layer(CatchPanicLayer::custom(failure::panicked))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE_BYTES)))
+        .layer(cors)
+        .layer(csrf.with_rejection_response(failure::cross_site));
+    Ok(router
+        .fallback(failure::not_found)
+        .layer(layers)
+        .with_state(state))
+}
