@@ -1,6 +1,12 @@
 //! Inputs, and how they become domain types.
 
-use async_graphql::{Enum, ID, InputObject, MaybeUndefined, OneofObject};
+use std::borrow::Cow;
+
+use async_graphql::registry::Registry;
+use async_graphql::{
+    Enum, ID, InputObject, InputType, InputValueError, InputValueResult, MaybeUndefined,
+    OneofObject, Value,
+};
 
 use super::id::GlobalId;
 use super::object::AuthenticatorKind;
@@ -35,6 +41,45 @@ pub(super) struct UserFilter {
     query: MaybeUndefined<String>,
     /// What second factors the user has. Private, as `emails` is.
     authenticators: MaybeUndefined<AuthenticatorFilter>,
+}
+
+/// An input object whose default, as the schema shows it, holds the fields that are given and not
+/// a null for each that is not.
+#[derive(Debug, Default)]
+pub(super) struct Sparse<T>(pub(super) T);
+
+impl<T: InputType> InputType for Sparse<T> {
+    type RawValueType = Self;
+
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    fn parse(value: Option<Value>) -> InputValueResult<Self> {
+        T::parse(value)
+            .map(Self)
+            .map_err(InputValueError::propagate)
+    }
+
+    fn to_value(&self) -> Value {
+        match self.0.to_value() {
+            Value::Object(fields) => Value::Object(
+                fields
+                    .into_iter()
+                    .filter(|(_, value)| *value != Value::Null)
+                    .collect(),
+            ),
+            value => value,
+        }
+    }
+
+    fn as_raw_value(&self) -> Option<&Self::RawValueType> {
+        Some(self)
+    }
 }
 
 /// A condition on second factors.

@@ -27,10 +27,10 @@ const OPTION_VALUE_MAX_DEPTH: usize = 32;
 /// The longest identity or referrer, in characters, as the columns of Sentry hold them.
 const SHORT_TEXT_MAX_CHARS: usize = 128;
 
-/// What can be changed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mutation;
 
+/// What can be changed.
 #[Object]
 impl Mutation {
     /// The active user with this primary address, created if there is none. However many calls

@@ -8,7 +8,7 @@ use super::context::request;
 use super::cursor::PageArguments;
 use super::error::FieldResult;
 use super::id::{GlobalId, NodeId};
-use super::input::{OrganizationBy, UserFilter, UserOptionFilter, UserOrder, check_length};
+use super::input::{OrganizationBy, Sparse, UserFilter, UserOptionFilter, UserOrder, check_length};
 use super::object::{
     Node, Organization, User, UserConnection, UserOption, Viewer, find, visibility,
 };
@@ -16,10 +16,10 @@ use crate::domain::{
     OrganizationId, UserId, UserOrder as DomainUserOrder, UserPageQuery, Viewer as Eyes,
 };
 
-/// What can be read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query;
 
+/// What can be read.
 #[Object]
 impl Query {
     /// Who the credentials are, and what they may do.
@@ -47,7 +47,7 @@ impl Query {
     async fn users(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which users.", default)] filter: UserFilter,
+        #[graphql(desc = "Which users.", default)] filter: Sparse<UserFilter>,
         #[graphql(desc = "In which order.", default)] order_by: UserOrder,
         #[graphql(desc = "The size of the page, counted from the start.")] first: Option<i32>,
         #[graphql(desc = "Users after this cursor.")] after: Option<String>,
@@ -63,7 +63,7 @@ impl Query {
             before,
         };
         let query = UserPageQuery {
-            filter: filter.parse(&request.limits)?,
+            filter: filter.0.parse(&request.limits)?,
             order,
             page: page.parse(order.field, &request.limits)?,
             viewer: Eyes::All,

@@ -3,10 +3,10 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{SecondsFormat, Utc};
 
-/// A moment as RFC 3339 text in UTC, such as `2026-01-31T12:00:00Z`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DateTime(pub(super) chrono::DateTime<Utc>);
 
+/// A moment as RFC 3339 text in UTC, such as `2026-01-31T12:00:00Z`.
 #[Scalar(
     name = "DateTime",
     specified_by_url = "https://scalars.graphql.org/chillicream/date-time.html"
@@ -26,10 +26,10 @@ impl ScalarType for DateTime {
     }
 }
 
-/// Any JSON value: null, a boolean, a number, a text, a list or an object.
 #[derive(Debug, Clone)]
 pub(super) struct Json(pub(super) serde_json::Value);
 
+/// Any JSON value: null, a boolean, a number, a text, a list or an object.
 #[Scalar(
     name = "JSON",
     specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259"

@@ -5,46 +5,45 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-/// A media type of GraphQL responses.
+/// The form of a GraphQL response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MediaType {
     /// `application/graphql-response+json`, whose statuses tell whether anything was executed.
     GraphqlResponse,
-    /// `application/json`, for clients from before.
+    /// `application/json`, with the same statuses.
     Json,
+    /// `application/json` for clients that accept nothing else. They are from before, and take
+    /// any status but 200 for an answer that is not GraphQL's.
+    LegacyJson,
 }
 
 impl MediaType {
-    const ALL: [Self; 2] = [Self::GraphqlResponse, Self::Json];
-
-    const fn essence(self) -> (&'static str, &'static str) {
-        match self {
-            Self::GraphqlResponse => ("application", "graphql-response+json"),
-            Self::Json => ("application", "json"),
-        }
-    }
-
-    /// What the client of a request with these headers likes best; `None` if it accepts neither.
-    /// A client that says nothing gets the new type, and of two that it likes as much too.
+    /// What the client of a request with these headers likes best; `None` if it accepts neither
+    /// type. Of two that are named and liked as much it gets the new one; a client that names
+    /// none, with `*/*` or without the header, gets the old one, which everything understands.
     pub(super) fn negotiate(headers: &HeaderMap) -> Option<Self> {
         let mut ranges = Vec::new();
         for value in headers.get_all(ACCEPT) {
             ranges.extend(value.to_str().ok()?.split(',').filter_map(Range::parse));
         }
         if ranges.is_empty() {
-            return Some(Self::GraphqlResponse);
+            return Some(Self::Json);
         }
-        let quality = |media: Self| {
-            let fitting = ranges.iter().filter(|range| range.fits(media));
+        // How much the client likes a type, and how exactly it has named it.
+        let liking = |subtype: &str| {
+            let fitting = ranges.iter().filter(|range| range.fits(subtype));
             fitting
                 .max_by_key(|range| range.specificity())
-                .map_or(0, |range| range.quality)
+                .map_or((0, 0), |range| (range.quality, range.specificity()))
         };
-        let best = Self::ALL
-            .into_iter()
-            .rev()
-            .max_by_key(|media| quality(*media))?;
-        (quality(best) > 0).then_some(best)
+        let (new, old) = (liking("graphql-response+json"), liking("json"));
+        match (new, old) {
+            ((0, _), (0, _)) => None,
+            ((0, _), (_, EXACT)) => Some(Self::LegacyJson),
+            ((0, _), _) => Some(Self::Json),
+            _ if new > old || (new == old && new.1 == EXACT) => Some(Self::GraphqlResponse),
+            _ => Some(Self::Json),
+        }
     }
 
     /// A response of this type.
@@ -57,7 +56,7 @@ impl MediaType {
         *response.status_mut() = status;
         let content_type = match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
-            Self::Json => "application/json; charset=utf-8",
+            Self::Json | Self::LegacyJson => "application/json; charset=utf-8",
         };
         response
             .headers_mut()
@@ -68,6 +67,9 @@ impl MediaType {
         response
     }
 }
+
+/// The specificity of a range without a `*`.
+const EXACT: u8 = 2;
 
 /// A range of an `Accept` header, such as `application/*;q=0.5`.
 #[derive(Debug)]
@@ -99,10 +101,10 @@ impl<'a> Range<'a> {
         })
     }
 
-    fn fits(&self, media: MediaType) -> bool {
-        let (ty, subtype) = media.essence();
+    /// Whether the range takes in `application/SUBTYPE`.
+    fn fits(&self, subtype: &str) -> bool {
         let matches = |range: &str, name: &str| range == "*" || range.eq_ignore_ascii_case(name);
-        matches(self.ty, ty) && matches(self.subtype, subtype)
+        matches(self.ty, "application") && matches(self.subtype, subtype)
     }
 
     fn specificity(&self) -> u8 {
@@ -122,12 +124,14 @@ mod tests {
 
     #[test]
     fn the_type_the_client_likes_best_is_taken() {
-        use MediaType::{GraphqlResponse, Json};
+        use MediaType::{GraphqlResponse, Json, LegacyJson};
         for (accept, expected) in [
-            ("*/*", Some(GraphqlResponse)),
-            ("application/*", Some(GraphqlResponse)),
-            ("application/json", Some(Json)),
-            ("application/json; charset=utf-8", Some(Json)),
+            ("", Some(Json)),
+            ("*/*", Some(Json)),
+            ("application/*", Some(Json)),
+            ("text/html, */*;q=0.1", Some(Json)),
+            ("application/json", Some(LegacyJson)),
+            ("Application/JSON; charset=utf-8", Some(LegacyJson)),
             ("application/graphql-response+json", Some(GraphqlResponse)),
             (
                 "application/json, application/graphql-response+json",
@@ -137,11 +141,14 @@ mod tests {
                 "application/json, application/graphql-response+json;q=0.9",
                 Some(Json),
             ),
+            (
+                "application/graphql-response+json, */*",
+                Some(GraphqlResponse),
+            ),
+            ("application/json, */*", Some(Json)),
             ("application/graphql-response+json;q=0, */*", Some(Json)),
-            ("text/html, */*;q=0.1", Some(GraphqlResponse)),
             ("text/html", None),
             ("*/*;q=0", None),
-            ("", Some(GraphqlResponse)),
         ] {
             assert_eq!(negotiate(accept), expected, "{accept}");
         }

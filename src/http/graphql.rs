@@ -233,7 +233,7 @@ fn status(state: &HttpState, response: &GraphqlResponse, media: MediaType) -> St
             Some(Code::GraphqlParseFailed) | None => StatusCode::BAD_REQUEST,
             Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
         },
-        None if media == MediaType::Json => StatusCode::OK,
+        None if media == MediaType::LegacyJson => StatusCode::OK,
         None => StatusCode::BAD_REQUEST,
     }
 }

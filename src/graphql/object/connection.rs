@@ -41,7 +41,6 @@ fn count(count: u64) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// A page of users.
 #[derive(Debug)]
 pub(in super::super) struct UserConnection {
     pub(in super::super) query: UserPageQuery,
@@ -54,6 +53,7 @@ impl UserConnection {
     }
 }
 
+/// A page of users.
 #[Object]
 impl UserConnection {
     /// The users with their cursors.
@@ -96,7 +96,6 @@ pub(in super::super) struct UserEdge {
     node: User,
 }
 
-/// A page of the members of an organization.
 #[derive(Debug)]
 pub(in super::super) struct OrganizationMemberConnection {
     pub(super) organization: OrganizationId,
@@ -107,6 +106,7 @@ fn member_cursor(member: &VisibleMember) -> String {
     cursor::of_user(&member.user, OrderField::Id)
 }
 
+/// A page of the members of an organization.
 #[Object]
 impl OrganizationMemberConnection {
     /// The members with their cursors and their roles.

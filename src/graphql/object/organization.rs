@@ -12,10 +12,10 @@ use crate::graphql::error::FieldResult;
 use crate::graphql::id::GlobalId;
 use crate::graphql::scalar::DateTime;
 
-/// An organization, as the directory knows it; the rest of it lives in its region.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Organization(pub(in super::super) Arc<domain::Organization>);
 
+/// An organization, as the directory knows it; the rest of it lives in its region.
 #[Object]
 impl Organization {
     /// The globally unique id, such as `Organization:1`.
@@ -114,10 +114,10 @@ impl From<domain::OrganizationStatus> for OrganizationStatus {
     }
 }
 
-/// The settings of an organization that the directory mirrors.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct OrganizationFlags(domain::OrganizationFlags);
 
+/// The settings of an organization that the directory mirrors.
 #[Object]
 impl OrganizationFlags {
     /// Gets features before others.

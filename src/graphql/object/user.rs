@@ -14,9 +14,6 @@ use crate::graphql::id::GlobalId;
 use crate::graphql::input::UserOptionScope;
 use crate::graphql::scalar::{DateTime, Json};
 
-/// A user of the directory, as far as the caller may see them. Fields that say so are private to
-/// the user, to staff and to services with the scope `user:admin`; for anybody else they are null
-/// with an error of the code `FORBIDDEN`.
 #[derive(Debug, Clone)]
 pub(in super::super) struct User(pub(in super::super) Arc<VisibleUser>);
 
@@ -33,6 +30,9 @@ impl User {
     }
 }
 
+/// A user of the directory, as far as the caller may see them. Fields that say so are private to
+/// the user, to staff and to services with the scope `user:admin`; for anybody else they are null
+/// with an error of the code `FORBIDDEN`.
 #[Object]
 impl User {
     /// The globally unique id, such as `User:1`.

@@ -11,7 +11,6 @@ use crate::graphql::error::{FieldError, FieldResult};
 use crate::graphql::id::GlobalId;
 use crate::graphql::scalar::Json;
 
-/// A small value that a user has set, for everything, for a project or for an organization.
 #[derive(Debug, Clone)]
 pub(in super::super) struct UserOption(pub(in super::super) domain::UserOption);
 
@@ -30,6 +29,7 @@ impl UserOption {
     }
 }
 
+/// A small value that a user has set, for everything, for a project or for an organization.
 #[Object]
 impl UserOption {
     /// The globally unique id, such as `UserOption:1`.

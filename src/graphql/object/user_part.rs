@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Context, Enum, Object};
 
 use super::Organization;
 use crate::domain;
@@ -10,13 +10,13 @@ use crate::graphql::context::request;
 use crate::graphql::error::FieldResult;
 use crate::graphql::scalar::DateTime;
 
-/// The picture of a user.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Avatar {
     pub(super) stored: Option<domain::Avatar>,
     pub(super) url: Option<String>,
 }
 
+/// The picture of a user.
 #[Object]
 impl Avatar {
     /// Where the picture comes from.
@@ -70,10 +70,10 @@ impl From<AvatarType> for domain::AvatarKind {
     }
 }
 
-/// An address of a user.
 #[derive(Debug, Clone)]
 pub(in super::super) struct UserEmail(pub(super) domain::UserEmail);
 
+/// An address of a user.
 #[Object]
 impl UserEmail {
     /// The id in the database.
@@ -92,10 +92,10 @@ impl UserEmail {
     }
 }
 
-/// An identity at a single sign-on provider.
 #[derive(Debug, Clone)]
 pub(in super::super) struct AuthIdentity(pub(super) domain::AuthIdentity);
 
+/// An identity at a single sign-on provider.
 #[Object]
 impl AuthIdentity {
     /// The id in the database.
@@ -136,15 +136,15 @@ impl AuthIdentity {
     }
 }
 
-/// A second factor of a user. Its secrets are not part of the graph.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Authenticator(pub(super) domain::Authenticator);
 
+/// A second factor of a user. Its secrets are not part of the graph.
 #[Object]
 impl Authenticator {
     /// The id in the database.
-    async fn database_id(&self) -> ID {
-        ID(self.0.id.to_string())
+    async fn database_id(&self) -> String {
+        self.0.id.to_string()
     }
 
     /// What it is.
@@ -178,6 +178,7 @@ pub(in super::super) enum AuthenticatorKind {
     /// Codes by text message.
     Sms,
     /// A security key.
+    #[graphql(name = "U2F")]
     U2f,
     /// A kind that this version does not know.
     Unknown,
@@ -208,10 +209,10 @@ impl From<domain::AuthenticatorKind> for AuthenticatorKind {
     }
 }
 
-/// What an account remembers of its user's consents.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct UserFlags(pub(super) domain::UserFlags);
 
+/// What an account remembers of its user's consents.
 #[Object]
 impl UserFlags {
     /// The user has yet to answer whether newsletters are welcome.

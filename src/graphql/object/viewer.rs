@@ -8,10 +8,10 @@ use crate::domain::Error;
 use crate::graphql::context::request;
 use crate::graphql::error::{FieldError, FieldResult};
 
-/// Who the credentials are, and what they may do.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Viewer;
 
+/// Who the credentials are, and what they may do.
 #[Object]
 impl Viewer {
     /// The user behind the credentials; null for a service.

@@ -17,6 +17,7 @@ query Viewer {
       displayName
     }
     scopes
+    capabilities
   }
 }
 `;
@@ -83,6 +84,13 @@ query Organization($by: OrganizationBy!) {
     dateCreated
     members(first: 10) {
       totalCount
+      edges {
+        role
+        node {
+          id
+          displayName
+        }
+      }
     }
   }
 }
@@ -140,7 +148,7 @@ mutation SetUserOption($userId: ID!, $key: String!, $value: JSON!) {
 # Deletes options by key.
 mutation DeleteUserOptions($userId: ID!, $keys: [String!]!) {
   deleteUserOptions(input: { userId: $userId, keys: $keys, scope: { global: true } }) {
-    deletedCount
+    deletedIds
     errors {
       code
       message
@@ -182,8 +190,8 @@ mutation UpdateUser($userId: ID!, $isActive: Boolean!) {
 }
 
 # Marks an address as verified.
-mutation VerifyUserEmail($userId: ID!, $email: String!) {
-  verifyUserEmail(input: { userId: $userId, email: $email }) {
+mutation VerifyUserEmail($userId: ID!, $address: String!) {
+  verifyUserEmail(input: { userId: $userId, email: $address }) {
     changed
     errors {
       code
@@ -215,6 +223,6 @@ export const examples = [
   {
     name: 'GetOrCreateUserByEmail',
     query: accounts,
-    variables: { email: 'ada@example.com', userId: 'User:2', isActive: true },
+    variables: { email: 'ada@example.com', userId: 'User:2', isActive: true, address: 'robin@home.example' },
   },
 ];
