@@ -1,6 +1,8 @@
 //! Every difference between SQLite and PostgreSQL, and all raw SQL of the services.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use sea_orm::sea_query::{Alias, ArrayType, Expr, ExprTrait, IntoColumnRef, Value};
 use sea_orm::{
@@ -241,30 +243,44 @@ fn like_containing(text: &str) -> String {
 }
 
 /// SQLite's LIKE ignores the case of ASCII letters alone, and GLOB ignores none; but GLOB knows
-/// sets of characters, so each letter becomes the set of its cases.
+/// sets of characters, so each letter becomes the set of those that are equal ignoring case.
 fn glob_containing(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() * 4 + 2);
     pattern.push('*');
     for c in text.chars() {
         let upper = fold_char(c);
-        let mut lower = c.to_lowercase();
-        let lower = match (lower.next(), lower.next()) {
-            (Some(single), None) => single,
-            _ => c,
-        };
-        // Alone in a set, the characters that GLOB gives a meaning stand for themselves.
-        pattern.push('[');
-        pattern.push(c);
-        for case in [upper, lower] {
-            if case != c {
-                pattern.push(case);
+        match SMALL_LETTERS.get(&upper) {
+            Some(small) => {
+                pattern.push('[');
+                pattern.push(upper);
+                pattern.extend(small);
+                pattern.push(']');
             }
+            // Alone in a set, the characters that GLOB gives a meaning stand for themselves.
+            None if matches!(c, '*' | '?' | '[') => {
+                pattern.push('[');
+                pattern.push(c);
+                pattern.push(']');
+            }
+            None => pattern.push(c),
         }
-        pattern.push(']');
     }
     pattern.push('*');
     pattern
 }
+
+/// The letters that fold to each capital; one can have several, as `Σ` has `σ` and `ς`.
+static SMALL_LETTERS: LazyLock<HashMap<char, Vec<char>>> = LazyLock::new(|| {
+    let mut letters: HashMap<char, Vec<char>> = HashMap::new();
+    // Unicode has no letters with case beyond its second plane.
+    for c in '\0'..='\u{1ffff}' {
+        let upper = fold_char(c);
+        if upper != c {
+            letters.entry(upper).or_default().push(c);
+        }
+    }
+    letters
+});
 
 /// How [`UNICODE_NOCASE`] orders two texts.
 pub(super) fn compare_folded(a: &str, b: &str) -> std::cmp::Ordering {
@@ -284,8 +300,15 @@ mod tests {
     #[test]
     fn a_pattern_takes_every_character_literally() {
         assert_eq!(like_containing(r"50%_\"), r"%50\%\_\\%");
-        assert_eq!(glob_containing("a*["), "*[aA][*][[]*");
-        assert_eq!(glob_containing("]"), "*[]]*");
-        assert_eq!(glob_containing("ö^"), "*[öÖ][^]*");
+        assert_eq!(glob_containing("a*[?"), "*[Aa][*][[][?]*");
+        assert_eq!(glob_containing("]-^!1"), "*]-^!1*");
+    }
+
+    #[test]
+    fn a_pattern_takes_every_letter_that_is_equal_ignoring_case() {
+        assert_eq!(glob_containing("öß"), "*[Öö]ß*");
+        for sigma in ["Σ", "σ", "ς"] {
+            assert_eq!(glob_containing(sigma), "*[Σςσ]*");
+        }
     }
 }
