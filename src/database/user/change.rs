@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use super::super::Database;
-use super::super::error::{is_foreign_key_violation, is_unique_violation};
+use super::super::error::is_unique_violation;
 use super::super::rows::{ProfileRow, select_profiles};
 use super::provision::taken;
 use crate::domain::{Change, Error, Result, UserId, UserProfile, UserUpdate};
@@ -119,6 +119,12 @@ pub(super) async fn add_permission(
     permission: &str,
 ) -> Result<bool> {
     let tx = database.begin().await?;
+    // The foreign key is checked at the end of the transaction only; this says it sooner.
+    if profile(&tx, id).await?.is_none() {
+        return Err(Error::NotFound(format!(
+            "there is no user with the id {id}"
+        )));
+    }
     let row = user_permission::ActiveModel {
         user_id: Set(id.0),
         permission: Set(permission.to_owned()),
@@ -130,7 +136,6 @@ pub(super) async fn add_permission(
             tx.rollback().await?;
             return Ok(false);
         }
-        Err(error) if is_foreign_key_violation(&error) => return Err(no_such_user(id)),
         Err(error) => return Err(error.into()),
     }
     finish(database, tx, id, true).await
@@ -164,8 +169,4 @@ async fn finish(
         tx.rollback().await?;
     }
     Ok(changed)
-}
-
-fn no_such_user(id: UserId) -> Error {
-    Error::NotFound(format!("there is no user with the id {id}"))
 }
