@@ -6,12 +6,14 @@ use async_trait::async_trait;
 use entity::{user, user_option};
 use sea_orm::sea_query::{Cond, Expr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult,
+    QueryFilter, QueryOrder, QuerySelect, Select,
 };
+use serde_json::Value;
 
 use super::Database;
 use super::dialect::Dialect;
+use super::error::is_unique_violation;
 use super::rows::stored_value;
 use crate::domain::{
     Change, Error, Invalid, InvalidCode, OptionScope, OptionScopeFilter, OrganizationId, ProjectId,
@@ -29,6 +31,62 @@ pub(super) struct DatabaseUserOptionService {
 impl DatabaseUserOptionService {
     pub(super) fn new(database: Database) -> Self {
         Self { database }
+    }
+}
+
+impl DatabaseUserOptionService {
+    /// Sets an option; `None` if its place is taken by a row that was not there to be found.
+    async fn set(&self, option: &SetOption) -> Result<Option<SetOptionResult>> {
+        let database = &self.database;
+        let tx = database.begin().await?;
+        // No constraint keeps global options single in an existing database; the lock does.
+        let name = format!(
+            "{}:{:?}:{}",
+            option.user_id,
+            option.scope,
+            option.key.as_str()
+        );
+        database.dialect().lock(&tx, "option", &name).await?;
+        let (id, changed) = match stored(database, &tx, option).await? {
+            None => match insert(database, &tx, option).await? {
+                Some(id) => (id, true),
+                None => {
+                    tx.rollback().await?;
+                    return Ok(None);
+                }
+            },
+            Some((_, StoredValue::Unreadable)) => {
+                tx.rollback().await?;
+                return Err(Error::Unreadable(format!(
+                    "the stored value of the option `{}` has a form that cannot be read and is \
+                     not overwritten; delete the option first",
+                    option.key.as_str()
+                )));
+            }
+            Some((id, StoredValue::Json(value))) if value == option.value => (id, false),
+            Some((id, StoredValue::Json(_))) => {
+                user_option::Entity::update_many()
+                    .col_expr(user_option::Column::Value, value(database, option))
+                    .filter(user_option::Column::Id.eq(id))
+                    .exec(&tx)
+                    .await?;
+                (id, true)
+            }
+        };
+        if changed {
+            let user_id = option.user_id;
+            database.commit_change(tx, Change { user_id }).await?;
+        } else {
+            tx.rollback().await?;
+        }
+        let option = UserOption {
+            id: UserOptionId(id),
+            user_id: option.user_id,
+            key: option.key.as_str().to_owned(),
+            value: StoredValue::Json(option.value.clone()),
+            scope: option.scope,
+        };
+        Ok(Some(SetOptionResult { option, changed }))
     }
 }
 
@@ -103,56 +161,24 @@ impl UserOptionService for DatabaseUserOptionService {
     }
 
     async fn set_option(&self, option: &SetOption) -> Result<SetOptionResult> {
-        let database = &self.database;
-        let tx = database.begin().await?;
-        // No constraint keeps global options single in an existing database; the lock does.
-        let name = format!(
-            "{}:{:?}:{}",
-            option.user_id,
-            option.scope,
-            option.key.as_str()
-        );
-        database.dialect().lock(&tx, "option", &name).await?;
-        let (id, changed) = match stored(database, &tx, option).await? {
-            None => (insert(database, &tx, option).await?, true),
-            Some((_, StoredValue::Unreadable)) => {
-                tx.rollback().await?;
-                return Err(Error::Unreadable(format!(
-                    "the stored value of the option `{}` has a form that cannot be read and is \
-                     not overwritten; delete the option first",
-                    option.key.as_str()
-                )));
-            }
-            Some((id, StoredValue::Json(value))) if value == option.value => (id, false),
-            Some((id, StoredValue::Json(_))) => {
-                user_option::Entity::update_many()
-                    .col_expr(user_option::Column::Value, value(database, option))
-                    .filter(user_option::Column::Id.eq(id))
-                    .exec(&tx)
-                    .await?;
-                (id, true)
-            }
-        };
-        if changed {
-            database
-                .commit_change(
-                    tx,
-                    Change {
-                        user_id: option.user_id,
-                    },
-                )
-                .await?;
-        } else {
-            tx.rollback().await?;
+        if holds_nul(&option.value) {
+            return Err(Error::Invalid(Invalid::format(
+                "the value of an option holds no character U+0000, which PostgreSQL cannot store",
+                &["value"],
+            )));
         }
-        let option = UserOption {
-            id: UserOptionId(id),
-            user_id: option.user_id,
-            key: option.key.as_str().to_owned(),
-            value: StoredValue::Json(option.value.clone()),
-            scope: option.scope,
-        };
-        Ok(SetOptionResult { option, changed })
+        // A writer that takes no lock, such as a Sentry on the same tables, may insert the option
+        // after it was looked for; another look finds it.
+        for _ in 0..2 {
+            if let Some(result) = self.set(option).await? {
+                return Ok(result);
+            }
+        }
+        Err(Error::Conflict(format!(
+            "the option `{}` is set already for this project or this organization alone, and \
+             cannot be set for both together beside that",
+            option.key.as_str()
+        )))
     }
 
     async fn delete_options(&self, ids: &[UserOptionId]) -> Result<Vec<UserOptionId>> {
@@ -239,7 +265,12 @@ async fn stored(
     Ok(row.map(|(id, text)| (id, stored_value(text.as_deref()))))
 }
 
-async fn insert(database: &Database, tx: &DatabaseTransaction, option: &SetOption) -> Result<i64> {
+/// Inserts an option; `None` if a unique constraint is in the way.
+async fn insert(
+    database: &Database,
+    tx: &DatabaseTransaction,
+    option: &SetOption,
+) -> Result<Option<i64>> {
     use sea_orm::sea_query::Query;
     use user_option::{Column as C, Entity};
     // The foreign key is checked at the end of the transaction only; this says it sooner.
@@ -269,13 +300,28 @@ async fn insert(database: &Database, tx: &DatabaseTransaction, option: &SetOptio
             value(database, option),
         ])
         .returning_col(C::Id);
-    let row = tx.query_one(&statement).await?;
-    let row = row.ok_or(sea_orm::DbErr::RecordNotInserted)?;
-    Ok(row.try_get("", "id")?)
+    match tx.query_one(&statement).await {
+        Ok(Some(row)) => Ok(Some(row.try_get("", "id")?)),
+        Ok(None) => Err(DbErr::RecordNotInserted.into()),
+        Err(error) if is_unique_violation(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn value(database: &Database, option: &SetOption) -> Expr {
     database
         .dialect()
         .json_value(&option.value, database.facts().option_value_is_text)
+}
+
+/// Whether a text anywhere in `value` holds the one character that no text of PostgreSQL's can.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| key.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
