@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
-use crate::domain::Error;
+use crate::domain::{Error, Invalid, InvalidCode};
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
@@ -12,6 +12,7 @@ impl From<DbErr> for Error {
         match kind(&error) {
             Kind::Unavailable => Self::Unavailable(cause),
             Kind::Timeout => Self::Timeout(cause),
+            Kind::Input(code, message) => Self::Invalid(Invalid::new(code, message, &[])),
             Kind::Fault => Self::Internal(cause),
         }
     }
@@ -20,6 +21,7 @@ impl From<DbErr> for Error {
 enum Kind {
     Unavailable,
     Timeout,
+    Input(InvalidCode, &'static str),
     Fault,
 }
 
@@ -41,6 +43,15 @@ fn kind(error: &DbErr) -> Kind {
         sqlx::Error::Database(database) => match database.code().as_deref() {
             // PostgreSQL: statement timeout or cancel.
             Some("57014") => Kind::Timeout,
+            // PostgreSQL: a character that its texts, and those in its JSON, cannot hold.
+            Some("22021" | "22P05") => Kind::Input(
+                InvalidCode::InvalidFormat,
+                "a text holds the character U+0000, which cannot be stored or looked for",
+            ),
+            // PostgreSQL: longer than the column. SQLite's columns have no length.
+            Some("22001") => {
+                Kind::Input(InvalidCode::TooLong, "a text is longer than can be stored")
+            }
             // PostgreSQL: connection trouble, shutdown, too many connections, disk full.
             Some(code)
                 if ["08", "57P", "53"]
