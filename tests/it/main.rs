@@ -1,1 +1,9 @@
-//! t
+//! The integration tests: one binary, asking the gateway as its users do.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod harness;

@@ -1,0 +1,182 @@
+//! A database of one test, on either engine, with everything around it in the test's hands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, FromQueryResult, JsonValue, Statement};
+use serde_json::Value;
+use tempfile::TempDir;
+use user_gateway::database::{Connection, Database, DatabaseOptions, OutboxPolicy};
+use user_gateway::domain::Clock;
+use user_gateway::service::{
+    Announcer, Listener, OrganizationService, Services, UserOptionService, UserService,
+};
+
+use super::clock::MockClock;
+use super::listener::Recorder;
+use super::postgres::{Contents, PostgresDatabase};
+
+/// The engines that every contract holds on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// Embedded, in a file.
+    Sqlite,
+    /// A database of the tests' own server.
+    Postgres,
+}
+
+/// A fresh database, and the gateway's services over it.
+#[derive(Debug)]
+pub(crate) struct TestDatabase {
+    database: Database,
+    connection: Connection,
+    services: Services,
+    /// What the database takes for the time.
+    pub(crate) clock: Arc<MockClock>,
+    /// Who hears what the services announce.
+    pub(crate) heard: Arc<Recorder>,
+    url: String,
+    _place: Place,
+}
+
+/// Where the database is; it goes when this does.
+#[derive(Debug)]
+enum Place {
+    Folder(#[expect(dead_code, reason = "kept for its end")] TempDir),
+    Server(#[expect(dead_code, reason = "kept for its end")] PostgresDatabase),
+}
+
+impl TestDatabase {
+    /// Opens a migrated database in which changes are delivered to the regions `us` and `de`.
+    pub(crate) async fn open(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                let file = folder.path().join("test.db");
+                let url = format!("sqlite://{}?mode=rwc", file.display());
+                let connection = connect(&url).await;
+                Migrator::up(connection.writer(), None).await.unwrap();
+                Self::over(connection, url, Place::Folder(folder)).await
+            }
+            Engine::Postgres => Self::with(Contents::Migrated).await,
+        }
+    }
+
+    /// Opens a PostgreSQL database with these contents.
+    pub(crate) async fn with(contents: Contents) -> Self {
+        let made = PostgresDatabase::create(contents).await;
+        let url = made.url.clone();
+        Self::over(connect(&url).await, url, Place::Server(made)).await
+    }
+
+    async fn over(connection: Connection, url: String, place: Place) -> Self {
+        let clock = Arc::new(MockClock::default());
+        let heard = Arc::new(Recorder::default());
+        let database = open(connection.clone(), regions(true), &clock, &heard).await;
+        Self {
+            services: database.services(),
+            database,
+            connection,
+            clock,
+            heard,
+            url,
+            _place: place,
+        }
+    }
+
+    /// Opens the same database once more, as another process would, with another policy for
+    /// changes. Clock and listener are the same.
+    pub(crate) async fn reopen(&self, deliver: bool) -> Database {
+        let connection = connect(&self.url).await;
+        open(connection, regions(deliver), &self.clock, &self.heard).await
+    }
+
+    pub(crate) const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) fn users(&self) -> &dyn UserService {
+        &*self.services.users
+    }
+
+    pub(crate) fn options(&self) -> &dyn UserOptionService {
+        &*self.services.user_options
+    }
+
+    pub(crate) fn organizations(&self) -> &dyn OrganizationService {
+        &*self.services.organizations
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        if self.connection.is_postgres() {
+            Engine::Postgres
+        } else {
+            Engine::Sqlite
+        }
+    }
+
+    /// Runs statements past the services.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let writer = self.connection.writer();
+        writer.execute_unprepared(sql).await.unwrap();
+    }
+
+    /// The rows of a query, as objects.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<Value> {
+        let writer = self.connection.writer();
+        let statement = Statement::from_string(writer.get_database_backend(), sql);
+        JsonValue::find_by_statement(statement)
+            .all(writer)
+            .await
+            .unwrap()
+    }
+
+    /// The number that a query finds.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let writer = self.connection.writer();
+        let statement = Statement::from_string(writer.get_database_backend(), sql);
+        let row = writer.query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get_by_index(0).unwrap()
+    }
+
+    /// How many rows `rest` finds, such as `sentry_useroption WHERE user_id = 1`.
+    pub(crate) async fn count(&self, rest: &str) -> i64 {
+        self.number(&format!("SELECT COUNT(*) FROM {rest}")).await
+    }
+}
+
+fn regions(deliver: bool) -> OutboxPolicy {
+    OutboxPolicy {
+        regions: vec!["us".to_owned(), "de".to_owned()],
+        deliver,
+    }
+}
+
+async fn connect(url: &str) -> Connection {
+    let options = DatabaseOptions {
+        url: url.to_owned(),
+        max_connections: 4,
+        acquire_timeout: Duration::from_mins(1),
+        statement_timeout: Duration::from_mins(1),
+    };
+    Connection::open(&options).await.unwrap()
+}
+
+async fn open(
+    connection: Connection,
+    outbox: OutboxPolicy,
+    clock: &Arc<MockClock>,
+    heard: &Arc<Recorder>,
+) -> Database {
+    let announcer = Announcer::default();
+    announcer.subscribe(Arc::clone(heard) as Arc<dyn Listener>);
+    let clock = Arc::clone(clock) as Arc<dyn Clock>;
+    Database::open(connection, outbox, announcer, clock)
+        .await
+        .unwrap()
+}

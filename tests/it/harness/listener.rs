@@ -1,0 +1,43 @@
+//! An ear for what services announce.
+
+use std::sync::{Mutex, PoisonError};
+
+use user_gateway::domain::{Event, Signup, UserId};
+use user_gateway::service::Listener;
+
+/// Remembers every event it hears.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder(Mutex<Vec<Event>>);
+
+impl Recorder {
+    /// Whose changes were heard since the last call, in order.
+    pub(crate) fn take_changes(&self) -> Vec<UserId> {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = heard.extract_if(.., |event| matches!(event, Event::Changed(_)));
+        changes
+            .filter_map(|event| match event {
+                Event::Changed(change) => Some(change.user_id),
+                Event::SignedUp(_) => None,
+            })
+            .collect()
+    }
+
+    /// Who signed up since the last call, in order.
+    pub(crate) fn take_signups(&self) -> Vec<Signup> {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let signups = heard.extract_if(.., |event| matches!(event, Event::SignedUp(_)));
+        signups
+            .filter_map(|event| match event {
+                Event::SignedUp(signup) => Some(signup),
+                Event::Changed(_) => None,
+            })
+            .collect()
+    }
+}
+
+impl Listener for Recorder {
+    fn notice(&self, event: &Event) {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.push(event.clone());
+    }
+}

@@ -1,0 +1,309 @@
+//! A PostgreSQL of the test process alone: started when first needed, gone when the process is.
+//!
+//! Nothing of the machine's own PostgreSQL is touched but its programs. The server listens on a
+//! socket in a folder of its own and nowhere else. Statics are never dropped, so the server is
+//! tied to the life of the process by a parent-death signal; that signal is sent when the
+//! *thread* that started the server ends, so a thread is kept for nothing else.
+
+use std::collections::HashMap;
+use std::fs::{self, DirBuilder};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::ConnectionTrait;
+use tokio::runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use user_gateway::database::{Connection, DatabaseOptions};
+
+const FOLDER_PREFIX: &str = "user-gateway-postgres-";
+const SUPERUSER: &str = "gateway";
+
+/// Ends the server when told to, and removes its folder when it has ended.
+const KEEPER: &str = r#"
+    folder=$1; shift
+    "$@" & server=$!
+    trap 'kill -INT $server' TERM
+    wait $server; wait $server
+    rm -rf -- "$folder"
+"#;
+
+/// What a new database holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Contents {
+    /// The tables our migrations make.
+    Migrated,
+    /// What this SQL makes.
+    Script(&'static str),
+}
+
+/// A database of one test, dropped with this.
+#[derive(Debug)]
+pub(crate) struct PostgresDatabase {
+    name: String,
+    /// How to reach it.
+    pub(crate) url: String,
+}
+
+impl PostgresDatabase {
+    /// Makes a database, starting the server if this is the first.
+    pub(crate) async fn create(contents: Contents) -> Self {
+        let (reply, made) = oneshot::channel();
+        server().send(Order::Create(contents, reply)).unwrap();
+        made.await.unwrap()
+    }
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        let _ = server().send(Order::Drop(self.name.clone()));
+    }
+}
+
+enum Order {
+    Create(Contents, oneshot::Sender<PostgresDatabase>),
+    Drop(String),
+}
+
+fn server() -> &'static UnboundedSender<Order> {
+    static SERVER: OnceLock<UnboundedSender<Order>> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let folder = start();
+        let (orders, inbox) = unbounded_channel();
+        thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(administer(&folder, inbox));
+        });
+        orders
+    })
+}
+
+/// Carries out orders one after the other, which is what PostgreSQL does with them anyway.
+async fn administer(folder: &Path, mut inbox: UnboundedReceiver<Order>) {
+    let admin = connect(&url(folder, "postgres")).await;
+    let run = async |sql: String| admin.writer().execute_unprepared(&sql).await.unwrap();
+    let mut templates: HashMap<Contents, String> = HashMap::new();
+    let mut made = 0;
+    while let Some(order) = inbox.recv().await {
+        match order {
+            Order::Create(contents, reply) => {
+                if !templates.contains_key(&contents) {
+                    let name = format!("template_{}", templates.len());
+                    run(format!("CREATE DATABASE {name}")).await;
+                    fill(&url(folder, &name), contents).await;
+                    templates.insert(contents, name);
+                }
+                made += 1;
+                let name = format!("test_{made}");
+                let template = &templates[&contents];
+                run(format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+                let url = url(folder, &name);
+                let _ = reply.send(PostgresDatabase { name, url });
+            }
+            Order::Drop(name) => {
+                run(format!("DROP DATABASE {name} WITH (FORCE)")).await;
+            }
+        }
+    }
+}
+
+async fn fill(url: &str, contents: Contents) {
+    let connection = connect(url).await;
+    match contents {
+        Contents::Migrated => Migrator::up(connection.writer(), None).await.unwrap(),
+        Contents::Script(sql) => {
+            connection.writer().execute_unprepared(sql).await.unwrap();
+        }
+    }
+    // A database that somebody is connected to is no template.
+    connection.writer().close_by_ref().await.unwrap();
+}
+
+async fn connect(url: &str) -> Connection {
+    let options = DatabaseOptions {
+        url: url.to_owned(),
+        max_connections: 1,
+        acquire_timeout: Duration::from_mins(1),
+        statement_timeout: Duration::from_mins(1),
+    };
+    Connection::open(&options).await.unwrap()
+}
+
+fn url(folder: &Path, database: &str) -> String {
+    let folder = folder.display();
+    format!("postgres://{SUPERUSER}@localhost/{database}?host={folder}")
+}
+
+/// Starts a server in a new folder, which this returns, and waits until it takes connections.
+fn start() -> PathBuf {
+    let programs = programs();
+    let user = unprivileged_user();
+    let folder = new_folder(user);
+    let data = folder.join("data");
+
+    let initdb = run_as(user, None)
+        .arg(programs.join("initdb"))
+        .arg("-D")
+        .arg(&data)
+        .args(["--no-sync", "-A", "trust", "-U", SUPERUSER])
+        .args(["-E", "UTF8", "--locale=C.UTF-8"])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert!(
+        initdb.status.success(),
+        "initdb failed: {}",
+        String::from_utf8_lossy(&initdb.stderr)
+    );
+
+    let mut command = run_as(user, Some("TERM"));
+    command
+        .args(["sh", "-c", KEEPER, "keeper"])
+        .arg(&folder)
+        .arg(programs.join("postgres"))
+        .arg("-D")
+        .arg(&data)
+        .arg("-k")
+        .arg(&folder);
+    for setting in [
+        "listen_addresses=",
+        "max_connections=200",
+        "fsync=off",
+        "full_page_writes=off",
+        "synchronous_commit=off",
+        "autovacuum=off",
+    ] {
+        command.args(["-c", setting]);
+    }
+    command
+        .current_dir(&folder)
+        // An interrupt from the terminal is for the tests; the server follows them.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+
+    let (ready, is_ready) = mpsc::channel();
+    thread::spawn(move || {
+        let mut server = command.spawn().unwrap();
+        let log = BufReader::new(server.stderr.take().unwrap());
+        let mut said = String::new();
+        for line in log.lines().map_while(Result::ok) {
+            if line.contains("ready to accept connections") {
+                let _ = ready.send(Ok(()));
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        let _ = ready.send(Err(said));
+        let _ = server.wait();
+    });
+    if let Err(log) = is_ready.recv().unwrap() {
+        panic!("PostgreSQL did not start:\n{log}");
+    }
+    folder
+}
+
+/// Makes a folder for this process, and removes those of processes that are gone.
+fn new_folder(user: Option<User>) -> PathBuf {
+    let place = std::env::temp_dir();
+    for entry in fs::read_dir(&place).unwrap().flatten() {
+        let name = entry.file_name();
+        let owner = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(FOLDER_PREFIX));
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let folder = place.join(format!("{FOLDER_PREFIX}{}", process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    DirBuilder::new().mode(0o700).create(&folder).unwrap();
+    if let Some(user) = user {
+        chown(&folder, Some(user.id), Some(user.group)).unwrap();
+    }
+    folder
+}
+
+/// The folder of PostgreSQL's programs, which Debian keeps off the search path.
+fn programs() -> PathBuf {
+    let has_initdb = |folder: &PathBuf| folder.join("initdb").exists();
+    let named = std::env::var_os("PG_BINDIR").map(PathBuf::from);
+    if let Some(named) = named {
+        assert!(has_initdb(&named), "there is no initdb in PG_BINDIR");
+        return named;
+    }
+    let configured = Command::new("pg_config").arg("--bindir").output();
+    let configured = configured
+        .ok()
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .map(|text| PathBuf::from(text.trim()));
+    let mut installed: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let version = entry.file_name().to_str()?.parse().ok()?;
+            Some((version, entry.path().join("bin")))
+        })
+        .collect();
+    installed.sort_unstable();
+    configured
+        .into_iter()
+        .chain(installed.into_iter().rev().map(|(_, folder)| folder))
+        .find(has_initdb)
+        .expect("PostgreSQL is not installed, or PG_BINDIR must say where its programs are")
+}
+
+#[derive(Debug, Clone, Copy)]
+struct User {
+    id: u32,
+    group: u32,
+}
+
+/// Whom to run the server as: PostgreSQL refuses to run as root.
+fn unprivileged_user() -> Option<User> {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let find = |wanted: &str| {
+        users.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            (fields.next()? == wanted).then_some(())?;
+            let mut numbers = fields.skip(1).map(str::parse);
+            Some(User {
+                id: numbers.next()?.ok()?,
+                group: numbers.next()?.ok()?,
+            })
+        })
+    };
+    let user = find("postgres").or_else(|| find("nobody"));
+    Some(user.expect("there is neither a user `postgres` nor a user `nobody`"))
+}
+
+/// The start of a command that runs as `user` and gets `signal` when the thread that starts it
+/// ends.
+fn run_as(user: Option<User>, signal: Option<&str>) -> Command {
+    let mut command = Command::new("setpriv");
+    if let Some(user) = user {
+        command
+            .arg(format!("--reuid={}", user.id))
+            .arg(format!("--regid={}", user.group))
+            .arg("--init-groups");
+    }
+    if let Some(signal) = signal {
+        command.arg(format!("--pdeathsig={signal}"));
+    }
+    if user.is_none() && signal.is_none() {
+        command = Command::new("env");
+    }
+    command
+}
