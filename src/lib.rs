@@ -1,4 +1,4 @@
-//! A GraphQL gateway for users, their organizations and their options.
+#![doc = include_str!("../ARCHITECTURE.md")]
 
 pub mod domain;
 

@@ -81,7 +81,6 @@ impl App {
     }
 
     /// The gateway's HTTP surface.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         self.router.clone()
     }
@@ -113,7 +112,7 @@ impl App {
 /// Connects to the database that `config` names.
 pub async fn connect(config: &DatabaseConfig) -> anyhow::Result<Connection> {
     let options = DatabaseOptions {
-        url: config.url.clone(),
+        url: config.url.expose().clone(),
         max_connections: config.max_connections,
         acquire_timeout: config.acquire_timeout,
         statement_timeout: config.statement_timeout,

@@ -38,13 +38,10 @@ impl Authentication {
             refuse("no credentials; send `Authorization: Bearer TOKEN` with an API token")
         })?;
         let mut words = header.split_ascii_whitespace();
-        let (scheme, token) = match (words.next(), words.next(), words.next()) {
-            (Some(scheme), Some(token), None) => (scheme, token),
-            _ => {
-                return Err(refuse(
-                    "the Authorization header must be the word `Bearer` and one API token",
-                ));
-            }
+        let (Some(scheme), Some(token), None) = (words.next(), words.next(), words.next()) else {
+            return Err(refuse(
+                "the Authorization header must be the word `Bearer` and one API token",
+            ));
         };
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(refuse("the Authorization header's scheme must be `Bearer`"));

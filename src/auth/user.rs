@@ -203,7 +203,7 @@ impl AuthorizedUserService {
     ) -> Result<Option<VisibleUser>> {
         let for_everybody = self.caller.may_for_everybody(Capability::Write);
         let own = self.caller.is(id) && self.caller.scopes().allow(Capability::Write);
-        if !for_everybody && !(own && update.is_active.is_none()) {
+        if !(for_everybody || own && update.is_active.is_none()) {
             return Err(lacking(
                 &self.caller,
                 "this user cannot be changed in this way",

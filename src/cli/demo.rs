@@ -8,7 +8,7 @@ use crate::app::{self, App};
 use crate::auth::{NewToken, NewTokenOwner, Scopes, TokenKind, TokenStore, TokenText};
 use crate::config::Config;
 use crate::database::seed;
-use crate::domain::{Clock, SystemClock, UserId};
+use crate::domain::{Clock, Secret, SystemClock, UserId};
 use crate::sample::{Size, batches};
 use crate::service::Announcer;
 
@@ -16,7 +16,7 @@ use crate::service::Announcer;
 const ADMIN: UserId = UserId(1);
 
 pub(super) async fn run(mut config: Config) -> anyhow::Result<()> {
-    config.database.url = "sqlite::memory:".to_owned();
+    config.database.url = Secret::new("sqlite::memory:".to_owned());
     let listener = listen(&config).await?;
     let announcer = Announcer::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -4,9 +4,8 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use migration::{Migrator, MigratorTrait};
 
-use super::say;
+use super::{DatabaseArgs, say};
 use crate::app;
-use crate::config::{Config, Settings};
 use crate::database::Ownership;
 
 #[derive(Debug, Args)]
@@ -14,7 +13,7 @@ pub(super) struct MigrateArgs {
     #[command(subcommand)]
     step: Step,
     #[command(flatten)]
-    settings: Settings,
+    database: DatabaseArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -32,7 +31,7 @@ enum Step {
 }
 
 pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
-    let config = Config::load(args.settings)?;
+    let config = args.database.load()?;
     let connection = app::connect(&config.database).await?;
     if connection.ownership().await? == Ownership::Theirs {
         bail!(

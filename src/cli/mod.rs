@@ -8,9 +8,11 @@ mod seed;
 mod serve;
 mod token;
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, LogFormat, Settings};
+use crate::config::{Config, ConfigError, LogFormat, Settings};
 use crate::telemetry;
 
 /// A GraphQL gateway for users, their organizations and their options.
@@ -41,6 +43,34 @@ struct LogArgs {
     /// What is logged, as directives such as `info` or `user_gateway=debug`
     #[arg(long, env = "USER_GATEWAY_LOG", global = true, value_name = "FILTER")]
     log: Option<String>,
+}
+
+/// What the commands take that need the database alone.
+#[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "the texts are written for a terminal")]
+struct DatabaseArgs {
+    /// A TOML file with settings
+    #[arg(long, env = "USER_GATEWAY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Database: `sqlite://FILE?mode=rwc` or `postgres://USER@HOST/NAME` [default:
+    /// sqlite://user-gateway.db?mode=rwc]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+impl DatabaseArgs {
+    fn load(self) -> Result<Config, ConfigError> {
+        let Self {
+            config,
+            database_url,
+        } = self;
+        Config::load(Settings {
+            config,
+            database_url,
+            ..Settings::default()
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::say;
+use super::{DatabaseArgs, say};
 use crate::app;
-use crate::config::{Config, Settings};
 use crate::database::{SeedProgress, seed};
 use crate::domain::{Error, SystemClock};
 use crate::sample::{Size, batches};
@@ -22,11 +21,11 @@ pub(super) struct SeedArgs {
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     users: u64,
     #[command(flatten)]
-    settings: Settings,
+    database: DatabaseArgs,
 }
 
 pub(super) async fn run(args: SeedArgs) -> anyhow::Result<()> {
-    let config = Config::load(args.settings)?;
+    let config = args.database.load()?;
     let database = app::open(
         &config.database,
         Announcer::default(),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::say;
+use super::{DatabaseArgs, say};
 use crate::app;
 use crate::auth::{NewToken, NewTokenOwner, SCOPES, Scopes, TokenKind, TokenStore, TokenText};
-use crate::config::{Config, Settings};
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::service::Announcer;
 
@@ -17,7 +16,7 @@ pub(super) struct TokenArgs {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    settings: Settings,
+    database: DatabaseArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -52,7 +51,7 @@ enum Action {
 }
 
 pub(super) async fn run(args: TokenArgs) -> anyhow::Result<()> {
-    let config = Config::load(args.settings)?;
+    let config = args.database.load()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let database = app::open(&config.database, Announcer::default(), Arc::clone(&clock)).await?;
     match args.action {

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::domain::Secret;
+
 pub use settings::{LogFormat, Settings, Switch};
 
 /// Everything the gateway needs to know.
@@ -48,8 +50,8 @@ pub struct ServerConfig {
 /// The database.
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
-    /// Where it is.
-    pub url: String,
+    /// Where it is; it may hold a password.
+    pub url: Secret<String>,
     /// The most connections at a time.
     pub max_connections: u32,
     /// How long to wait for a free connection.
@@ -194,9 +196,11 @@ impl Config {
                 cors_origins: settings.cors_origin.unwrap_or_default(),
             },
             database: DatabaseConfig {
-                url: settings
-                    .database_url
-                    .unwrap_or_else(|| "sqlite://user-gateway.db?mode=rwc".to_owned()),
+                url: Secret::new(
+                    settings
+                        .database_url
+                        .unwrap_or_else(|| "sqlite://user-gateway.db?mode=rwc".to_owned()),
+                ),
                 max_connections: settings.database_connections.unwrap_or(10),
                 acquire_timeout: settings
                     .database_acquire_timeout

@@ -10,9 +10,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
-    /// It is.
+    /// Offered
     On,
-    /// It is not.
+    /// Not offered
     Off,
 }
 
@@ -38,6 +38,7 @@ macro_rules! settings {
     ($($(#[$attribute:meta])* $name:ident: $type:ty,)*) => {
         /// What flags, variables and the file set. The texts are those of `--help`.
         #[derive(Debug, Clone, Default, Args, Deserialize)]
+        #[expect(clippy::doc_markdown, reason = "the texts are written for a terminal")]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub struct Settings {
             $($(#[$attribute])* pub $name: Option<$type>,)*
@@ -55,7 +56,7 @@ macro_rules! settings {
 
 settings! {
     /// A TOML file with settings under these same names
-    #[arg(long, env = "USER_GATEWAY_CONFIG", value_name = "FILE", global = true)]
+    #[arg(long, env = "USER_GATEWAY_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     config: PathBuf,
 

@@ -27,7 +27,7 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// The engine behind a SeaORM backend; MySQL is not among the features this is built with.
+    /// The engine behind a SeaORM backend; `MySQL` is not among the features this is built with.
     pub(super) fn of(backend: DbBackend) -> Self {
         if backend == DbBackend::Sqlite {
             Self::Sqlite
@@ -131,11 +131,6 @@ impl Dialect {
         }
     }
 
-    /// `column`, a JSON column of any age, as text.
-    pub(super) fn json_text(self, column: impl IntoColumnRef) -> Expr {
-        Expr::col(column).cast_as(Alias::new("text"))
-    }
-
     /// A JSON value for a column that holds `jsonb`, or text on old installations.
     pub(super) fn json_value(self, value: &Json, column_is_text: bool) -> Expr {
         let text = Expr::val(value.to_string());
@@ -218,6 +213,11 @@ impl Dialect {
         };
         Statement::from_sql_and_values(self.backend(), sql, [rows.into()])
     }
+}
+
+/// `column`, a JSON column of any age, as text; the same on both engines.
+pub(super) fn json_text(column: impl IntoColumnRef) -> Expr {
+    Expr::col(column).cast_as(Alias::new("text"))
 }
 
 fn json_list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {

@@ -1,7 +1,7 @@
 //! The rows that carry a change to whoever keeps copies of users.
 //!
 //! A row is written in the transaction of its change, so neither is ever lost without the other.
-//! The rows have Sentry's form: one per region, category USER_UPDATE, shard and object both the
+//! The rows have Sentry's form: one per region, category `USER_UPDATE`, shard and object both the
 //! user, no payload; pending changes of one user coalesce into one delivery.
 
 use chrono::{DateTime, TimeZone, Utc};

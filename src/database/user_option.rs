@@ -12,7 +12,7 @@ use sea_orm::{
 use serde_json::Value;
 
 use super::Database;
-use super::dialect::Dialect;
+use super::dialect::json_text;
 use super::error::is_unique_violation;
 use super::rows::stored_value;
 use crate::domain::{
@@ -47,14 +47,14 @@ impl DatabaseUserOptionService {
             option.key.as_str()
         );
         database.dialect().lock(&tx, "option", &name).await?;
-        let (id, changed) = match stored(database, &tx, option).await? {
-            None => match insert(database, &tx, option).await? {
-                Some(id) => (id, true),
-                None => {
+        let (id, changed) = match stored(&tx, option).await? {
+            None => {
+                let Some(id) = insert(database, &tx, option).await? else {
                     tx.rollback().await?;
                     return Ok(None);
-                }
-            },
+                };
+                (id, true)
+            }
             Some((_, StoredValue::Unreadable)) => {
                 tx.rollback().await?;
                 return Err(Error::Unreadable(format!(
@@ -115,12 +115,12 @@ impl From<OptionRow> for UserOption {
     }
 }
 
-fn select(dialect: Dialect) -> Select<user_option::Entity> {
+fn select() -> Select<user_option::Entity> {
     use user_option::Column as C;
     user_option::Entity::find()
         .select_only()
         .columns([C::Id, C::UserId, C::ProjectId, C::OrganizationId, C::Key])
-        .column_as(dialect.json_text(C::Value), "value")
+        .column_as(json_text(C::Value), "value")
         .order_by_asc(C::UserId)
         .order_by_asc(C::Id)
 }
@@ -130,7 +130,7 @@ impl UserOptionService for DatabaseUserOptionService {
     async fn get_many(&self, filter: &UserOptionFilter) -> Result<Vec<UserOption>> {
         use user_option::Column as C;
         let dialect = self.database.dialect();
-        let mut select = select(dialect)
+        let mut select = select()
             .filter(dialect.any_id(C::UserId, filter.user_ids.iter().map(|id| id.0)))
             .filter(match &filter.scope {
                 OptionScopeFilter::Exactly(scope) => scoped(*scope),
@@ -150,7 +150,7 @@ impl UserOptionService for DatabaseUserOptionService {
 
     async fn get_many_by_id(&self, ids: &[UserOptionId]) -> Result<Vec<UserOption>> {
         let dialect = self.database.dialect();
-        let rows = select(dialect)
+        let rows = select()
             .filter(dialect.any_id(user_option::Column::Id, ids.iter().map(|id| id.0)))
             .into_model::<OptionRow>()
             .all(self.database.reader())
@@ -246,7 +246,6 @@ fn scoped(scope: OptionScope) -> Cond {
 }
 
 async fn stored(
-    database: &Database,
     tx: &DatabaseTransaction,
     option: &SetOption,
 ) -> Result<Option<(i64, StoredValue)>> {
@@ -254,7 +253,7 @@ async fn stored(
     let row: Option<(i64, Option<String>)> = user_option::Entity::find()
         .select_only()
         .column(C::Id)
-        .column_as(database.dialect().json_text(C::Value), "value")
+        .column_as(json_text(C::Value), "value")
         .filter(C::UserId.eq(option.user_id.0))
         .filter(scoped(option.scope))
         .filter(C::Key.eq(option.key.as_str()))

@@ -167,10 +167,10 @@ pub fn log(error: &Error) {
         }
         next = cause.source();
     }
-    match error {
-        Error::Internal(_) => {
-            tracing::error!(error = %chain, code = error.code().as_str(), "request failed")
-        }
-        _ => tracing::warn!(error = %chain, code = error.code().as_str(), "request failed"),
+    let code = error.code().as_str();
+    if matches!(error, Error::Internal(_)) {
+        tracing::error!(error = %chain, code, "request failed");
+    } else {
+        tracing::warn!(error = %chain, code, "request failed");
     }
 }

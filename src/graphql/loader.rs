@@ -113,6 +113,10 @@ pub(super) struct Loaders {
 }
 
 impl Loaders {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one entry a kind of look-up, and nothing between them"
+    )]
     pub(super) fn new(services: &AuthorizedServices, max_batch: usize) -> Self {
         let users = &services.users;
         let organizations = &services.organizations;

@@ -168,12 +168,6 @@ impl SchemaModel {
                 .get(object)
                 .is_some_and(|ty| ty.implements.contains(condition))
     }
-
-    /// Every type with its fields, for tests of the schema.
-    #[cfg(test)]
-    pub(super) fn types(&self) -> impl Iterator<Item = &str> {
-        self.types.keys().map(String::as_str)
-    }
 }
 
 impl TypeModel {

@@ -15,7 +15,7 @@ use crate::graphql::{GraphqlError, GraphqlResponse, log};
 #[derive(Debug)]
 pub(super) struct Failure {
     status: StatusCode,
-    error: GraphqlError,
+    error: Box<GraphqlError>,
     header: Option<(axum::http::HeaderName, HeaderValue)>,
 }
 
@@ -24,7 +24,7 @@ impl Failure {
     pub(super) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
         Self {
             status,
-            error: GraphqlError::new(code, message),
+            error: Box::new(GraphqlError::new(code, message)),
             header: None,
         }
     }
@@ -60,7 +60,7 @@ impl Failure {
     pub(super) fn into_response(self, media: MediaType) -> Response<Body> {
         let body = GraphqlResponse {
             data: None,
-            errors: vec![self.error],
+            errors: vec![*self.error],
         };
         let mut response = media.response(self.status, &body);
         if let Some((name, value)) = self.header {
@@ -86,7 +86,7 @@ impl From<Error> for Failure {
         };
         let failure = Self {
             status,
-            error: GraphqlError::from(&error),
+            error: Box::new(GraphqlError::from(&error)),
             header: None,
         };
         match status {

@@ -112,7 +112,7 @@ pub fn router(state: HttpState, config: &ServerConfig) -> Result<Router, String>
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE])
         .expose_headers([HeaderName::from_static(request_id::HEADER)])
-        .max_age(Duration::from_secs(600));
+        .max_age(Duration::from_mins(10));
     let mut csrf = CsrfLayer::new();
     for origin in origins {
         csrf = csrf

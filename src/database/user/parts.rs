@@ -12,6 +12,7 @@ use sea_orm::{
 };
 
 use super::super::Database;
+use super::super::dialect::json_text;
 use super::super::rows::stored_value;
 use crate::domain::{
     AuthIdentity, AuthIdentityId, Authenticator, AuthenticatorId, AuthenticatorKind, Avatar,
@@ -105,7 +106,7 @@ pub(super) async fn authenticators(
         .order_by_asc(C::UserId)
         .order_by_asc(C::Id);
     if secrets == Secrets::Included {
-        select = select.column_as(database.dialect().json_text(C::Config), "config");
+        select = select.column_as(json_text(C::Config), "config");
     }
     let rows = select
         .into_model::<AuthenticatorRow>()

@@ -10,6 +10,7 @@ use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder
 use serde_json::{Map, Value, json};
 
 use super::super::Database;
+use super::super::dialect::json_text;
 use super::super::rows::{select_profiles, stored_value};
 use super::{filter, parts, read};
 use crate::domain::{
@@ -238,7 +239,7 @@ async fn options(database: &Database, id: UserId) -> Result<Value> {
     let rows: Vec<(String, Option<String>)> = user_option::Entity::find()
         .select_only()
         .column(C::Key)
-        .column_as(database.dialect().json_text(C::Value), "value")
+        .column_as(json_text(C::Value), "value")
         .filter(C::UserId.eq(id.0))
         .filter(C::ProjectId.is_null())
         .order_by_asc(C::Id)

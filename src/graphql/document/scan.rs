@@ -75,7 +75,7 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), RequestError> {
                     .iter()
                     .take(2)
                     .take_while(|b| **b == b'.')
-                    .count()
+                    .count();
             }
             b if is_name(b) => at += bytes[at..].iter().take_while(|b| is_name(**b)).count(),
             _ => {}

@@ -130,9 +130,8 @@ fn check_named(
 ) -> Result<(), Fault> {
     let wanted = |what: &str| Err(Fault::new(format!("{what} is wanted")));
     match (name.as_str(), value) {
-        ("String", Value::String(_))
+        ("String" | "ID", Value::String(_))
         | ("Boolean", Value::Boolean(_))
-        | ("ID", Value::String(_))
         | ("Float", Value::Number(_)) => return Ok(()),
         ("Int", Value::Number(number)) => {
             let fits = number.as_i64().is_some_and(|n| i32::try_from(n).is_ok())
