@@ -120,8 +120,8 @@ impl TokenStore for Database {
         if let Some(token) = self.api_token(by_hash).await? {
             return Ok(Some(token));
         }
-        // What stands in the table's text column of a token of ours is its hash, which must not
-        // work as a token.
+        // What stands in the table's text column of a token of ours is made of its hash, which
+        // must not work as a token.
         let in_plain_text = Cond::all()
             .add(C::Token.eq(text.expose()))
             .add(C::HashedToken.is_null());
@@ -131,14 +131,23 @@ impl TokenStore for Database {
     async fn create(&self, token: &NewToken) -> Result<()> {
         let now = self.clock().now();
         let scopes = StringList(token.scopes.iter().map(str::to_owned).collect());
+        if matches!(token.owner, NewTokenOwner::Service(_)) && !self.facts().has_service_token {
+            return Err(Error::Conflict(
+                "the database has no table for tokens of services and nothing is created there; \
+                 put the token's hash into the configuration instead"
+                    .to_owned(),
+            ));
+        }
         let tx = self.begin().await?;
         let inserted = match &token.owner {
             NewTokenOwner::User(id) => {
                 let row = api_token::ActiveModel {
                     user_id: Set(id.0),
                     name: Set(Some("user-gateway".to_owned())),
-                    // The column must be unique and not null; the text itself is kept nowhere.
-                    token: Set(token.text.hash()),
+                    // The column must be unique and not null; the text itself is kept nowhere. A
+                    // Sentry on the same table takes what stands here for a token's text, so it is
+                    // made one that no header can carry: it has a space.
+                    token: Set(format!("hashed {}", token.text.hash())),
                     hashed_token: Set(Some(token.text.hash())),
                     token_type: Set(Some("sntryu_".to_owned())),
                     token_last_characters: Set(Some(token.text.last_characters())),
