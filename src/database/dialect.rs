@@ -27,7 +27,7 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// The engine behind a SeaORM backend; `MySQL` is not among the features this is built with.
+    /// The engine behind a SeaORM backend; others are not among the features this is built with.
     pub(super) fn of(backend: DbBackend) -> Self {
         if backend == DbBackend::Sqlite {
             Self::Sqlite
@@ -215,7 +215,7 @@ impl Dialect {
     }
 }
 
-/// `column`, a JSON column of any age, as text; the same on both engines.
+/// `column`, a JSON column of any age, as text.
 pub(super) fn json_text(column: impl IntoColumnRef) -> Expr {
     Expr::col(column).cast_as(Alias::new("text"))
 }
