@@ -1,0 +1,103 @@
+//! What holds when many ask at once, from two processes that share a database.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use user_gateway::domain::{Email, NewUser, OptionKey, OptionScope, SetOption, UserId};
+
+use crate::harness::TestDatabase;
+
+/// The `n`th spelling of a text: each letter is in upper case if its bit is set.
+fn spelling(text: &str, n: usize) -> String {
+    text.chars()
+        .enumerate()
+        .map(|(i, c)| {
+            if n >> (i % 6) & 1 == 1 {
+                c.to_ascii_uppercase()
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+contract! {
+    async fn of_many_who_create_one_address_exactly_one_does(db: &TestDatabase) {
+        let services = [db.database().services(), db.reopen(true).await.services()];
+        let calls = (0..64).map(|n| {
+            let users = services[n % 2].users.clone();
+            tokio::spawn(async move {
+                let email = spelling("newcomer@example.com", n / 2);
+                let new = NewUser {
+                    email: Email::parse(&email, &[]).unwrap(),
+                    ident: None,
+                    referrer: None,
+                };
+                users.get_or_create_by_email(&new).await.unwrap()
+            })
+        });
+        let results: Vec<_> =
+            join_all(calls).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(results.iter().filter(|result| result.created).count(), 1);
+        let ids: BTreeSet<UserId> = results.iter().map(|result| result.user.id).collect();
+        assert_eq!(ids.len(), 1);
+        assert_eq!(db.count("auth_user").await, 1);
+        assert_eq!(db.count("sentry_useremail").await, 1);
+        assert_eq!(db.heard.take_signups().len(), 1);
+        assert_eq!(db.count("sentry_controloutbox").await, 0);
+    }
+
+    async fn of_many_who_set_one_option_one_inserts(db: &TestDatabase) {
+        let ada = db.add_user("ada").await;
+        // The lock must do without the index, which an existing database has not.
+        db.execute("DROP INDEX user_gateway_useroption_global").await;
+        let services = [db.database().services(), db.reopen(true).await.services()];
+        let calls = (0..32).map(|n| {
+            let options = services[n % 2].user_options.clone();
+            tokio::spawn(async move {
+                let option = SetOption {
+                    user_id: ada,
+                    key: OptionKey::parse("theme", &[]).unwrap(),
+                    value: json!(n),
+                    scope: OptionScope::GLOBAL,
+                };
+                options.set_option(&option).await.unwrap()
+            })
+        });
+        let results: Vec<_> =
+            join_all(calls).await.into_iter().map(Result::unwrap).collect();
+        assert!(results.iter().all(|result| result.changed));
+        assert_eq!(db.count("sentry_useroption").await, 1);
+        assert_eq!(db.heard.take_changes().len(), 32);
+        assert_eq!(db.count("sentry_controloutbox").await, 0);
+    }
+
+    async fn of_many_who_permit_the_same_one_does(db: &TestDatabase) {
+        let ada = db.add_user("ada").await;
+        let services = [db.database().services(), db.reopen(true).await.services()];
+        let calls = (0..16).map(|n| {
+            let users = services[n % 2].users.clone();
+            tokio::spawn(async move { users.add_permission(ada, "users.admin").await.unwrap() })
+        });
+        let added = join_all(calls).await.into_iter().map(Result::unwrap);
+        assert_eq!(added.filter(|added| *added).count(), 1);
+    }
+
+    async fn readers_and_writers_do_not_stop_each_other(db: &TestDatabase) {
+        let ada = db.add_user("ada").await;
+        let services = [db.database().services(), db.reopen(true).await.services()];
+        let calls = (0..32).map(|n| {
+            let services = services[n % 2].clone();
+            tokio::spawn(async move {
+                if n % 4 < 2 {
+                    services.users.flush_nonce(ada).await.unwrap();
+                }
+                services.users.get_user(ada).await.unwrap().unwrap();
+            })
+        });
+        for result in join_all(calls).await {
+            result.unwrap();
+        }
+    }
+}
