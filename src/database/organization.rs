@@ -212,7 +212,7 @@ impl OrganizationService for DatabaseOrganizationService {
             .map(|id| {
                 (
                     *id,
-                    Page::from_overfull(members.remove(&id.0).unwrap_or_default(), page),
+                    Page::from_overfull(members.get(&id.0).cloned().unwrap_or_default(), page),
                 )
             })
             .collect())

@@ -159,7 +159,7 @@ contract! {
         ] {
             db.add_membership(organization, user, role, status).await;
         }
-        let asked = [two, NOWHERE, one, empty];
+        let asked = [two, NOWHERE, one, empty, two];
         let found = db
             .organizations()
             .get_members(&asked, &page(First, 10, None, None))
@@ -170,15 +170,16 @@ contract! {
             assert!(!page.has_next && !page.has_previous);
             (*id, page.rows.iter().map(|m| (member_id(m), m.role.as_str())).collect())
         };
-        assert_eq!(found.len(), 4);
+        assert_eq!(found.len(), 5);
         assert_eq!(roles(0), (two, vec![(grace, "admin"), (edith, "member")]));
         assert_eq!(roles(1), (NOWHERE, vec![]));
         assert_eq!(roles(2), (one, vec![(ada, "manager"), (grace, "owner")]));
         assert_eq!(roles(3), (empty, vec![]));
+        assert_eq!(roles(4), roles(0));
         assert_eq!(found[0].1.rows[0].date_added, at("2025-01-01T00:00:00Z"));
 
         let counts = db.organizations().count_members(&asked).await.unwrap();
-        assert_eq!(counts, [(two, 2), (NOWHERE, 0), (one, 2), (empty, 0)]);
+        assert_eq!(counts, [(two, 2), (NOWHERE, 0), (one, 2), (empty, 0), (two, 2)]);
     }
 
     async fn members_are_paged_in_every_organization_alike(db: &TestDatabase) {
