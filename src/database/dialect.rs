@@ -10,7 +10,6 @@ use sea_orm::{
     Statement, TransactionOptions, TransactionTrait,
 };
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
 use crate::domain::{Result, fold, fold_char};
 
@@ -158,17 +157,31 @@ impl Dialect {
 
     /// Makes transactions that name the same thing follow each other, across processes. On SQLite
     /// all writers do so anyway.
-    pub(super) async fn lock(self, tx: &DatabaseTransaction, kind: &str, name: &str) -> Result<()> {
+    pub(super) async fn lock(self, tx: &DatabaseTransaction, name: &str) -> Result<()> {
+        self.lock_by(
+            tx,
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+            name,
+        )
+        .await
+    }
+
+    /// As [`Dialect::lock`], where names that are equal ignoring case name the same thing. The
+    /// database folds them, so that they are equal here whenever its look-ups say so.
+    pub(super) async fn lock_folded(self, tx: &DatabaseTransaction, name: &str) -> Result<()> {
+        self.lock_by(
+            tx,
+            "SELECT pg_advisory_xact_lock(hashtextextended(UPPER($1), 0))",
+            name,
+        )
+        .await
+    }
+
+    async fn lock_by(self, tx: &DatabaseTransaction, sql: &str, name: &str) -> Result<()> {
         if self == Self::Postgres {
-            let digest = Sha256::digest(format!("user-gateway:{kind}:{name}"));
-            let mut key = [0; 8];
-            key.copy_from_slice(&digest[..8]);
-            tx.execute_raw(Statement::from_sql_and_values(
-                DbBackend::Postgres,
-                "SELECT pg_advisory_xact_lock($1)",
-                [i64::from_be_bytes(key).into()],
-            ))
-            .await?;
+            let name = format!("user-gateway:{name}");
+            let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [name.into()]);
+            tx.execute_raw(statement).await?;
         }
         Ok(())
     }

@@ -41,12 +41,12 @@ impl DatabaseUserOptionService {
         let tx = database.begin().await?;
         // No constraint keeps global options single in an existing database; the lock does.
         let name = format!(
-            "{}:{:?}:{}",
+            "option:{}:{:?}:{}",
             option.user_id,
             option.scope,
             option.key.as_str()
         );
-        database.dialect().lock(&tx, "option", &name).await?;
+        database.dialect().lock(&tx, &name).await?;
         let (id, changed) = match stored(&tx, option).await? {
             None => {
                 let Some(id) = insert(database, &tx, option).await? else {

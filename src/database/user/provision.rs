@@ -13,7 +13,7 @@ use super::super::error::is_unique_violation;
 use super::super::rows::{ProfileRow, select_profiles};
 use crate::domain::{
     Change, Error, Event, Invalid, InvalidCode, NewUser, Result, Signup, UserCreateResult,
-    UserFlags, UserId, UserProfile, fold, slugify,
+    UserFlags, UserId, UserProfile, slugify,
 };
 
 /// With its separator and 32 digits a generated username then fits its 128 characters.
@@ -94,7 +94,10 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
     }
     for unique in [true, false] {
         let tx = database.begin().await?;
-        database.dialect().lock(&tx, "email", &fold(email)).await?;
+        database
+            .dialect()
+            .lock_folded(&tx, &format!("email:{email}"))
+            .await?;
         if let Some(user) = find(database, &tx, email, ident).await? {
             tx.rollback().await?;
             return Ok(UserCreateResult {
