@@ -1,5 +1,7 @@
 //! What resolvers have at hand: the caller's services, the request's loaders, the limits.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use async_graphql::Context;
 
 use super::error::{FieldError, FieldResult};
@@ -13,20 +15,32 @@ use crate::domain::Error;
 pub(super) struct RequestContext {
     /// What the caller may use.
     pub(super) services: AuthorizedServices,
-    /// Look-ups of this request, batched.
-    pub(super) loaders: Loaders,
+    loaders: RwLock<Arc<Loaders>>,
     /// The bounds on arguments.
     pub(super) limits: Limits,
 }
 
 impl RequestContext {
     pub(super) fn new(services: AuthorizedServices, limits: Limits) -> Self {
-        let loaders = Loaders::new(&services, limits.list_items);
+        let loaders = RwLock::new(Arc::new(Loaders::new(&services, limits.list_items)));
         Self {
             services,
             loaders,
             limits,
         }
+    }
+
+    /// Look-ups of this request, batched; what has been found is found again without asking.
+    pub(super) fn loaders(&self) -> Arc<Loaders> {
+        let loaders = self.loaders.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&loaders)
+    }
+
+    /// Forgets what has been found. A mutation does so once it has changed something, for what
+    /// is selected of its payload, and the mutations after it, must see the change.
+    pub(super) fn forget(&self) {
+        let fresh = Arc::new(Loaders::new(&self.services, self.limits.list_items));
+        *self.loaders.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 }
 

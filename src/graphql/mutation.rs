@@ -61,7 +61,7 @@ impl Mutation {
                 .await
                 .map_err(FieldError)
         };
-        Ok(match form(outcome.await)? {
+        Ok(match form(ctx, outcome.await)? {
             Ok((user, created)) => GetOrCreateUserByEmailPayload {
                 user: Some(User(Arc::new(user))),
                 created,
@@ -106,7 +106,7 @@ impl Mutation {
                 .set_option(&option)
                 .await?)
         };
-        Ok(match form(outcome.await)? {
+        Ok(match form(ctx, outcome.await)? {
             Ok(result) => SetUserOptionPayload {
                 option: Some(UserOption(result.option)),
                 changed: result.changed,
@@ -141,7 +141,7 @@ impl Mutation {
                 .delete_options(&filter)
                 .await?)
         };
-        Ok(match form(outcome.await)? {
+        Ok(match form(ctx, outcome.await)? {
             Ok(ids) => DeleteUserOptionsPayload {
                 deleted_ids: ids.iter().map(GlobalId::to_global).collect(),
                 errors: Vec::new(),
@@ -185,7 +185,7 @@ impl Mutation {
                 .await?;
             Ok(user.ok_or_else(|| no_such_user(id))?)
         };
-        Ok(match form(outcome.await)? {
+        Ok(match form(ctx, outcome.await)? {
             Ok(user) => UpdateUserPayload {
                 user: Some(User(Arc::new(user))),
                 errors: Vec::new(),
@@ -209,7 +209,7 @@ impl Mutation {
                 .verify_user_email(id, &input.email)
                 .await?)
         };
-        Ok(match form(outcome.await)? {
+        Ok(match form(ctx, outcome.await)? {
             Ok(changed) => VerifyUserEmailPayload {
                 changed,
                 errors: Vec::new(),
@@ -252,8 +252,9 @@ fn check_value(value: &serde_json::Value) -> Result<()> {
     Ok(())
 }
 
-/// Takes what a form's user can mend out of an outcome.
-fn form<T>(outcome: FieldResult<T>) -> FieldResult<Result<T, Vec<UserError>>> {
+/// Takes what a form's user can mend out of the outcome of a mutation.
+fn form<T>(ctx: &Context<'_>, outcome: FieldResult<T>) -> FieldResult<Result<T, Vec<UserError>>> {
+    request(ctx)?.forget();
     match outcome {
         Ok(value) => Ok(Ok(value)),
         Err(FieldError(Error::Invalid(invalid))) => Ok(Err(vec![UserError::from(invalid)])),

@@ -34,7 +34,7 @@ impl Query {
         #[graphql(desc = "The id of a user, `User:1` or `1`.")] id: ID,
     ) -> FieldResult<Option<User>> {
         let id = UserId::parse(&id, &["id"])?;
-        Ok(request(ctx)?.loaders.users.load(id).await?.map(User))
+        Ok(request(ctx)?.loaders().users.load(id).await?.map(User))
     }
 
     /// Users, a page at a time. Staff and services with the scope `user:read` may list everybody;
@@ -71,7 +71,7 @@ impl Query {
         let page = request.services.users.page(&query).await?.map(Arc::new);
         for user in &page.rows {
             request
-                .loaders
+                .loaders()
                 .users
                 .prime(user.id(), Arc::clone(user))
                 .await;
@@ -111,10 +111,8 @@ impl Query {
         let id = UserId::parse(&user_id, &["userId"])?;
         let ids = [id];
         let visible = request.services.users.require_visible(&ids);
-        let memberships = request
-            .loaders
-            .memberships
-            .load((id, visibility(only_visible)));
+        let loaders = request.loaders();
+        let memberships = loaders.memberships.load((id, visibility(only_visible)));
         let (visible, memberships) = futures_util::try_join!(visible, memberships)?;
         let found = if visible.is_empty() {
             None
@@ -173,7 +171,7 @@ impl Query {
         let found = match by {
             OrganizationBy::Id(id) => {
                 let id = OrganizationId::parse(&id, &["by", "id"])?;
-                request.loaders.organizations.load(id).await?
+                request.loaders().organizations.load(id).await?
             }
             OrganizationBy::Slug(slug) => request.services.organizations.get_by_slug(&slug).await?,
         };

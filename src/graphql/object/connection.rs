@@ -137,7 +137,7 @@ impl OrganizationMemberConnection {
     /// How many members the organization has. They are counted only if this is selected.
     async fn total_count(&self, ctx: &Context<'_>) -> FieldResult<i32> {
         let found = request(ctx)?
-            .loaders
+            .loaders()
             .member_counts
             .load(self.organization)
             .await?;

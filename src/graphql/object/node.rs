@@ -26,7 +26,7 @@ pub(in super::super) enum Node {
 /// caller may see none of are, like absent ones, null.
 pub(in super::super) async fn find(ctx: &Context<'_>, id: NodeId) -> FieldResult<Option<Node>> {
     let request = request(ctx)?;
-    let loaders = &request.loaders;
+    let loaders = &request.loaders();
     let found = match id {
         NodeId::User(id) => loaders
             .users

@@ -77,7 +77,7 @@ impl Organization {
             before,
         };
         let page = page.parse(OrderField::Id, &request.limits)?;
-        let members = request.loaders.members.load((self.0.id, page)).await?;
+        let members = request.loaders().members.load((self.0.id, page)).await?;
         Ok(OrganizationMemberConnection {
             organization: self.0.id,
             page: members.unwrap_or_default(),

@@ -62,7 +62,7 @@ impl User {
 
     /// The picture.
     async fn avatar(&self, ctx: &Context<'_>) -> FieldResult<Avatar> {
-        let stored = request(ctx)?.loaders.avatars.load(self.user_id()).await?;
+        let stored = request(ctx)?.loaders().avatars.load(self.user_id()).await?;
         Ok(Avatar {
             stored,
             url: self.0.public().avatar_url().map(str::to_owned),
@@ -117,7 +117,7 @@ impl User {
     ) -> FieldResult<Vec<Organization>> {
         let key = (self.user_id(), visibility(only_visible));
         let found = request(ctx)?
-            .loaders
+            .loaders()
             .memberships
             .load(key)
             .await?
@@ -137,7 +137,7 @@ impl User {
     async fn emails(&self, ctx: &Context<'_>) -> FieldResult<Option<Vec<UserEmail>>> {
         let found = self
             .private(ctx)?
-            .loaders
+            .loaders()
             .emails
             .load(self.user_id())
             .await?;
@@ -154,7 +154,7 @@ impl User {
     async fn identities(&self, ctx: &Context<'_>) -> FieldResult<Option<Vec<AuthIdentity>>> {
         let found = self
             .private(ctx)?
-            .loaders
+            .loaders()
             .identities
             .load(self.user_id())
             .await?;
@@ -171,7 +171,7 @@ impl User {
     async fn authenticators(&self, ctx: &Context<'_>) -> FieldResult<Option<Vec<Authenticator>>> {
         let found = self
             .private(ctx)?
-            .loaders
+            .loaders()
             .authenticators
             .load(self.user_id())
             .await?;
@@ -188,7 +188,7 @@ impl User {
     async fn has_two_factor(&self, ctx: &Context<'_>) -> FieldResult<Option<bool>> {
         let found = self
             .private(ctx)?
-            .loaders
+            .loaders()
             .authenticators
             .load(self.user_id())
             .await?;
@@ -201,7 +201,7 @@ impl User {
     async fn roles(&self, ctx: &Context<'_>) -> FieldResult<Option<Vec<String>>> {
         let found = self
             .private(ctx)?
-            .loaders
+            .loaders()
             .roles
             .load(self.user_id())
             .await?;
@@ -216,7 +216,7 @@ impl User {
 
     /// Private: what the user is permitted, directly or by a role, sorted.
     async fn permissions(&self, ctx: &Context<'_>) -> FieldResult<Option<Vec<String>>> {
-        let loaders = &self.private(ctx)?.loaders;
+        let loaders = &self.private(ctx)?.loaders();
         let (direct, roles) = futures_util::try_join!(
             loaders.permissions.load(self.user_id()),
             loaders.roles.load(self.user_id()),
@@ -250,7 +250,12 @@ impl User {
         let request = request(ctx)?;
         request.services.user_options.check_read(self.user_id())?;
         let key = (self.user_id(), OptionScopeFilter::Exactly(scope));
-        let found = request.loaders.options.load(key).await?.unwrap_or_default();
+        let found = request
+            .loaders()
+            .options
+            .load(key)
+            .await?
+            .unwrap_or_default();
         Ok(Some(found.into_iter().map(UserOption).collect()))
     }
 
@@ -268,7 +273,7 @@ impl User {
         request.services.user_options.check_read(self.user_id())?;
         let loaded = (self.user_id(), OptionScopeFilter::Exactly(scope));
         let found = request
-            .loaders
+            .loaders()
             .options
             .load(loaded)
             .await?

@@ -116,7 +116,7 @@ impl AuthIdentity {
     /// The organization whose provider it is; null if the caller may not see it.
     async fn organization(&self, ctx: &Context<'_>) -> FieldResult<Option<Organization>> {
         let id = self.0.provider.organization_id;
-        let found = request(ctx)?.loaders.organizations.load(id).await?;
+        let found = request(ctx)?.loaders().organizations.load(id).await?;
         Ok(found.map(|organization| Organization(Arc::new(organization))))
     }
 
