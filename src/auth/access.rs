@@ -144,6 +144,9 @@ pub(super) fn lacking(caller: &Caller, what: &str, capability: Capability) -> Er
     ))
 }
 
+/// Beyond this number of callers, those who have not asked for a while are forgotten.
+const REMEMBERED_CALLERS: usize = 100_000;
+
 /// How often one caller may ask what could be used to find out about others.
 #[derive(Debug)]
 pub struct RateLimits {
@@ -167,6 +170,9 @@ impl RateLimits {
         let Some(count) = u32::try_from(count).ok().and_then(NonZeroU32::new) else {
             return Ok(());
         };
+        if limiter.len() > REMEMBERED_CALLERS {
+            limiter.retain_recent();
+        }
         let refused = |seconds: Option<u64>| {
             let when = seconds.map_or_else(
                 || "; ask for fewer names at a time".to_owned(),

@@ -78,9 +78,10 @@ where
         self.inner.try_load(key).await.map_err(Error::internal)?
     }
 
-    /// Makes a value known that was found in another way.
-    pub(super) async fn prime(&self, key: K, value: V) {
-        self.inner.prime(key, Ok(Some(value))).await;
+    /// Makes values known that were found in another way.
+    pub(super) async fn prime(&self, found: impl IntoIterator<Item = (K, V)>) {
+        let found = found.into_iter().map(|(key, value)| (key, Ok(Some(value))));
+        self.inner.prime_many(found).await;
     }
 }
 

@@ -69,13 +69,12 @@ impl Query {
             viewer: Eyes::All,
         };
         let page = request.services.users.page(&query).await?.map(Arc::new);
-        for user in &page.rows {
-            request
-                .loaders()
-                .users
-                .prime(user.id(), Arc::clone(user))
-                .await;
-        }
+        let found: Vec<_> = page
+            .rows
+            .iter()
+            .map(|user| (user.id(), Arc::clone(user)))
+            .collect();
+        request.loaders().users.prime(found).await;
         Ok(UserConnection { query, page })
     }
 
