@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::DateTime;
+use chrono::{DateTime, Datelike};
 
 use crate::auth::VisibleUser;
 use crate::config::Limits;
@@ -113,7 +113,10 @@ fn parse(text: &str) -> Option<Anchor> {
         (VERSION, "i", None) => OrderValue::Id,
         (VERSION, "u", Some(name)) if !name.contains('\0') => OrderValue::Username(name.to_owned()),
         (VERSION, "j", Some(micros)) => {
-            OrderValue::DateJoined(DateTime::from_timestamp_micros(micros.parse().ok()?)?)
+            let moment = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+            // PostgreSQL knows no year before -4713; no account is from then.
+            (1..=9999).contains(&moment.year()).then_some(())?;
+            OrderValue::DateJoined(moment)
         }
         _ => return None,
     };
@@ -134,6 +137,7 @@ mod tests {
             &encode("1:i:x"),
             &encode("2:i:1"),
             &encode("1:u:1"),
+            &encode("1:j:1:-8000000000000000000"),
         ] {
             assert!(decode(text, OrderField::Id, "after").is_err(), "{text}");
         }
