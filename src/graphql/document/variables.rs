@@ -4,7 +4,7 @@
 //! the specification has it, so that a wrong one is refused before anything runs.
 
 use async_graphql::parser::types::{BaseType, Type, VariableDefinition};
-use async_graphql::{Name, Value, Variables};
+use async_graphql::{Name, Number, Value, Variables};
 use serde_json::Map;
 
 use super::super::error::{GraphqlError, RequestError};
@@ -61,8 +61,8 @@ fn coerce_one(
             None => Err(format!("of the type `{ty}` is required and not given")),
         };
     };
-    let value = Value::from_json(value).map_err(|error| format!("cannot be read: {error}"))?;
-    check(&value, ty, model, limits).map_err(|fault| {
+    let mut value = Value::from_json(value).map_err(|error| format!("cannot be read: {error}"))?;
+    check(&mut value, ty, model, limits).map_err(|fault| {
         if fault.path.is_empty() {
             format!("of the type `{ty}` is wrong: {}", fault.message)
         } else {
@@ -99,8 +99,9 @@ impl Fault {
     }
 }
 
-fn check(value: &Value, ty: &Type, model: &SchemaModel, limits: &Limits) -> Result<(), Fault> {
-    match (value, &ty.base) {
+/// Checks a value and gives it the form that the engine knows.
+fn check(value: &mut Value, ty: &Type, model: &SchemaModel, limits: &Limits) -> Result<(), Fault> {
+    match (&mut *value, &ty.base) {
         (Value::Null, _) if ty.nullable => Ok(()),
         (Value::Null, _) => Err(Fault::new("null is not allowed")),
         (Value::List(items), BaseType::List(inner)) => {
@@ -111,40 +112,39 @@ fn check(value: &Value, ty: &Type, model: &SchemaModel, limits: &Limits) -> Resu
                     limits.list_items
                 )));
             }
-            for (i, item) in items.iter().enumerate() {
+            for (i, item) in items.iter_mut().enumerate() {
                 check(item, inner, model, limits).map_err(|fault| fault.within(&i.to_string()))?;
             }
             Ok(())
         }
         // A single value stands for a list of one.
-        (value, BaseType::List(inner)) => check(value, inner, model, limits),
-        (value, BaseType::Named(name)) => check_named(value, name, model, limits),
+        (_, BaseType::List(inner)) => check(value, inner, model, limits),
+        (_, BaseType::Named(name)) => check_named(value, name, model, limits),
     }
 }
 
 fn check_named(
-    value: &Value,
+    value: &mut Value,
     name: &Name,
     model: &SchemaModel,
     limits: &Limits,
 ) -> Result<(), Fault> {
     let wanted = |what: &str| Err(Fault::new(format!("{what} is wanted")));
-    match (name.as_str(), value) {
+    match (name.as_str(), &*value) {
         ("String" | "ID", Value::String(_))
         | ("Boolean", Value::Boolean(_))
         | ("Float", Value::Number(_)) => return Ok(()),
         ("Int", Value::Number(number)) => {
-            let fits = number.as_i64().is_some_and(|n| i32::try_from(n).is_ok())
-                || number
-                    .as_f64()
-                    .is_some_and(|n| n.fract() == 0.0 && n.abs() < 2_147_483_648.0);
-            return if fits {
-                Ok(())
-            } else {
-                wanted("a whole number of 32 bits")
+            let Some(number) = whole(number) else {
+                return wanted("a whole number of 32 bits");
             };
+            *value = Value::Number(number.into());
+            return Ok(());
         }
-        ("ID", Value::Number(number)) if number.is_i64() || number.is_u64() => return Ok(()),
+        ("ID", Value::Number(number)) if number.is_i64() || number.is_u64() => {
+            *value = Value::String(number.to_string());
+            return Ok(());
+        }
         ("String", _) => return wanted("a text"),
         ("Boolean", _) => return wanted("true or false"),
         ("Int", _) => return wanted("a whole number"),
@@ -152,15 +152,15 @@ fn check_named(
         ("ID", _) => return wanted("an id, a text or a whole number,"),
         _ => {}
     }
-    match (model.kind(name), value) {
-        (Some(Kind::Enum(values)), Value::String(text)) if values.contains(text) => Ok(()),
+    match (model.kind(name), &mut *value) {
+        (Some(Kind::Enum(values)), Value::String(text)) if values.contains(text.as_str()) => Ok(()),
         (Some(Kind::Enum(values)), _) => {
             let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
             values.sort_unstable();
             wanted(&format!("one of {}", values.join(", ")))
         }
         (Some(Kind::Input { fields, one_of }), Value::Object(given)) => {
-            for (key, value) in given {
+            for (key, value) in given.iter_mut() {
                 let field = fields
                     .get(key.as_str())
                     .ok_or_else(|| Fault::new(format!("`{name}` has no field `{key}`")))?;
@@ -184,4 +184,19 @@ fn check_named(
         // Other scalars know their own form; a type that does not exist fails validation.
         _ => Ok(()),
     }
+}
+
+/// A number as the 32 bits of an `Int`; JSON does not tell 2 from 2.0.
+fn whole(number: &Number) -> Option<i32> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a number without a fraction and within the bounds is kept whole"
+    )]
+    number
+        .as_i64()
+        .or_else(|| {
+            let float = number.as_f64()?;
+            (float.fract() == 0.0 && float.abs() < 2_147_483_649.0).then_some(float as i64)
+        })
+        .and_then(|number| i32::try_from(number).ok())
 }
