@@ -8,4 +8,5 @@
 
 mod contract;
 mod existing;
+mod graphql;
 mod harness;
