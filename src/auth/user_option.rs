@@ -49,9 +49,18 @@ impl AuthorizedUserOptionService {
         for id in &filter.user_ids {
             self.check_write(*id)?;
         }
-        let options = self.inner.get_many(filter).await?;
-        let ids: Vec<UserOptionId> = options.into_iter().map(|option| option.id).collect();
-        self.inner.delete_options(&ids).await
+        let mut deleted = Vec::new();
+        loop {
+            let options = self.inner.get_many(filter).await?;
+            let ids: Vec<UserOptionId> = options.into_iter().map(|option| option.id).collect();
+            if ids.is_empty() {
+                deleted.sort_unstable();
+                return Ok(deleted);
+            }
+            // Old installations may hold an option several times, of which only the newest is
+            // seen; the next one must not come to light instead.
+            deleted.extend(self.inner.delete_options(&ids).await?);
+        }
     }
 
     /// Whether the caller may read the options of a user.

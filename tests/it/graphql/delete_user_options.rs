@@ -10,6 +10,7 @@ on_each_engine! {
     options_of_one_scope_are_deleted_and_named
     what_is_not_there_is_passed_over
     a_value_that_cannot_be_read_can_be_deleted
+    an_option_that_is_stored_twice_is_gone_for_good
     what_is_wrong_is_told_to_the_form_and_changes_nothing
     a_document_that_does_not_fit_changes_nothing
 }
@@ -100,6 +101,32 @@ async fn a_value_that_cannot_be_read_can_be_deleted(engine: Engine) {
         answer["data"]["deleteUserOptions"]["deletedIds"],
         json!(["UserOption:1"])
     );
+}
+
+/// Old installations may hold several rows for one global option, of which the newest counts.
+async fn an_option_that_is_stored_twice_is_gone_for_good(engine: Engine) {
+    let (gateway, token) = ada(engine).await;
+    let database = &gateway.database;
+    database
+        .execute("DROP INDEX user_gateway_useroption_global")
+        .await;
+    for value in ["1", "2", "3"] {
+        database
+            .add_option(UserId(1), (None, None), "k", value)
+            .await;
+    }
+    let answer = gateway
+        .ask_with(
+            &token,
+            ASK,
+            json!({ "input": { "userId": 1, "keys": ["k"] } }),
+        )
+        .await;
+    assert!(answer.get("errors").is_none(), "{answer}");
+    let answer = gateway
+        .ask(&token, r#"{ user(id: 1) { option(key: "k") } }"#)
+        .await;
+    assert_eq!(answer, json!({ "data": { "user": { "option": null } } }));
 }
 
 async fn what_is_wrong_is_told_to_the_form_and_changes_nothing(engine: Engine) {
