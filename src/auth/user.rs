@@ -103,7 +103,7 @@ impl AuthorizedUserService {
                     Capability::ReadUsers,
                 ));
             }
-            Caller::User(user) if !user.is_staff && !user.is_superuser => {
+            Caller::User(_) if !self.caller.may_for_everybody(Capability::ReadUsers) => {
                 self.limits.check_usernames(&self.caller, usernames.len())?;
             }
             _ => {}

@@ -136,4 +136,6 @@ async fn a_user_may_probe_so_many_names_in_a_minute(engine: Engine) {
     for token in [service, staff] {
         assert_eq!(outcome(&gateway.ask(&token, four).await), "executed: ");
     }
+    let narrow = gateway.user_token(sam, &["org:read"]).await;
+    assert_eq!(codes(&gateway.ask(&narrow, four).await), ["RATE_LIMITED"]);
 }
