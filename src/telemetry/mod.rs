@@ -4,6 +4,8 @@
 //! is a fixed lower-case text, what varies stands in fields, and no field ever holds an address,
 //! a token or a body.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
@@ -20,6 +22,7 @@ pub fn start(format: LogFormat, filter: Option<&str>) -> Result<(), String> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_timer(SystemTime);
     let started = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
