@@ -92,6 +92,11 @@ impl TestDatabase {
         open(connection, regions(deliver), &self.clock, &self.heard).await
     }
 
+    /// Where the database is, for a process that is to open it.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) const fn database(&self) -> &Database {
         &self.database
     }

@@ -1,14 +1,22 @@
 //! What tests stand on: databases of their own, a clock they set, and an ear for events.
 
+mod answer;
 mod arrange;
 mod clock;
 mod database;
 mod gateway;
 mod listener;
+mod node;
 mod postgres;
+mod process;
+mod raw;
 
+pub(crate) use answer::Answer;
 pub(crate) use arrange::Account;
 pub(crate) use clock::at;
 pub(crate) use database::{Engine, TestDatabase};
 pub(crate) use gateway::Gateway;
-pub(crate) use postgres::Contents;
+pub(crate) use node::run_script;
+pub(crate) use postgres::{Contents, PostgresServer};
+pub(crate) use process::{Process, Scratch, eventually, look_into};
+pub(crate) use raw::Raw;

@@ -11,13 +11,14 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process::{self, Child, ChildStderr, Command, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::ConnectionTrait;
+use tempfile::TempDir;
 use tokio::runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -141,20 +142,52 @@ fn url(folder: &Path, database: &str) -> String {
     format!("postgres://{SUPERUSER}@localhost/{database}?host={folder}")
 }
 
+/// The settings of every server: nothing here has to outlive the machine's power.
+const SETTINGS: [&str; 6] = [
+    "listen_addresses=",
+    "max_connections=200",
+    "fsync=off",
+    "full_page_writes=off",
+    "synchronous_commit=off",
+    "autovacuum=off",
+];
+
 /// Starts a server in a new folder, which this returns, and waits until it takes connections.
 fn start() -> PathBuf {
     let programs = programs();
     let user = unprivileged_user();
     let folder = new_folder(user);
-    let data = folder.join("data");
+    let data = init(&programs, user, &folder);
 
+    let mut command = run_as(user, Some("TERM"));
+    command
+        .args(["sh", "-c", KEEPER, "keeper"])
+        .arg(&folder)
+        .arg(programs.join("postgres"));
+    serve(&mut command, &folder, &data);
+
+    let (ready, is_ready) = mpsc::channel();
+    thread::spawn(move || {
+        let mut server = command.spawn().unwrap();
+        watch(server.stderr.take().unwrap(), &ready);
+        let _ = server.wait();
+    });
+    if let Err(log) = is_ready.recv().unwrap() {
+        panic!("PostgreSQL did not start:\n{log}");
+    }
+    folder
+}
+
+/// Makes the files of a server in `folder`; where they are.
+fn init(programs: &Path, user: Option<User>, folder: &Path) -> PathBuf {
+    let data = folder.join("data");
     let initdb = run_as(user, None)
         .arg(programs.join("initdb"))
         .arg("-D")
         .arg(&data)
         .args(["--no-sync", "-A", "trust", "-U", SUPERUSER])
         .args(["-E", "UTF8", "--locale=C.UTF-8"])
-        .current_dir(&folder)
+        .current_dir(folder)
         .output()
         .unwrap();
     assert!(
@@ -162,53 +195,103 @@ fn start() -> PathBuf {
         "initdb failed: {}",
         String::from_utf8_lossy(&initdb.stderr)
     );
+    data
+}
 
-    let mut command = run_as(user, Some("TERM"));
-    command
-        .args(["sh", "-c", KEEPER, "keeper"])
-        .arg(&folder)
-        .arg(programs.join("postgres"))
-        .arg("-D")
-        .arg(&data)
-        .arg("-k")
-        .arg(&folder);
-    for setting in [
-        "listen_addresses=",
-        "max_connections=200",
-        "fsync=off",
-        "full_page_writes=off",
-        "synchronous_commit=off",
-        "autovacuum=off",
-    ] {
+/// Completes a command that ends in the server's program.
+fn serve(command: &mut Command, folder: &Path, data: &Path) {
+    command.arg("-D").arg(data).arg("-k").arg(folder);
+    for setting in SETTINGS {
         command.args(["-c", setting]);
     }
     command
-        .current_dir(&folder)
+        .current_dir(folder)
         // An interrupt from the terminal is for the tests; the server follows them.
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
+}
 
-    let (ready, is_ready) = mpsc::channel();
-    thread::spawn(move || {
-        let mut server = command.spawn().unwrap();
-        let log = BufReader::new(server.stderr.take().unwrap());
-        let mut said = String::new();
-        for line in log.lines().map_while(Result::ok) {
-            if line.contains("ready to accept connections") {
-                let _ = ready.send(Ok(()));
-            }
-            said.push_str(&line);
-            said.push('\n');
+/// Reads the log of a server to its end, and says when the server takes connections, or what it
+/// had to say instead.
+fn watch(log: ChildStderr, ready: &mpsc::Sender<Result<(), String>>) {
+    let log = BufReader::new(log);
+    let mut said = String::new();
+    for line in log.lines().map_while(Result::ok) {
+        if line.contains("ready to accept connections") {
+            let _ = ready.send(Ok(()));
         }
-        let _ = ready.send(Err(said));
-        let _ = server.wait();
-    });
-    if let Err(log) = is_ready.recv().unwrap() {
-        panic!("PostgreSQL did not start:\n{log}");
+        said.push_str(&line);
+        said.push('\n');
     }
-    folder
+    let _ = ready.send(Err(said));
+}
+
+/// A server of one test, which the test stops and starts again.
+#[derive(Debug)]
+pub(crate) struct PostgresServer {
+    folder: TempDir,
+    server: Option<Child>,
+}
+
+impl PostgresServer {
+    /// Starts a server with an empty database.
+    pub(crate) fn start() -> Self {
+        let user = unprivileged_user();
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(user) = user {
+            chown(folder.path(), Some(user.id), Some(user.group)).unwrap();
+        }
+        init(&programs(), user, folder.path());
+        let mut server = Self {
+            folder,
+            server: None,
+        };
+        server.resume();
+        server
+    }
+
+    /// Where its database is.
+    pub(crate) fn url(&self) -> String {
+        url(self.folder.path(), "postgres")
+    }
+
+    /// Stops the server; those who are connected lose their connections.
+    pub(crate) fn stop(&mut self) {
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
+        let signalled = Command::new("kill")
+            .arg("-INT")
+            .arg(server.id().to_string())
+            .status();
+        assert!(signalled.unwrap().success());
+        server.wait().unwrap();
+    }
+
+    /// Starts the server again, with everything it held.
+    pub(crate) fn resume(&mut self) {
+        // The program takes the place of the one that sets it up, so the child is the server.
+        let mut command = run_as(unprivileged_user(), Some("INT"));
+        command.arg(programs().join("postgres"));
+        let folder = self.folder.path();
+        serve(&mut command, folder, &folder.join("data"));
+        let mut server = command.spawn().unwrap();
+        let log = server.stderr.take().unwrap();
+        let (ready, is_ready) = mpsc::channel();
+        thread::spawn(move || watch(log, &ready));
+        self.server = Some(server);
+        if let Err(log) = is_ready.recv().unwrap() {
+            panic!("PostgreSQL did not start:\n{log}");
+        }
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
 }
 
 /// Makes a folder for this process, and removes those of processes that are gone.
