@@ -10,3 +10,4 @@ mod contract;
 mod existing;
 mod graphql;
 mod harness;
+mod http;

@@ -18,5 +18,5 @@ pub(crate) use database::{Engine, TestDatabase};
 pub(crate) use gateway::Gateway;
 pub(crate) use node::run_script;
 pub(crate) use postgres::{Contents, PostgresServer};
-pub(crate) use process::{Process, Scratch, eventually, look_into};
+pub(crate) use process::{PATIENCE, Process, Scratch, eventually, look_into};
 pub(crate) use raw::Raw;

@@ -1,6 +1,7 @@
 //! A connection on which a test writes what no client would, and stops where none would stop.
 
 use std::io::ErrorKind;
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -29,6 +30,26 @@ impl Raw {
                 Err(error) => panic!("{error}"),
             }
         }
+    }
+
+    /// Sends the head of a request that the gateway takes on and then waits for the body of,
+    /// once `is_busy` finds that it does. The gateway must take on one request at a time.
+    pub(crate) async fn hold<F>(origin: &str, head: &str, mut is_busy: impl FnMut() -> F) -> Self
+    where
+        F: Future<Output = bool>,
+    {
+        let mut held = Self::open(origin).await;
+        held.send(head).await;
+        let end = Instant::now() + PATIENCE;
+        while !is_busy().await {
+            // It came while the gateway was busy with the question whether it is.
+            if held.0.try_read(&mut [0; 1]).is_ok() {
+                held = Self::open(origin).await;
+                held.send(head).await;
+            }
+            assert!(Instant::now() < end, "the gateway never gets busy");
+        }
+        held
     }
 
     /// Everything that comes until the other side closes the connection.

@@ -1,0 +1,132 @@
+//! Requests that are too large, too slow or too many.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{CREATE, NEW, Open};
+use crate::harness::{Answer, Raw};
+
+/// A body of exactly this many bytes, mostly blanks.
+fn body_of(length: usize) -> String {
+    let body = json!({ "query": "{ __typename }" }).to_string();
+    format!("{body}{}", " ".repeat(length - body.len()))
+}
+
+#[tokio::test]
+async fn a_body_may_be_as_large_as_the_bound_and_no_larger() {
+    let open = Open::with(|config| config.server.max_body_bytes = 1_000).await;
+    for (length, status) in [(1_000, 200), (1_001, 413), (100_000, 413)] {
+        let request = open
+            .post()
+            .header("content-type", "application/json")
+            .body(body_of(length));
+        let answer = Answer::to(request).await;
+        assert_eq!(answer.status, status, "{length}: {}", answer.text());
+        if status == 413 {
+            answer.refuses(413, "PAYLOAD_TOO_LARGE");
+            assert!(answer.text().contains("1000"), "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_still_sending_a_body_far_too_large_gets_to_read_why_it_is_refused() {
+    let open = Open::start().await;
+    for _ in 0..8 {
+        let request = open
+            .post()
+            .header("content-type", "application/json")
+            .body(body_of(8 * 1024 * 1024));
+        Answer::to(request).await.refuses(413, "PAYLOAD_TOO_LARGE");
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_bounded_too() {
+    let open = Open::with(|config| config.server.max_body_bytes = 1_000).await;
+    let raw = Raw::open(&open.gateway.origin).await;
+    let head = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
+    let chunk = "x".repeat(600);
+    raw.send(&format!(
+        "{}258\r\n{chunk}\r\n258\r\n{chunk}\r\n",
+        open.head("POST", head)
+    ))
+    .await;
+    raw.answer().await.refuses(413, "PAYLOAD_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn a_request_target_has_a_bound() {
+    let open = Open::start().await;
+    let query = |length: usize| format!("{{ __typename }} #{}", "x".repeat(length));
+    let answer = Answer::to(open.get(&[("query", &query(8_000))])).await;
+    assert_eq!(answer.status, 200);
+    for length in [17_000, 40_000] {
+        Answer::to(open.get(&[("query", &query(length))]))
+            .await
+            .refuses(414, "URI_TOO_LONG");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let open = Open::with(|config| {
+        config.server.request_timeout = Duration::from_millis(50);
+    })
+    .await;
+    for sent in ["", "{\"query\":"] {
+        let raw = Raw::open(&open.gateway.origin).await;
+        let head = "content-type: application/json\r\ncontent-length: 100\r\n";
+        raw.send(&format!("{}{sent}", open.head("POST", head)))
+            .await;
+        raw.answer().await.refuses(408, "TIMEOUT");
+    }
+}
+
+#[tokio::test]
+async fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
+    let open = Open::with(|config| config.server.max_concurrent_requests = 1).await;
+    let body = json!({ "query": "{ __typename }" }).to_string();
+    let head = format!(
+        "content-type: application/json\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    let head = open.head("POST", &head);
+    let slow = Raw::hold(&open.gateway.origin, &head, async || {
+        open.query("{ __typename }").await.status == 503
+    })
+    .await;
+
+    let refused = open.query(CREATE).await;
+    refused.refuses(503, "OVERLOADED");
+    assert_eq!(refused.header("retry-after"), "1");
+    let health = Answer::to(open.gateway.get("/healthz")).await;
+    assert_eq!(health.status, 200);
+
+    slow.send(&body).await;
+    assert_eq!(slow.answer().await.status, 200);
+    assert_eq!(open.query("{ __typename }").await.status, 200);
+    assert_eq!(open.others().await, 0);
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_given_up() {
+    let open = Open::with(|config| {
+        config.server.request_timeout = Duration::from_millis(300);
+    })
+    .await;
+    // A writer in the way holds up every other writer.
+    let writer = open.gateway.database.connection().writer();
+    use sea_orm::TransactionTrait;
+    let in_the_way = writer.begin().await.unwrap();
+    let answer = open.query(CREATE).await;
+    answer.refuses(504, "TIMEOUT");
+    in_the_way.rollback().await.unwrap();
+    // What was given up is not done behind the client's back.
+    let answer = open.ask(NEW, &json!({ "query": CREATE })).await;
+    assert_eq!(
+        answer.json()["data"]["getOrCreateUserByEmail"]["created"],
+        true
+    );
+}
