@@ -257,6 +257,7 @@ impl Config {
         for (name, _) in positive.into_iter().filter(|(_, positive)| !positive) {
             problems.push(format!("{name} must be at least 1"));
         }
+        problems.extend(config.server.cors_origins.iter().filter_map(|o| origin(o)));
         if problems.is_empty() {
             Ok(config)
         } else {
@@ -285,6 +286,29 @@ fn read(path: &Path) -> Result<Settings, ConfigError> {
     toml::from_str(&text).map_err(|error| ConfigError::InvalidFile {
         path: shown(),
         reason: error.to_string(),
+    })
+}
+
+/// What is wrong with an origin. Browsers send it in one form alone, and one in another form would
+/// never match.
+fn origin(text: &str) -> Option<String> {
+    let host = text
+        .strip_prefix("https://")
+        .map(|host| (host, ":443"))
+        .or_else(|| text.strip_prefix("http://").map(|host| (host, ":80")));
+    let is_sent = host.is_some_and(|(host, default_port)| {
+        !host.is_empty()
+            && !host.ends_with(default_port)
+            && host
+                .bytes()
+                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+    });
+    (!is_sent).then(|| {
+        format!(
+            "the cors-origin `{text}` must be as browsers send it, such as https://example.com \
+             or http://localhost:3000: in lower case, without a path and without the scheme's own \
+             port"
+        )
     })
 }
 

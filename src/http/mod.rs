@@ -103,6 +103,13 @@ pub fn router(state: HttpState, config: &ServerConfig) -> Result<Router, String>
             .route("/graphiql/{*path}", get(graphiql::file));
     }
     let origins = &config.cors_origins;
+    // The first to look at the origins: the layer for CORS panics where this one has an error.
+    let mut csrf = CsrfLayer::new();
+    for origin in origins {
+        csrf = csrf
+            .add_trusted_origin(origin)
+            .map_err(|error| format!("`{origin}`: {error}"))?;
+    }
     let allowed = origins
         .iter()
         .map(|origin| HeaderValue::from_str(origin).map_err(|_| format!("`{origin}` is no origin")))
@@ -113,12 +120,6 @@ pub fn router(state: HttpState, config: &ServerConfig) -> Result<Router, String>
         .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE])
         .expose_headers([HeaderName::from_static(request_id::HEADER)])
         .max_age(Duration::from_mins(10));
-    let mut csrf = CsrfLayer::new();
-    for origin in origins {
-        csrf = csrf
-            .add_trusted_origin(origin)
-            .map_err(|error| format!("`{origin}`: {error}"))?;
-    }
     let no_sniff = SetResponseHeaderLayer::overriding(
         X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

@@ -4,7 +4,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
 use super::{CREATE, Open};
-use crate::harness::Answer;
+use crate::harness::{Answer, Engine, Scratch, TestDatabase};
 
 const FRIEND: &str = "https://console.example.com";
 const STRANGER: &str = "https://evil.example";
@@ -139,4 +139,31 @@ async fn a_stranger_may_ask_by_get_as_any_link_may_and_not_read_the_answer() {
     let request = open.get(&[("query", CREATE)]).header("origin", STRANGER);
     Answer::to(request).await.refuses(405, "METHOD_NOT_ALLOWED");
     assert_eq!(open.others().await, 0);
+}
+
+#[tokio::test]
+async fn an_origin_that_no_browser_sends_is_an_error_of_the_configuration() {
+    let database = TestDatabase::open(Engine::Sqlite).await;
+    let scratch = Scratch::new();
+    for origin in [
+        "*",
+        "console.example.com",
+        "https://console.example.com/",
+        "https://console.example.com/path",
+        "ftp://console.example.com",
+        "null",
+    ] {
+        let said = scratch.must_fail(&[
+            "serve",
+            "--database-url",
+            database.url(),
+            "--cors-origin",
+            origin,
+            "--listen",
+            "127.0.0.1:0",
+        ]);
+        assert!(said.contains("cors-origin"), "{origin}: {said}");
+        assert!(said.contains(origin), "{origin}: {said}");
+        assert!(!said.contains("panicked"), "{origin}: {said}");
+    }
 }
