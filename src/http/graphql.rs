@@ -1,11 +1,14 @@
 //! GraphQL over HTTP, after the specification's draft of August 2026 where the audit suite of
 //! clients in use does not say otherwise.
 
+use std::error::Error as _;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use futures_util::future::join_all;
+use http_body_util::LengthLimitError;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
@@ -86,14 +89,7 @@ async fn answer(
                 "the body of the request did not arrive in time",
             )
         })?
-        .map_err(|_| {
-            let bound = state.limits.max_body_bytes;
-            Failure::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                Code::PayloadTooLarge,
-                format!("the body could not be read; it may have {bound} bytes at most"),
-            )
-        })?;
+        .map_err(|error| unread(&error, state.limits.max_body_bytes))?;
         Payload::parse(&bytes)?
     };
     let run = async {
@@ -259,6 +255,21 @@ fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
         Code::UnsupportedMediaType,
         "the body must be of the type application/json, in UTF-8, and say so",
     ))
+}
+
+/// Why a body could not be read.
+fn unread(error: &axum::Error, bound: usize) -> Failure {
+    if error
+        .source()
+        .is_some_and(|cause| cause.is::<LengthLimitError>())
+    {
+        return Failure::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Code::PayloadTooLarge,
+            format!("the body may have {bound} bytes at most"),
+        );
+    }
+    Failure::bad_request("the body could not be read to its end")
 }
 
 /// What a body holds.

@@ -130,3 +130,13 @@ async fn a_request_that_takes_too_long_is_given_up() {
         true
     );
 }
+
+#[tokio::test]
+async fn a_body_whose_transfer_breaks_is_not_called_too_large() {
+    let open = Open::start().await;
+    let raw = Raw::open(&open.gateway.origin).await;
+    let head = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
+    raw.send(&format!("{}nonsense\r\n", open.head("POST", head)))
+        .await;
+    raw.answer().await.refuses(400, "BAD_REQUEST");
+}
