@@ -3,6 +3,8 @@
 //! `axum::serve` sets no timers: a client that sends half a head would hold its connection for
 //! ever, and so would one at shutdown that never closes its own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +13,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tower::ServiceBuilder;
 
 use crate::config::ServerConfig;
 
@@ -47,14 +50,34 @@ pub(super) async fn serve(
             },
         };
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        // The timers of hyper start with the first byte, or do not run before it knows whether
+        // HTTP/1 or HTTP/2 is spoken; whoever says nothing would stay for ever.
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let asks = Arc::clone(&has_asked);
+        let service = ServiceBuilder::new()
+            .map_request(move |request| {
+                asks.store(true, Ordering::Relaxed);
+                request
+            })
+            .service(router.clone());
+        let service = TowerToHyperService::new(service);
         let connection = http
             .serve_connection_with_upgrades(TokioIo::new(stream), service)
             .into_owned();
         let connection = graceful.watch(connection);
+        let header_timeout = config.header_timeout;
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended");
+            let silent = async {
+                tokio::time::sleep(header_timeout).await;
+                if has_asked.load(Ordering::Relaxed) {
+                    std::future::pending().await
+                }
+            };
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended");
+                },
+                () = silent => tracing::debug!("a connection sent no request in time"),
             }
         });
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{CREATE, NEW, Open};
-use crate::harness::{Answer, Raw};
+use crate::harness::{Answer, PATIENCE, Raw};
 
 /// A body of exactly this many bytes, mostly blanks.
 fn body_of(length: usize) -> String {
@@ -139,4 +139,18 @@ async fn a_body_whose_transfer_breaks_is_not_called_too_large() {
     raw.send(&format!("{}nonsense\r\n", open.head("POST", head)))
         .await;
     raw.answer().await.refuses(400, "BAD_REQUEST");
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_or_half_a_head_is_closed() {
+    let open = Open::with(|config| {
+        config.server.header_timeout = Duration::from_millis(50);
+    })
+    .await;
+    for sent in ["", "P", "POST /graphql HTTP/1.1\r\nhost: local", "PRI * "] {
+        let raw = Raw::open(&open.gateway.origin).await;
+        raw.send(sent).await;
+        let closed = tokio::time::timeout(PATIENCE, raw.rest()).await;
+        assert!(closed.is_ok(), "after `{sent}` the connection stays open");
+    }
 }
