@@ -50,12 +50,18 @@ struct LogArgs {
 #[expect(clippy::doc_markdown, reason = "the texts are written for a terminal")]
 struct DatabaseArgs {
     /// A TOML file with settings
-    #[arg(long, env = "USER_GATEWAY_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "USER_GATEWAY_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
     /// Database: `sqlite://FILE?mode=rwc` or `postgres://USER@HOST/NAME` [default:
     /// sqlite://user-gateway.db?mode=rwc]
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     database_url: Option<String>,
 }
 

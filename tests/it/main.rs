@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod cli;
 mod contract;
 mod existing;
 mod graphql;
