@@ -5,6 +5,7 @@ mod credentials;
 mod csrf_and_cors;
 mod graphiql;
 mod graphql_over_http;
+mod health;
 mod refusals;
 mod request_id;
 
