@@ -1,5 +1,7 @@
 //! What the gateway says over a socket, whatever it is asked.
 
+mod audit;
+mod browser;
 mod compression;
 mod credentials;
 mod csrf_and_cors;
