@@ -1,6 +1,9 @@
 //! The binary as its users run it: what it prints, how it ends, and what outlives it.
 
 mod configuration;
+mod demo;
+mod seed;
+mod serve;
 
 use serde_json::{Value, json};
 use user_gateway::database::Connection;
