@@ -2,6 +2,7 @@
 
 mod configuration;
 mod demo;
+mod installation;
 mod seed;
 mod serve;
 
