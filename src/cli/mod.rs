@@ -143,3 +143,9 @@ fn say(line: impl std::fmt::Display) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout(), "{line}");
 }
+
+/// Writes a line to standard error, for people: it has to be read whatever is logged.
+fn note(line: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::{DatabaseArgs, say};
+use super::{DatabaseArgs, note, say};
 use crate::app;
 use crate::auth::{NewToken, NewTokenOwner, SCOPES, Scopes, TokenKind, TokenStore, TokenText};
 use crate::domain::{Clock, SystemClock, UserId};
@@ -64,9 +64,10 @@ pub(super) async fn run(args: TokenArgs) -> anyhow::Result<()> {
             let expires_at = match expires {
                 None => None,
                 Some(expires) => {
-                    let duration = chrono::TimeDelta::from_std(*expires)?;
-                    let Some(end) = clock.now().checked_add_signed(duration) else {
-                        bail!("a token cannot be valid for that long");
+                    let duration = chrono::TimeDelta::from_std(*expires).ok();
+                    let end = duration.and_then(|d| clock.now().checked_add_signed(d));
+                    let Some(end) = end else {
+                        bail!("--expires: a token cannot be valid for that long");
                     };
                     Some(end)
                 }
@@ -95,12 +96,18 @@ pub(super) async fn run(args: TokenArgs) -> anyhow::Result<()> {
             let text = TokenText::generate(kind);
             match &owner {
                 NewTokenOwner::Service(name) if !database.stores_service_tokens() => {
+                    if expires_at.is_some() {
+                        bail!(
+                            "nothing is created in this database, and a token in the \
+                             configuration does not expire; leave out --expires"
+                        );
+                    }
                     let scopes = scopes.iter().collect::<Vec<_>>().join(",");
-                    tracing::warn!(
+                    note(format_args!(
                         "nothing is created in this database; start the gateway with \
                          --service-token {name}:{}:{scopes}",
                         text.hash()
-                    );
+                    ));
                 }
                 _ => {
                     let token = NewToken {

@@ -5,6 +5,7 @@ mod demo;
 mod installation;
 mod seed;
 mod serve;
+mod token;
 
 use serde_json::{Value, json};
 use user_gateway::database::Connection;
