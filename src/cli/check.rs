@@ -39,6 +39,11 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     ));
     let ownership = connection.ownership().await?;
     if ownership == Ownership::Ours {
+        // The migrator would make a table for its record to look into.
+        if !connection.has_table("seaql_migrations").await? {
+            say("note     tables: none yet; `serve` or `migrate up` makes them");
+            return Ok(());
+        }
         let pending = Migrator::get_pending_migrations(connection.writer()).await?;
         if pending.is_empty() {
             say("ok       tables: ours, up to date");

@@ -1,5 +1,6 @@
 //! The binary as its users run it: what it prints, how it ends, and what outlives it.
 
+mod check;
 mod configuration;
 mod demo;
 mod installation;
