@@ -131,7 +131,7 @@ pub async fn open(
     let connection = connect(config).await?;
     let outbox = match connection.ownership().await? {
         Ownership::Ours => {
-            Migrator::up(connection.writer(), None)
+            migrate(&connection)
                 .await
                 .context("cannot migrate the database")?;
             OutboxPolicy {
@@ -153,6 +153,14 @@ pub async fn open(
         }
     };
     Ok(Database::open(connection, outbox, announcer, clock).await?)
+}
+
+/// Brings tables of ours up to date, all of them or none.
+pub async fn migrate(connection: &Connection) -> anyhow::Result<()> {
+    let tx = connection.begin_alone().await?;
+    Migrator::up(&tx, None).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// Sentry's name of the only region of an installation that has no others.

@@ -41,9 +41,7 @@ pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
     }
     let database = connection.writer();
     match args.step {
-        Step::Up => Migrator::up(database, None)
-            .await
-            .context("cannot migrate")?,
+        Step::Up => app::migrate(&connection).await.context("cannot migrate")?,
         Step::Down { steps } => Migrator::down(database, Some(steps))
             .await
             .context("cannot undo")?,

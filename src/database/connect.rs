@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait,
-    QueryOrder, QuerySelect, Statement,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    EntityTrait, QueryOrder, QuerySelect, Statement,
 };
 
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
@@ -82,6 +82,18 @@ impl Connection {
     #[must_use]
     pub fn writer(&self) -> &DatabaseConnection {
         &self.writer
+    }
+
+    /// Begins a transaction that waits until no other process is in one of these, for building
+    /// tables: of processes that start at once on an empty database one builds them.
+    pub async fn begin_alone(&self) -> Result<DatabaseTransaction> {
+        let tx = self.dialect.begin_write(&self.writer).await?;
+        if self.is_postgres() {
+            // The number is the gateway's own; it only has to be the same in every process.
+            tx.execute_unprepared("SELECT pg_advisory_xact_lock(7596835243154170209)")
+                .await?;
+        }
+        Ok(tx)
     }
 
     /// Whether this is PostgreSQL rather than SQLite.

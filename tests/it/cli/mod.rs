@@ -2,8 +2,11 @@
 
 mod check;
 mod configuration;
+mod crash;
 mod demo;
 mod installation;
+mod migrate;
+mod race;
 mod seed;
 mod serve;
 mod token;
