@@ -1,6 +1,7 @@
 //! The gateway put together: the only place that picks implementations.
 
 mod delegation;
+mod jwks;
 mod server;
 
 use std::sync::Arc;
@@ -58,12 +59,16 @@ impl App {
                 hash: token.hash.clone(),
                 scopes: Scopes::new(token.scopes.iter().cloned()),
             });
+        let provider = config.auth.identity_provider.as_ref();
+        let provider = provider
+            .map(|p| jwks::verifier(p, Arc::clone(&clock)))
+            .transpose()?;
         let tokens = Arc::new(database.clone());
         let ready = database.clone();
         let state = HttpState {
             graphql: Graphql::new(config.graphql, config.limits)?,
             services: delegation::services(&database),
-            authentication: Authentication::new(tokens, configured.collect(), clock),
+            authentication: Authentication::new(tokens, configured.collect(), provider, clock),
             rate_limits: Arc::new(RateLimits::new(config.limits.usernames_per_minute)),
             readiness: Arc::new(move || {
                 let database = ready.clone();

@@ -7,6 +7,7 @@
 mod access;
 mod authenticate;
 mod caller;
+mod jwt;
 mod organization;
 mod scope;
 mod token;
@@ -20,10 +21,11 @@ use crate::service::Services;
 pub use access::{PrivateFields, RateLimits, VisibleUser};
 pub use authenticate::Authentication;
 pub use caller::{Caller, UserCaller};
+pub use jwt::{JwtRules, JwtVerifier, KeySource};
 pub use organization::{AuthorizedOrganizationService, OrganizationMembers, VisibleMember};
 pub use scope::{Capability, SCOPES, Scopes, scopes_from_bits};
 pub use token::{
-    ConfiguredServiceToken, NewToken, NewTokenOwner, StoredToken, TokenKind, TokenOwner,
+    ConfiguredServiceToken, NewToken, NewTokenOwner, StoredToken, Subject, TokenKind, TokenOwner,
     TokenStore, TokenSummary, TokenText, hash,
 };
 pub use user::AuthorizedUserService;

@@ -117,6 +117,15 @@ pub enum TokenOwner {
     Service(String),
 }
 
+/// How an identity provider names a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// By id.
+    Id(UserId),
+    /// By primary address, ignoring case; it must be that of exactly one active user.
+    Email(String),
+}
+
 /// A token to be kept.
 #[derive(Debug, Clone)]
 pub struct NewToken {
@@ -172,6 +181,9 @@ pub struct ConfiguredServiceToken {
 pub trait TokenStore: Debug + Send + Sync + 'static {
     /// The token of this text. Tokens that an old Sentry kept in plain text are found too.
     async fn find(&self, text: &TokenText) -> Result<Option<StoredToken>>;
+
+    /// The user whom an identity provider names, as the owner of a token.
+    async fn find_owner(&self, subject: &Subject) -> Result<Option<TokenOwner>>;
 
     /// Keeps a token. A user or a service that cannot have one is an error.
     async fn create(&self, token: &NewToken) -> Result<()>;

@@ -125,6 +125,21 @@ impl Default for Limits {
 pub struct AuthConfig {
     /// Service tokens by hash, for databases where none can be stored.
     pub service_tokens: Vec<ServiceTokenConfig>,
+    /// The identity provider whose tokens are accepted, if there is one.
+    pub identity_provider: Option<IdentityProviderConfig>,
+}
+
+/// An identity provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityProviderConfig {
+    /// Where its keys are: a file, or an `http` or `https` address.
+    pub jwks: String,
+    /// Who must have issued a token.
+    pub issuer: String,
+    /// For whom a token must be meant.
+    pub audience: String,
+    /// The claim that names the user.
+    pub user_claim: String,
 }
 
 /// A service token by its hash.
@@ -241,6 +256,16 @@ impl Config {
                     .iter()
                     .filter_map(|text| service_token(text).map_err(|p| problems.push(p)).ok())
                     .collect(),
+                identity_provider: identity_provider(
+                    settings.jwks,
+                    settings.jwt_issuer,
+                    settings.jwt_audience,
+                    settings.jwt_user_claim,
+                )
+                .unwrap_or_else(|problem| {
+                    problems.push(problem);
+                    None
+                }),
             },
         };
         let positive = [
@@ -310,6 +335,29 @@ fn origin(text: &str) -> Option<String> {
              port"
         )
     })
+}
+
+/// A provider is known by its keys, its name and ours together, or not at all: without the names
+/// any token that it has signed for anybody would do.
+fn identity_provider(
+    jwks: Option<String>,
+    issuer: Option<String>,
+    audience: Option<String>,
+    user_claim: Option<String>,
+) -> Result<Option<IdentityProviderConfig>, String> {
+    match (jwks, issuer, audience) {
+        (Some(jwks), Some(issuer), Some(audience)) => {
+            let user_claim = user_claim.unwrap_or_else(|| "sub".to_owned());
+            Ok(Some(IdentityProviderConfig {
+                jwks,
+                issuer,
+                audience,
+                user_claim,
+            }))
+        }
+        (None, None, None) if user_claim.is_none() => Ok(None),
+        _ => Err("jwks, jwt-issuer and jwt-audience belong together; give all or none".to_owned()),
+    }
 }
 
 /// Reads `NAME:HASH:SCOPE,SCOPE`. A wrong text is not repeated: somebody may have put the token

@@ -86,6 +86,22 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_SERVICE_TOKEN", value_name = "TOKEN", value_delimiter = ' ', hide_env_values = true)]
     service_token: Vec<String>,
 
+    /// Keys of an identity provider whose tokens are accepted: a file or an http(s) address of a JSON web key set
+    #[arg(long, env = "USER_GATEWAY_JWKS", value_name = "FILE|URL")]
+    jwks: String,
+
+    /// Issuer (`iss`) that the provider's tokens must name
+    #[arg(long, env = "USER_GATEWAY_JWT_ISSUER", value_name = "ISSUER")]
+    jwt_issuer: String,
+
+    /// Audience (`aud`) that the provider's tokens must name
+    #[arg(long, env = "USER_GATEWAY_JWT_AUDIENCE", value_name = "AUDIENCE")]
+    jwt_audience: String,
+
+    /// Claim that names the user: `email` for a verified address, else one that holds the user's id [default: sub]
+    #[arg(long, env = "USER_GATEWAY_JWT_USER_CLAIM", value_name = "CLAIM")]
+    jwt_user_claim: String,
+
     /// Serve GraphiQL under /graphiql [default: on]
     #[arg(long, env = "USER_GATEWAY_GRAPHIQL", value_name = "SWITCH")]
     graphiql: Switch,

@@ -12,8 +12,8 @@ use sea_orm::{
 use super::Database;
 use super::error::{is_foreign_key_violation, is_unique_violation};
 use crate::auth::{
-    NewToken, NewTokenOwner, Scopes, StoredToken, TokenOwner, TokenStore, TokenSummary, TokenText,
-    scopes_from_bits,
+    NewToken, NewTokenOwner, Scopes, StoredToken, Subject, TokenOwner, TokenStore, TokenSummary,
+    TokenText, scopes_from_bits,
 };
 use crate::domain::{Error, Result, UserId};
 
@@ -31,14 +31,28 @@ struct ApiTokenRow {
     expires_at: Option<DateTime<Utc>>,
 }
 
+#[derive(FromQueryResult)]
+#[expect(clippy::struct_excessive_bools, reason = "the table's columns")]
+struct OwnerRow {
+    id: i64,
+    is_active: bool,
+    is_superuser: bool,
+    is_staff: bool,
+    is_suspended: bool,
+}
+
 impl Database {
-    async fn api_token(&self, condition: Cond) -> Result<Option<StoredToken>> {
-        use api_token::{Column as C, Entity, Relation};
-        let suspended = if self.facts().has_is_suspended {
+    /// Whether an account is suspended; on tables from before there was such a thing, none is.
+    fn is_suspended(&self) -> Expr {
+        if self.facts().has_is_suspended {
             Expr::col((user::Entity, user::Column::IsSuspended))
         } else {
             Expr::val(false)
-        };
+        }
+    }
+
+    async fn api_token(&self, condition: Cond) -> Result<Option<StoredToken>> {
+        use api_token::{Column as C, Entity, Relation};
         let row = Entity::find()
             .select_only()
             .columns([C::UserId, C::Scopes, C::ScopeList, C::ExpiresAt])
@@ -47,7 +61,7 @@ impl Database {
                 user::Column::IsSuperuser,
                 user::Column::IsStaff,
             ])
-            .column_as(suspended, "is_suspended")
+            .column_as(self.is_suspended(), "is_suspended")
             .column_as(self.application_is_active(), "application_is_active")
             .join(JoinType::InnerJoin, Relation::User.def())
             .filter(condition)
@@ -126,6 +140,40 @@ impl TokenStore for Database {
             .add(C::Token.eq(text.expose()))
             .add(C::HashedToken.is_null());
         self.api_token(in_plain_text).await
+    }
+
+    async fn find_owner(&self, subject: &Subject) -> Result<Option<TokenOwner>> {
+        let named = match subject {
+            Subject::Id(id) => Cond::all().add(user::Column::Id.eq(id.0)),
+            Subject::Email(email) => {
+                let column = (user::Entity, user::Column::Email);
+                let equal = self.dialect().equals_folded(column, email);
+                Cond::all().add(equal).add(user::Column::IsActive.eq(true))
+            }
+        };
+        let mut rows = user::Entity::find()
+            .select_only()
+            .columns([
+                user::Column::Id,
+                user::Column::IsActive,
+                user::Column::IsSuperuser,
+                user::Column::IsStaff,
+            ])
+            .column_as(self.is_suspended(), "is_suspended")
+            .filter(named)
+            .limit(2)
+            .into_model::<OwnerRow>()
+            .all(self.reader())
+            .await?;
+        // An address that several accounts share identifies none of them.
+        let row = if rows.len() == 1 { rows.pop() } else { None };
+        Ok(row.map(|row| TokenOwner::User {
+            id: UserId(row.id),
+            is_active: row.is_active && !row.is_suspended,
+            is_superuser: row.is_superuser,
+            is_staff: row.is_staff,
+            application_is_active: true,
+        }))
     }
 
     async fn create(&self, token: &NewToken) -> Result<()> {

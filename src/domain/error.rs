@@ -32,7 +32,7 @@ pub enum Error {
     #[error("{0}")]
     RateLimited(String),
     /// What the answer depends on cannot be reached at the moment.
-    #[error("the directory's database cannot be reached at the moment; try again")]
+    #[error("what the answer depends on cannot be reached at the moment; try again")]
     Unavailable(#[source] Source),
     /// The answer took longer than it may.
     #[error("the request took longer than it may; ask for less or try again")]

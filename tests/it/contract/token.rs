@@ -31,7 +31,7 @@ fn service(name: &str) -> NewTokenOwner {
 fn authentication(db: &TestDatabase, configured: Vec<ConfiguredServiceToken>) -> Authentication {
     let tokens = Arc::new(db.database().clone()) as Arc<dyn TokenStore>;
     let clock = Arc::clone(&db.clock) as Arc<dyn Clock>;
-    Authentication::new(tokens, configured, clock)
+    Authentication::new(tokens, configured, None, clock)
 }
 
 /// Who a token's bearer is, or why they are refused.

@@ -14,7 +14,7 @@ use crate::harness::TestDatabase;
 async fn caller(db: &TestDatabase, text: &str) -> Result<Caller, String> {
     let tokens = Arc::new(db.database().clone()) as Arc<dyn TokenStore>;
     let clock = Arc::clone(&db.clock) as Arc<dyn Clock>;
-    let authentication = Authentication::new(tokens, vec![], clock);
+    let authentication = Authentication::new(tokens, vec![], None, clock);
     match authentication
         .authenticate(Some(&format!("Bearer {text}")))
         .await

@@ -8,6 +8,7 @@ mod csrf_and_cors;
 mod graphiql;
 mod graphql_over_http;
 mod health;
+mod identity_provider;
 mod refusals;
 mod request_id;
 
