@@ -125,6 +125,11 @@ impl AuthorizedOrganizationService {
         self.inner.count_members(&visible).await
     }
 
+    /// Whether the caller may see who belongs to an organization.
+    pub(super) async fn shows_members(&self, id: OrganizationId) -> Result<bool> {
+        Ok(!self.with_visible_members(&[id]).await?.is_empty())
+    }
+
     async fn with_visible_members(&self, ids: &[OrganizationId]) -> Result<Vec<OrganizationId>> {
         self.require_scope("members cannot be read")?;
         if !self.caller.scopes().allow(Capability::ReadUsers) {

@@ -57,7 +57,7 @@ impl AuthorizedUserService {
 
     /// A page of the users whom the caller may see. `query.viewer` is set here.
     pub async fn page(&self, query: &UserPageQuery) -> Result<Page<VisibleUser>> {
-        let query = self.bind(query)?;
+        let query = self.bind(query).await?;
         Ok(self
             .inner
             .page(&query)
@@ -67,10 +67,10 @@ impl AuthorizedUserService {
 
     /// How many users the whole list of a page holds.
     pub async fn count(&self, query: &UserPageQuery) -> Result<u64> {
-        self.inner.count(&self.bind(query)?).await
+        self.inner.count(&self.bind(query).await?).await
     }
 
-    fn bind(&self, query: &UserPageQuery) -> Result<UserPageQuery> {
+    async fn bind(&self, query: &UserPageQuery) -> Result<UserPageQuery> {
         self.require_some_sight()?;
         let sees_all = self.caller.may_for_everybody(Capability::ReadUsers);
         if !sees_all && !query.filter.is_anchored() {
@@ -87,10 +87,17 @@ impl AuthorizedUserService {
             }
             (Caller::User(user), _) => Viewer::Alone(user.id),
         };
-        Ok(UserPageQuery {
+        let mut query = UserPageQuery {
             viewer,
             ..query.clone()
-        })
+        };
+        // Who belongs to an organization is told to those who see its members.
+        if let Some(id) = query.filter.organization_id
+            && !self.organizations.shows_members(id).await?
+        {
+            query.filter.user_ids = Some(Vec::new());
+        }
+        Ok(query)
     }
 
     /// Those of `usernames` that belong to somebody.
