@@ -81,7 +81,9 @@ impl AuthorizedUserService {
             ));
         }
         let viewer = match (&*self.caller, sees_all) {
-            (_, true) | (Caller::Service { .. }, _) => Viewer::All,
+            (_, true) if self.caller.may_for_everybody(Capability::ReadPrivate) => Viewer::All,
+            (caller, true) => Viewer::Public(caller.user_id()),
+            (Caller::Service { .. }, false) => Viewer::Public(None),
             (Caller::User(user), _) if user.scopes.allow(Capability::ReadUsers) => {
                 Viewer::Member(user.id)
             }

@@ -349,8 +349,11 @@ pub enum AuthenticatorFilter {
 /// Whose eyes a list is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Viewer {
-    /// Somebody who may see everybody.
+    /// Somebody who may see everybody, and everything of them.
     All,
+    /// Somebody who may see everybody; conditions on private fields find the viewer alone, and
+    /// nobody if the viewer is no user.
+    Public(Option<UserId>),
     /// A user, who sees those who share an organization; conditions on private fields find the
     /// viewer alone.
     Member(UserId),

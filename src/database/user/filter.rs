@@ -83,13 +83,14 @@ pub(super) fn condition(database: &Database, filter: &UserFilter, viewer: Viewer
 fn private_of(viewer: Viewer) -> Option<Expr> {
     match viewer {
         Viewer::All => None,
-        Viewer::Member(me) | Viewer::Alone(me) => Some(is(me)),
+        Viewer::Public(None) => Some(Expr::val(false)),
+        Viewer::Public(Some(me)) | Viewer::Member(me) | Viewer::Alone(me) => Some(is(me)),
     }
 }
 
 fn visible_to(viewer: Viewer) -> Option<Expr> {
     match viewer {
-        Viewer::All => None,
+        Viewer::All | Viewer::Public(_) => None,
         Viewer::Alone(me) => Some(is(me)),
         Viewer::Member(me) => {
             Some(is(me).or(Expr::col((user::Entity, user::Column::Id)).in_subquery(colleagues(me))))
@@ -127,8 +128,12 @@ fn matches(dialect: Dialect, query: &str, viewer: Viewer) -> SelectStatement {
         .take();
     let mut by_address = select(user_email::Column::UserId, user_email::Entity);
     by_address.and_where(dialect.contains_folded(user_email::Column::Email, query));
-    if let Viewer::Member(me) | Viewer::Alone(me) = viewer {
-        by_address.and_where(Expr::col(user_email::Column::UserId).eq(me.0));
+    match viewer {
+        Viewer::All => {}
+        Viewer::Public(None) => return by_name,
+        Viewer::Public(Some(me)) | Viewer::Member(me) | Viewer::Alone(me) => {
+            by_address.and_where(Expr::col(user_email::Column::UserId).eq(me.0));
+        }
     }
     let mut union = by_name;
     union.union(UnionType::Distinct, by_address);
