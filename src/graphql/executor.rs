@@ -186,6 +186,11 @@ impl Graphql {
         } = &*self.inner;
         let given = std::mem::take(&mut prepared.request.variables);
         let operation = prepared.operation()?;
+        if !config.introspection && asks_about_schema(&operation) {
+            // The engine leaves the fields out without a word.
+            let message = "the schema cannot be asked for here; read `schema.graphql` instead";
+            return Err(GraphqlError::new(Code::GraphqlValidationFailed, message).into());
+        }
         let variables = coerce(&operation, given, model, limits)?;
         refuse_null_characters(&operation, &variables)?;
         check_cost(&operation, &variables, model, limits)?;
@@ -234,6 +239,27 @@ fn sdl(engine: &Schema<Query, Mutation, EmptySubscription>) -> String {
         sdl.push('\n');
     }
     sdl
+}
+
+/// Whether an operation asks about the schema anywhere.
+fn asks_about_schema(operation: &Operation<'_>) -> bool {
+    use async_graphql::parser::types::{Selection, SelectionSet};
+
+    fn in_set(set: &SelectionSet) -> bool {
+        set.items.iter().any(|selection| match &selection.node {
+            Selection::Field(field) => {
+                matches!(field.node.name.node.as_str(), "__schema" | "__type")
+            }
+            Selection::InlineFragment(fragment) => in_set(&fragment.node.selection_set.node),
+            Selection::FragmentSpread(_) => false,
+        })
+    }
+
+    let fragments = &operation.document.source.fragments;
+    in_set(&operation.definition.node.selection_set.node)
+        || fragments
+            .values()
+            .any(|f| in_set(&f.node.selection_set.node))
 }
 
 fn is_introspection(operation: &Operation<'_>) -> bool {
