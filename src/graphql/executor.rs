@@ -8,7 +8,7 @@ use serde_json::Map;
 
 use super::completion::complete;
 use super::context::RequestContext;
-use super::document::{Document, Operation, check_cost, coerce};
+use super::document::{Document, Operation, bind, check_cost, coerce};
 use super::error::{GraphqlError, RequestError, from_engine};
 use super::model::SchemaModel;
 use super::mutation::Mutation;
@@ -199,7 +199,7 @@ impl Graphql {
         if let Some(name) = operation.name {
             request = request.operation_name(name);
         }
-        request.set_parsed_query((*prepared.document.executable).clone());
+        request.set_parsed_query(bind(&operation, &variables));
         request = match services {
             Some(services) => request.data(RequestContext::new(services, *limits)),
             // Nothing but the schema can be read without services.

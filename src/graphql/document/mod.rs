@@ -4,6 +4,7 @@
 //! text's nesting, and a count of its selections before the engine's rules see it, since those
 //! take exponential time over fragments that spread each other.
 
+mod bind;
 mod limits;
 mod rewrite;
 mod scan;
@@ -21,6 +22,7 @@ use super::model::SchemaModel;
 use crate::config::Limits;
 use crate::domain::Code;
 
+pub(super) use bind::bind;
 pub(super) use limits::check_cost;
 pub(super) use variables::coerce;
 

@@ -1,0 +1,129 @@
+//! What is changed of a document once the values of its variables are known. As with
+//! [`super::rewrite`], none of this is seen in the answer.
+
+use std::collections::HashSet;
+
+use async_graphql::parser::types::{
+    Directive, DocumentOperations, ExecutableDocument, OperationDefinition, Selection, SelectionSet,
+};
+use async_graphql::{Name, Positioned, Variables};
+use async_graphql_value::Value;
+
+use super::Operation;
+
+/// The document as the engine runs it with these variables.
+pub(in super::super) fn bind(
+    operation: &Operation<'_>,
+    variables: &Variables,
+) -> ExecutableDocument {
+    let mut document = (*operation.document.executable).clone();
+    let declared = &operation.definition.node.variable_definitions;
+    let missing: HashSet<&Name> = declared
+        .iter()
+        .map(|definition| &definition.node.name.node)
+        .filter(|name| !variables.contains_key(*name))
+        .collect();
+    if !missing.is_empty() {
+        leave_out(&mut document, &missing);
+    }
+    document
+}
+
+/// Takes out the arguments and input fields whose value is a variable that has none. The engine
+/// would take them for null, which overrides a default, is refused in a filter, and in an update
+/// is a change.
+fn leave_out(document: &mut ExecutableDocument, missing: &HashSet<&Name>) {
+    let mut leaving = Leaving {
+        missing,
+        left_out: HashSet::new(),
+    };
+    for operation in operations(document) {
+        leaving.directives(&mut operation.node.directives);
+        leaving.set(&mut operation.node.selection_set.node);
+    }
+    for fragment in document.fragments.values_mut() {
+        leaving.directives(&mut fragment.node.directives);
+        leaving.set(&mut fragment.node.selection_set.node);
+    }
+    let left_out = leaving.left_out;
+    for operation in operations(document) {
+        // They were used, so the rule against unused variables must not see them; one that is
+        // declared twice stays for the rule against that.
+        let mut left_out = left_out.clone();
+        let definitions = &mut operation.node.variable_definitions;
+        definitions.retain(|definition| !left_out.remove(&definition.node.name.node));
+    }
+}
+
+fn operations(document: &mut ExecutableDocument) -> Vec<&mut Positioned<OperationDefinition>> {
+    match &mut document.operations {
+        DocumentOperations::Single(operation) => vec![operation],
+        DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
+    }
+}
+
+struct Leaving<'a> {
+    missing: &'a HashSet<&'a Name>,
+    left_out: HashSet<Name>,
+}
+
+impl Leaving<'_> {
+    fn set(&mut self, set: &mut SelectionSet) {
+        for selection in &mut set.items {
+            match &mut selection.node {
+                Selection::Field(field) => {
+                    self.arguments(&mut field.node.arguments);
+                    self.directives(&mut field.node.directives);
+                    self.set(&mut field.node.selection_set.node);
+                }
+                Selection::InlineFragment(fragment) => {
+                    self.directives(&mut fragment.node.directives);
+                    self.set(&mut fragment.node.selection_set.node);
+                }
+                Selection::FragmentSpread(spread) => self.directives(&mut spread.node.directives),
+            }
+        }
+    }
+
+    fn directives(&mut self, directives: &mut [Positioned<Directive>]) {
+        for directive in directives {
+            self.arguments(&mut directive.node.arguments);
+        }
+    }
+
+    fn arguments(&mut self, arguments: &mut Vec<(Positioned<Name>, Positioned<Value>)>) {
+        arguments.retain(|(_, value)| !self.is_missing(&value.node));
+        for (_, value) in arguments {
+            self.value(&mut value.node);
+        }
+    }
+
+    fn value(&mut self, value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.retain(|_, value| !self.is_missing(value));
+                fields.values_mut().for_each(|value| self.value(value));
+            }
+            Value::List(items) => {
+                for item in items {
+                    // A place in a list cannot be left out.
+                    if self.is_missing(item) {
+                        *item = Value::Null;
+                    }
+                    self.value(item);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn is_missing(&mut self, value: &Value) -> bool {
+        match value {
+            Value::Variable(name) if self.missing.contains(name) => {
+                self.left_out.insert(name.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+}
