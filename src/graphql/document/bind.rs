@@ -4,12 +4,13 @@
 use std::collections::HashSet;
 
 use async_graphql::parser::types::{
-    Directive, DocumentOperations, ExecutableDocument, OperationDefinition, Selection, SelectionSet,
+    Directive, DocumentOperations, ExecutableDocument, Field, FragmentDefinition, InlineFragment,
+    OperationDefinition, Selection, SelectionSet,
 };
 use async_graphql::{Name, Positioned, Variables};
 use async_graphql_value::Value;
 
-use super::Operation;
+use super::{Operation, is_included};
 
 /// The document as the engine runs it with these variables.
 pub(in super::super) fn bind(
@@ -25,6 +26,9 @@ pub(in super::super) fn bind(
         .collect();
     if !missing.is_empty() {
         leave_out(&mut document, &missing);
+    }
+    if operation.is_mutation() {
+        run_once(&mut document, operation.name, variables);
     }
     document
 }
@@ -126,4 +130,121 @@ impl Leaving<'_> {
             _ => false,
         }
     }
+}
+
+/// Makes one field of those that stand under one key, wherever in the fragments of a mutation.
+/// The engine would run each.
+fn run_once(document: &mut ExecutableDocument, name: Option<&str>, variables: &Variables) {
+    let ExecutableDocument {
+        operations,
+        fragments,
+    } = document;
+    let operation = match operations {
+        DocumentOperations::Single(operation) => operation,
+        DocumentOperations::Multiple(operations) => {
+            let found = operations
+                .iter_mut()
+                .find(|(key, _)| Some(key.as_str()) == name);
+            let Some((_, operation)) = found else {
+                return;
+            };
+            operation
+        }
+    };
+    let place = operation.node.selection_set.pos;
+    let set = &mut operation.node.selection_set.node;
+    let mut fields: Vec<Positioned<Field>> = Vec::new();
+    let mut is_changed = false;
+    collect(
+        &set.items,
+        fragments,
+        variables,
+        &mut |field, is_direct| {
+            let same = fields
+                .iter_mut()
+                .find(|kept| is_same(&kept.node, &field.node));
+            is_changed |= same.is_some() || !is_direct;
+            match same {
+                Some(kept) => {
+                    let items = &field.node.selection_set.node.items;
+                    kept.node
+                        .selection_set
+                        .node
+                        .items
+                        .extend(items.iter().cloned());
+                }
+                None => fields.push(field.clone()),
+            }
+        },
+        true,
+    );
+    if !is_changed {
+        return;
+    }
+    // What the client wrote stays where the engine's rules see it, and is not run.
+    let written = InlineFragment {
+        type_condition: None,
+        directives: vec![Positioned::new(
+            Directive {
+                name: Positioned::new(Name::new("skip"), place),
+                arguments: vec![(
+                    Positioned::new(Name::new("if"), place),
+                    Positioned::new(Value::Boolean(true), place),
+                )],
+            },
+            place,
+        )],
+        selection_set: Positioned::new(std::mem::take(set), place),
+    };
+    set.items = fields
+        .into_iter()
+        .map(|field| Positioned::new(Selection::Field(field), place))
+        .collect();
+    let written = Selection::InlineFragment(Positioned::new(written, place));
+    set.items.push(Positioned::new(written, place));
+}
+
+/// Hands over the fields of a selection set that are part of the answer, and whether each stands
+/// in the set itself rather than in a fragment.
+fn collect(
+    items: &[Positioned<Selection>],
+    fragments: &std::collections::HashMap<Name, Positioned<FragmentDefinition>>,
+    variables: &Variables,
+    each: &mut impl FnMut(&Positioned<Field>, bool),
+    is_direct: bool,
+) {
+    for selection in items {
+        if !is_included(selection.node.directives(), variables) {
+            continue;
+        }
+        match &selection.node {
+            Selection::Field(field) => each(field, is_direct),
+            Selection::InlineFragment(fragment) => {
+                let below = &fragment.node.selection_set.node.items;
+                collect(below, fragments, variables, each, false);
+            }
+            Selection::FragmentSpread(spread) => {
+                if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {
+                    let below = &fragment.node.selection_set.node.items;
+                    collect(below, fragments, variables, each, false);
+                }
+            }
+        }
+    }
+}
+
+/// Whether two fields stand for the same; others under one key are refused by a rule.
+pub(super) fn is_same(one: &Field, other: &Field) -> bool {
+    let arguments = |field: &Field| {
+        let mut arguments: Vec<_> = field
+            .arguments
+            .iter()
+            .map(|(name, value)| (name.node.to_string(), value.node.to_string()))
+            .collect();
+        arguments.sort_unstable();
+        arguments
+    };
+    one.response_key().node == other.response_key().node
+        && one.name.node == other.name.node
+        && arguments(one) == arguments(other)
 }

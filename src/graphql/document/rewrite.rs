@@ -8,6 +8,7 @@ use async_graphql::{Name, Pos, Positioned};
 
 use super::super::model::SchemaModel;
 use super::TYPE_KEY;
+use super::bind::is_same;
 
 /// Asks for the type where the answer must know it, and merges fields that are asked for twice.
 pub(super) fn rewrite(source: &ExecutableDocument, model: &SchemaModel) -> ExecutableDocument {
@@ -107,18 +108,6 @@ fn same_field<'a>(kept: &'a mut Selection, field: &Field) -> Option<&'a mut Fiel
         return None;
     };
     let kept = &mut kept.node;
-    let arguments = |field: &Field| {
-        let mut arguments: Vec<_> = field
-            .arguments
-            .iter()
-            .map(|(name, value)| (name.node.to_string(), value.node.to_string()))
-            .collect();
-        arguments.sort_unstable();
-        arguments
-    };
-    let same = kept.directives.is_empty()
-        && kept.response_key().node == field.response_key().node
-        && kept.name.node == field.name.node
-        && arguments(kept) == arguments(field);
+    let same = kept.directives.is_empty() && is_same(kept, field);
     same.then_some(kept)
 }
