@@ -25,13 +25,17 @@ macro_rules! on_each_engine {
     };
 }
 
+mod answer;
 mod delete_user_options;
 mod existing_usernames;
 mod get_or_create_user_by_email;
+mod limits;
+mod loading;
 mod node;
 mod nodes;
 mod organization;
 mod organizations;
+mod schema;
 mod set_user_option;
 mod update_user;
 mod user;
@@ -39,6 +43,7 @@ mod user_options;
 mod users;
 mod verify_user_email;
 mod viewer;
+mod visibility;
 
 /// A gateway with one user, `ada` with the id 1, and her token of every scope.
 async fn ada(engine: Engine) -> (Gateway, String) {
