@@ -1,6 +1,7 @@
 //! `existingUsernames`.
 
 use serde_json::json;
+use user_gateway::domain::UserId;
 
 use super::{ada, assert_outcomes, assert_variable_outcomes, codes, outcome};
 use crate::harness::{Engine, Gateway};
@@ -125,9 +126,7 @@ async fn a_user_may_probe_so_many_names_in_a_minute(engine: Engine) {
     // Aliases and another token of the same person do not help; other people are not concerned.
     let two = r#"{ a: existingUsernames(usernames: ["x", "y"]) b: existingUsernames(usernames: ["x", "y"]) }"#;
     assert_eq!(codes(&gateway.ask(&bob, two).await), ["RATE_LIMITED"]);
-    let again = gateway
-        .user_token(user_gateway::domain::UserId(1), &[])
-        .await;
+    let again = gateway.user_token(UserId(1), &[]).await;
     assert_eq!(codes(&gateway.ask(&again, one).await), ["RATE_LIMITED"]);
 
     // Staff and services are not limited; what a token does not allow, standing does not either.

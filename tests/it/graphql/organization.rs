@@ -1,6 +1,7 @@
 //! `organization`, and its members.
 
 use serde_json::{Value, json};
+use user_gateway::domain::UserId;
 
 use super::{ada, assert_outcomes, outcome};
 use crate::harness::{Engine, Gateway};
@@ -17,10 +18,7 @@ on_each_engine! {
 async fn an_organization_is_found_by_id_and_by_slug(engine: Engine) {
     let (gateway, token) = ada(engine).await;
     let organization = gateway.database.add_organization(7, "de", Some(0)).await;
-    gateway
-        .database
-        .join(user_gateway::domain::UserId(1), organization)
-        .await;
+    gateway.database.join(UserId(1), organization).await;
     let answer = gateway
         .ask(
             &token,
@@ -117,7 +115,7 @@ async fn five_members(engine: Engine) -> (Gateway, String) {
     let database = &gateway.database;
     let others = database.add_users(["bob", "cyd", "dan", "eve"]).await;
     let organization = database.add_organization(7, "us", Some(0)).await;
-    let ada = user_gateway::domain::UserId(1);
+    let ada = UserId(1);
     database
         .add_membership(organization, Some(ada), "owner", None)
         .await;
@@ -206,7 +204,7 @@ async fn members_are_counted_only_if_that_is_asked_for(engine: Engine) {
 async fn sizes_and_cursors_of_pages_of_members_are_checked(engine: Engine) {
     let (gateway, token) = five_members(engine).await;
     let users =
-        r#"{ users(filter: {ids: [1]}, orderBy: {field: USERNAME}) { pageInfo { endCursor } } }"#;
+        "{ users(filter: {ids: [1]}, orderBy: {field: USERNAME}) { pageInfo { endCursor } } }";
     let answer = gateway.ask(&token, users).await;
     let foreign = format!(
         "after: {}",

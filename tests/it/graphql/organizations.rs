@@ -1,6 +1,7 @@
 //! `organizations`.
 
 use serde_json::json;
+use user_gateway::domain::{OrganizationId, UserId};
 
 use super::{ada, assert_outcomes};
 use crate::harness::Engine;
@@ -15,7 +16,7 @@ on_each_engine! {
 async fn organizations_come_by_id_with_all_their_fields(engine: Engine) {
     let (gateway, token) = ada(engine).await;
     let database = &gateway.database;
-    let ada = user_gateway::domain::UserId(1);
+    let ada = UserId(1);
     for id in [20, 3] {
         let organization = database.add_organization(id, "us", Some(0)).await;
         database.join(ada, organization).await;
@@ -24,9 +25,7 @@ async fn organizations_come_by_id_with_all_their_fields(engine: Engine) {
                  WHERE organization_id = 3";
     database.execute(flags).await;
     // Several rows for one membership are one membership.
-    database
-        .join(ada, user_gateway::domain::OrganizationId(3))
-        .await;
+    database.join(ada, OrganizationId(3)).await;
     let answer = gateway
         .ask(
             &token,
@@ -53,7 +52,7 @@ async fn organizations_come_by_id_with_all_their_fields(engine: Engine) {
 async fn those_on_their_way_out_or_in_can_be_left_out(engine: Engine) {
     let (gateway, token) = ada(engine).await;
     let database = &gateway.database;
-    let ada = user_gateway::domain::UserId(1);
+    let ada = UserId(1);
     for (id, status) in [
         (1, Some(0)),
         (2, Some(1)),

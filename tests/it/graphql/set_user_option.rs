@@ -1,6 +1,7 @@
 //! `setUserOption`.
 
 use serde_json::{Value, json};
+use user_gateway::domain::UserId;
 
 use super::{ada, assert_outcomes, contents, outcome, payload_errors};
 use crate::harness::Engine;
@@ -314,9 +315,7 @@ async fn a_document_that_does_not_fit_changes_nothing(engine: Engine) {
 async fn a_value_that_cannot_be_read_is_not_overwritten(engine: Engine) {
     let (gateway, token) = ada(engine).await;
     let database = &gateway.database;
-    let id = database
-        .add_option(user_gateway::domain::UserId(1), (None, None), "k", "1")
-        .await;
+    let id = database.add_option(UserId(1), (None, None), "k", "1").await;
     if engine == Engine::Postgres {
         database
             .execute("ALTER TABLE sentry_useroption ALTER COLUMN value TYPE text")

@@ -1,7 +1,7 @@
 //! `user`, and every field of a user.
 
 use serde_json::json;
-use user_gateway::domain::OrganizationId;
+use user_gateway::domain::UserId;
 
 use super::{ada, assert_outcomes, assert_variable_outcomes};
 use crate::harness::Engine;
@@ -18,10 +18,11 @@ on_each_engine! {
     the_name_to_show_is_the_first_that_is_not_empty
 }
 
+#[expect(clippy::too_many_lines, reason = "most of them are a table")]
 async fn every_field_of_a_user_is_read(engine: Engine) {
     let (gateway, token) = ada(engine).await;
     let database = &gateway.database;
-    let id = user_gateway::domain::UserId(1);
+    let id = UserId(1);
     let update = "UPDATE auth_user SET first_name = 'Ada Lovelace', flags = 1, is_superuser = true, \
                   last_active = '2025-06-01 12:30:00.25+00:00', avatar_url = 'https://a.example/a.png'";
     database.execute(update).await;
@@ -272,7 +273,7 @@ async fn ids_in_variables_are_texts_or_whole_numbers(engine: Engine) {
 async fn options_of_another_scope_are_asked_for_by_it(engine: Engine) {
     let (gateway, token) = ada(engine).await;
     let database = &gateway.database;
-    let id = user_gateway::domain::UserId(1);
+    let id = UserId(1);
     for (scope, value) in [
         ((None, None), "1"),
         ((Some(5), None), "2"),
@@ -280,7 +281,7 @@ async fn options_of_another_scope_are_asked_for_by_it(engine: Engine) {
     ] {
         database.add_option(id, scope, "k", value).await;
     }
-    let OrganizationId(_) = database.add_organization(6, "us", Some(0)).await;
+    database.add_organization(6, "us", Some(0)).await;
     let answer = gateway
         .ask(
             &token,

@@ -1,6 +1,9 @@
 //! `viewer`.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
+use user_gateway::domain::UserId;
 
 use super::{ada, assert_outcomes, service};
 use crate::harness::Engine;
@@ -14,7 +17,7 @@ on_each_engine! {
 
 async fn a_user_reads_who_they_are(engine: Engine) {
     let (gateway, _) = ada(engine).await;
-    let id = user_gateway::domain::UserId(1);
+    let id = UserId(1);
     let token = gateway.user_token(id, &["user:read", "org:read"]).await;
     let answer = gateway
         .ask(
@@ -61,7 +64,7 @@ async fn capabilities_are_what_scopes_and_standing_amount_to(engine: Engine) {
     let set = |column, id| format!("UPDATE auth_user SET {column} = true WHERE id = {id}");
     database.execute(&set("is_staff", staff)).await;
     database.execute(&set("is_superuser", superuser)).await;
-    let ada = user_gateway::domain::UserId(1);
+    let ada = UserId(1);
     let mut told = String::new();
     for (name, id) in [("user", ada), ("staff", staff), ("superuser", superuser)] {
         for scopes in [
@@ -80,7 +83,7 @@ async fn capabilities_are_what_scopes_and_standing_amount_to(engine: Engine) {
             let found = answer["data"]["viewer"]["capabilities"].as_array().unwrap();
             let found: Vec<_> = found.iter().map(|c| c.as_str().unwrap()).collect();
             let scope = scopes.first().unwrap_or(&"all");
-            told.push_str(&format!("{name} {scope}: {}\n", found.join(" ")));
+            writeln!(told, "{name} {scope}: {}", found.join(" ")).unwrap();
         }
     }
     insta::allow_duplicates! {
