@@ -70,7 +70,7 @@ pub(super) async fn serve(
             let silent = async {
                 tokio::time::sleep(header_timeout).await;
                 if has_asked.load(Ordering::Relaxed) {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             };
             tokio::select! {

@@ -259,10 +259,7 @@ fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
 
 /// Why a body could not be read.
 fn unread(error: &axum::Error, bound: usize) -> Failure {
-    if error
-        .source()
-        .is_some_and(|cause| cause.is::<LengthLimitError>())
-    {
+    if matches!(error.source(), Some(cause) if cause.is::<LengthLimitError>()) {
         return Failure::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             Code::PayloadTooLarge,

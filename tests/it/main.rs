@@ -11,4 +11,5 @@ mod contract;
 mod existing;
 mod graphql;
 mod harness;
+mod house;
 mod http;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reqwest::RequestBuilder;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use super::{SET_OPTION, rows};
@@ -60,7 +61,6 @@ async fn survives(url: &str) {
 
     // Such a row is left when the process goes between the commit and the delivery.
     let database = look_into(url).await;
-    use sea_orm::ConnectionTrait;
     let left = "INSERT INTO sentry_controloutbox (shard_scope, shard_identifier, category, \
                 object_identifier, scheduled_from, scheduled_for, date_added, region_name) \
                 VALUES (1, 3, 0, 3, '2026-01-01T00:00:00+00:00', '2016-08-01T00:00:00+00:00', \

@@ -20,11 +20,11 @@ async fn stored(scratch: &Scratch) -> String {
 fn id_of(scratch: &Scratch, token: &str) -> String {
     let list = scratch.must(&["token", "list"]);
     assert!(!list.contains(token), "{list}");
-    let last = &token[token.len() - 4..];
+    let ending = &token[token.len() - 4..];
     let line = list
         .lines()
-        .find(|line| line.split_whitespace().any(|word| word == last))
-        .unwrap_or_else(|| panic!("no {last} in {list}"));
+        .find(|line| line.split_whitespace().any(|word| word == ending))
+        .unwrap_or_else(|| panic!("no {ending} in {list}"));
     line.split_whitespace().next().unwrap().to_owned()
 }
 

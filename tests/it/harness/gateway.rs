@@ -5,7 +5,6 @@ use std::sync::Arc;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use user_gateway::app::App;
 use user_gateway::auth::{NewToken, NewTokenOwner, Scopes, TokenKind, TokenStore, TokenText};
@@ -24,8 +23,7 @@ pub(crate) struct Gateway {
     pub(crate) origin: String,
     /// A client without any credentials.
     pub(crate) client: Client,
-    stop: Option<oneshot::Sender<()>>,
-    serving: Option<JoinHandle<()>>,
+    serving: JoinHandle<()>,
 }
 
 impl Gateway {
@@ -53,20 +51,15 @@ impl Gateway {
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            app.serve(listener, stopped).await.unwrap();
+            app.serve(listener, std::future::pending()).await.unwrap();
         });
         let client = Client::builder().no_proxy().build().unwrap();
         Self {
             database,
             origin,
             client,
-            stop: Some(stop),
-            serving: Some(serving),
+            serving,
         }
     }
 
@@ -139,20 +132,10 @@ impl Gateway {
     pub(crate) fn statements(&self) -> u64 {
         self.database.database().statement_count()
     }
-
-    /// Asks the gateway to stop and waits until it has.
-    pub(crate) async fn stop(&mut self) {
-        drop(self.stop.take());
-        if let Some(serving) = self.serving.take() {
-            serving.await.unwrap();
-        }
-    }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        if let Some(serving) = &self.serving {
-            serving.abort();
-        }
+        self.serving.abort();
     }
 }

@@ -248,12 +248,6 @@ impl Process {
             .unwrap_or_else(|| panic!("the process does not end; its log is:\n{}", self.log()))
             .code()
     }
-
-    /// Kills the process without a warning, and waits until it is gone.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
 }
 
 impl Drop for Process {

@@ -38,18 +38,18 @@ impl Raw {
     where
         F: Future<Output = bool>,
     {
-        let mut held = Self::open(origin).await;
-        held.send(head).await;
+        let mut request = Self::open(origin).await;
+        request.send(head).await;
         let end = Instant::now() + PATIENCE;
         while !is_busy().await {
             // It came while the gateway was busy with the question whether it is.
-            if held.0.try_read(&mut [0; 1]).is_ok() {
-                held = Self::open(origin).await;
-                held.send(head).await;
+            if request.0.try_read(&mut [0; 1]).is_ok() {
+                request = Self::open(origin).await;
+                request.send(head).await;
             }
             assert!(Instant::now() < end, "the gateway never gets busy");
         }
-        held
+        request
     }
 
     /// Everything that comes until the other side closes the connection.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sea_orm::TransactionTrait as _;
 use serde_json::json;
 
 use super::{CREATE, NEW, Open};
@@ -118,7 +119,6 @@ async fn a_request_that_takes_too_long_is_given_up() {
     .await;
     // A writer in the way holds up every other writer.
     let writer = open.gateway.database.connection().writer();
-    use sea_orm::TransactionTrait;
     let in_the_way = writer.begin().await.unwrap();
     let answer = open.query(CREATE).await;
     answer.refuses(504, "TIMEOUT");
