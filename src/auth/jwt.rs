@@ -100,13 +100,12 @@ impl JwtVerifier {
                 "the token is signed by an algorithm that is not accepted",
             ));
         }
-        let key = match self.key(&header) {
-            Some(key) => key,
-            None => {
-                self.fetch_keys().await?;
-                self.key(&header)
-                    .ok_or_else(|| refuse("the token is signed with an unknown key"))?
-            }
+        let key = if let Some(key) = self.key(&header) {
+            key
+        } else {
+            self.fetch_keys().await?;
+            self.key(&header)
+                .ok_or_else(|| refuse("the token is signed with an unknown key"))?
         };
         let decoding = DecodingKey::from_jwk(&key)
             .map_err(|_| refuse("the token is signed with a key that cannot be used"))?;

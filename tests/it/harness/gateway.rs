@@ -12,6 +12,7 @@ use user_gateway::config::Config;
 use user_gateway::domain::{Clock, UserId};
 use user_gateway::service::Announcer;
 
+use super::client::client;
 use super::database::{Engine, TestDatabase};
 
 /// A gateway over a fresh database.
@@ -54,7 +55,7 @@ impl Gateway {
         let serving = tokio::spawn(async move {
             app.serve(listener, std::future::pending()).await.unwrap();
         });
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = client();
         Self {
             database,
             origin,

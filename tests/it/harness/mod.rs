@@ -2,6 +2,7 @@
 
 mod answer;
 mod arrange;
+mod client;
 mod clock;
 mod database;
 mod gateway;

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use user_gateway::database::{Connection, DatabaseOptions};
 
 use super::answer::Answer;
+use super::client::client;
 
 /// How long anything may take that a test waits for. Only a test that fails ever waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -146,7 +147,7 @@ impl Scratch {
             said,
             log,
             origin: String::new(),
-            client: Client::builder().no_proxy().build().unwrap(),
+            client: client(),
         };
         process.origin = process.said("listening");
         process
