@@ -34,8 +34,10 @@ pub struct VisibleMember {
 pub struct AuthorizedOrganizationService {
     inner: Arc<dyn OrganizationService>,
     caller: Arc<Caller>,
-    /// What the caller belongs to, looked up once if it is needed.
+    /// What the caller is a member of, looked up once if it is needed.
     own: Arc<OnceCell<HashSet<OrganizationId>>>,
+    /// What the caller is a member of or invited to, likewise.
+    listed: Arc<OnceCell<HashSet<OrganizationId>>>,
 }
 
 impl AuthorizedOrganizationService {
@@ -44,6 +46,7 @@ impl AuthorizedOrganizationService {
             inner,
             caller,
             own: Arc::default(),
+            listed: Arc::default(),
         }
     }
 
@@ -75,25 +78,24 @@ impl AuthorizedOrganizationService {
     pub async fn get_many_by_id(&self, ids: &[OrganizationId]) -> Result<Vec<Organization>> {
         self.require_scope("organizations cannot be read")?;
         let found = self.inner.get_many_by_id(ids).await?;
-        if self.sees_all() {
-            return Ok(found);
-        }
-        let own = self.own().await?;
-        Ok(found
-            .into_iter()
-            .filter(|organization| own.contains(&organization.id))
-            .collect())
+        self.visible(found).await
     }
 
     /// The organization with this slug, if the caller may see it.
     pub async fn get_by_slug(&self, slug: &str) -> Result<Option<Organization>> {
         self.require_scope("organizations cannot be read")?;
         let found = self.inner.get_by_slug(slug).await?;
-        if self.sees_all() {
-            return Ok(found);
+        Ok(self.visible(found.into_iter().collect()).await?.pop())
+    }
+
+    /// Those of `found` that the caller may see: for a person, the ones that stand in the list of
+    /// their own organizations.
+    async fn visible(&self, mut found: Vec<Organization>) -> Result<Vec<Organization>> {
+        if !self.sees_all() {
+            let listed = self.listed().await?;
+            found.retain(|organization| listed.contains(&organization.id));
         }
-        let own = self.own().await?;
-        Ok(found.filter(|organization| own.contains(&organization.id)))
+        Ok(found)
     }
 
     /// A page of the members of each of these organizations. One that the caller is no member of,
@@ -178,6 +180,24 @@ impl AuthorizedOrganizationService {
                     return Ok(HashSet::new());
                 };
                 Ok(self.inner.get_joined(id).await?.into_iter().collect())
+            })
+            .await
+    }
+
+    async fn listed(&self) -> Result<&HashSet<OrganizationId>> {
+        self.listed
+            .get_or_try_init(|| async {
+                let Some(id) = self.caller.user_id() else {
+                    return Ok(HashSet::new());
+                };
+                let all = self
+                    .inner
+                    .get_organizations(id, OrganizationVisibility::Any)
+                    .await?;
+                Ok(all
+                    .into_iter()
+                    .map(|organization| organization.id)
+                    .collect())
             })
             .await
     }

@@ -384,8 +384,6 @@ pub(super) struct UpdateUserInput {
     pub(super) username: Option<String>,
     /// Whether the account may be used. Only superusers and services may change this.
     pub(super) is_active: Option<bool>,
-    /// Where the account's own picture comes from.
-    pub(super) avatar_type: Option<super::object::AvatarType>,
     /// The address of a picture, of at most 120 characters; null removes it.
     pub(super) avatar_url: MaybeUndefined<String>,
 }

@@ -175,7 +175,7 @@ impl Mutation {
                 name: name.transpose()?,
                 username: username.transpose()?,
                 is_active: input.is_active,
-                avatar_type: input.avatar_type.map(Into::into),
+                avatar_type: None,
                 avatar_url,
             };
             let user = request(ctx)?

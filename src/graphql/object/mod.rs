@@ -13,5 +13,5 @@ pub(super) use node::{Node, find};
 pub(super) use organization::Organization;
 pub(super) use user::{User, visibility};
 pub(super) use user_option::UserOption;
-pub(super) use user_part::{AuthenticatorKind, AvatarType};
+pub(super) use user_part::AuthenticatorKind;
 pub(super) use viewer::Viewer;

@@ -60,16 +60,6 @@ impl From<domain::AvatarKind> for AvatarType {
     }
 }
 
-impl From<AvatarType> for domain::AvatarKind {
-    fn from(kind: AvatarType) -> Self {
-        match kind {
-            AvatarType::LetterAvatar => Self::Letter,
-            AvatarType::Upload => Self::Upload,
-            AvatarType::Gravatar => Self::Gravatar,
-        }
-    }
-}
-
 #[derive(Debug, Clone)]
 pub(in super::super) struct UserEmail(pub(super) domain::UserEmail);
 

@@ -301,8 +301,8 @@ async fn a_variable_without_a_value_is_as_if_its_place_were_not_there(engine: En
         assert_eq!(ask(query).await, both, "{query}");
     }
     // What is not given is not changed.
-    let query = "mutation ($name: String, $url: String, $type: AvatarType) {
-        updateUser(input: {userId: 1, name: $name, avatarUrl: $url, avatarType: $type}) { user { avatar { url } } } }";
+    let query = "mutation ($name: String, $url: String) {
+        updateUser(input: {userId: 1, name: $name, avatarUrl: $url}) { user { avatar { url } } } }";
     let url =
         json!({ "updateUser": { "user": { "avatar": { "url": "https://a.example/a.png" } } } });
     assert_eq!(ask(query).await, url);

@@ -24,7 +24,7 @@ async fn a_user_changes_their_own_name_username_and_picture(engine: Engine) {
         .ask(
             &token,
             r#"mutation { updateUser(input: {userId: "User:1", name: "Ada 😀", username: "ada.l",
-                avatarType: GRAVATAR, avatarUrl: "https://a.example/a.png"}) {
+                avatarUrl: "https://a.example/a.png"}) {
                 user { id username name displayName avatar { url } } errors { code } } }"#,
         )
         .await;
@@ -37,13 +37,6 @@ async fn a_user_changes_their_own_name_username_and_picture(engine: Engine) {
         } } })
     );
     assert_eq!(gateway.database.heard.take_changes(), [UserId(1)]);
-    assert_eq!(
-        gateway
-            .database
-            .number("SELECT CAST(avatar_type AS bigint) FROM auth_user")
-            .await,
-        2
-    );
     let answer = gateway
         .ask(
             &token,
@@ -190,7 +183,7 @@ async fn what_is_wrong_is_told_to_the_form_and_changes_nothing(engine: Engine) {
         ("avatarUrl", json!(long), "TOO_LONG at input.avatarUrl"),
     ] {
         // What is right beside it is not written either.
-        let mut input = json!({ "userId": 1, "avatarType": "UPLOAD" });
+        let mut input = json!({ "userId": 1, "name": "x", "avatarUrl": "https://a.example/b.png" });
         input[field] = value;
         let answer = gateway
             .ask_with(&token, ASK, json!({ "input": input }))
@@ -241,7 +234,7 @@ async fn a_document_that_does_not_fit_changes_nothing(engine: Engine) {
             invalid,
         ),
         (
-            "mutation { updateUser(input: {userId: 1, avatarType: HOLOGRAM}) { user { id } } }",
+            "mutation { updateUser(input: {userId: 1, avatarUrl: 1}) { user { id } } }",
             invalid,
         ),
         (
