@@ -71,12 +71,14 @@ export function TokenBar({ token, status, onToken }) {
           aria-invalid={rejected && !edited}
           aria-describedby="token-hint"
         />
+        {/* With one key for both, the button would turn into the one that sends the form while the
+            click on it is still being worked on, and the form would be sent. */}
         {signedIn ? (
-          <button type="button" onClick={signOut}>
+          <button key="out" type="button" onClick={signOut}>
             Sign out
           </button>
         ) : (
-          <button type="submit">Sign in</button>
+          <button key="in" type="submit">Sign in</button>
         )}
       </form>
       <span className={`token-bar-state token-bar-state-${rejected ? 'rejected' : status}`} role="status">
