@@ -124,6 +124,8 @@ impl Scratch {
 
     /// Starts a server with these variables and waits until it listens, wherever it is told to.
     pub(crate) fn start_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+        // Nothing may fail between the start of the process and the value that ends it.
+        let client = client();
         let mut child = self.command(arguments, variables).spawn().unwrap();
         let (lines, said) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -147,7 +149,7 @@ impl Scratch {
             said,
             log,
             origin: String::new(),
-            client: client(),
+            client,
         };
         process.origin = process.said("listening");
         process
