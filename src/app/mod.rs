@@ -168,5 +168,13 @@ pub async fn migrate(connection: &Connection) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Undoes the newest migrations, all `steps` of them or none.
+pub async fn undo(connection: &Connection, steps: u32) -> anyhow::Result<()> {
+    let tx = connection.begin_alone().await?;
+    Migrator::down(&tx, Some(steps)).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
 /// Sentry's name of the only region of an installation that has no others.
 const MONOLITH_REGION: &str = "--monolith--";

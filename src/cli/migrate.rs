@@ -39,20 +39,22 @@ pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
              `user-gateway check` says what is missing"
         );
     }
-    let database = connection.writer();
     match args.step {
         Step::Up => app::migrate(&connection).await.context("cannot migrate")?,
-        Step::Down { steps } => Migrator::down(database, Some(steps))
-            .await
-            .context("cannot undo")?,
+        Step::Down { steps } => app::undo(&connection, steps).await.context("cannot undo")?,
         Step::Status => {}
     }
-    for migration in Migrator::get_migration_with_status(database).await? {
-        say(format_args!(
-            "{:<8} {}",
-            migration.status().to_string().to_lowercase(),
-            migration.name()
-        ));
+    // Asking for the state of migrations makes the table that records them; a database that is
+    // merely asked about stays as it is.
+    if !connection.has_table("seaql_migrations").await? {
+        for migration in Migrator::migrations() {
+            say(format_args!("{:<8} {}", "pending", migration.name()));
+        }
+        return Ok(());
+    }
+    for migration in Migrator::get_migration_with_status(connection.writer()).await? {
+        let status = migration.status().to_string().to_lowercase();
+        say(format_args!("{status:<8} {}", migration.name()));
     }
     Ok(())
 }

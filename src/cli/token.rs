@@ -31,7 +31,7 @@ enum Action {
         #[arg(long, value_name = "ID", group = "owner")]
         user: Option<i64>,
         /// For a service of this name
-        #[arg(long, value_name = "NAME", group = "owner")]
+        #[arg(long, value_name = "NAME", group = "owner", value_parser = service_name)]
         service: Option<String>,
         /// What the token allows; may be repeated. A user's token allows everything if none is
         /// given, and never more than the user may do
@@ -147,4 +147,14 @@ pub(super) async fn run(args: TokenArgs) -> anyhow::Result<()> {
     }
     database.close().await;
     Ok(())
+}
+
+/// A name that may stand in a setting: what separates its parts is no part of it.
+fn service_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=64).contains(&text.len()) && text.chars().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("a service's name has 1 to 64 letters, digits, dots, hyphens or underscores".to_owned())
+    }
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use futures_util::future::join_all;
 use http_body_util::LengthLimitError;
 use serde_json::{Map, Value};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::HttpState;
 use super::accept::MediaType;
@@ -35,16 +35,24 @@ pub(super) async fn handle(
         )
         .into_response(MediaType::GraphqlResponse);
     };
-    match answer(&state, request, media).await {
-        Ok(response) => response,
-        Err(failure) => failure.into_response(media),
-    }
+    let deadline = Instant::now() + state.limits.timeout;
+    let answered = timeout_at(deadline, answer(&state, request, media, deadline)).await;
+    answered
+        .unwrap_or_else(|_| {
+            Err(Failure::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                Code::Timeout,
+                "the request took longer than it may; ask for less or try again",
+            ))
+        })
+        .unwrap_or_else(|failure| failure.into_response(media))
 }
 
 async fn answer(
     state: &HttpState,
     request: Request<Body>,
     media: MediaType,
+    deadline: Instant,
 ) -> Result<Response<Body>, Failure> {
     let (parts, body) = request.into_parts();
     if parts.uri.to_string().len() > MAX_URI_BYTES {
@@ -77,36 +85,22 @@ async fn answer(
     let payload = if is_get {
         Payload::Single(from_query(&parts.uri)?)
     } else {
-        let bytes = timeout(
-            state.limits.timeout,
-            to_bytes(body, state.limits.max_body_bytes),
-        )
-        .await
-        .map_err(|_| {
-            Failure::new(
-                StatusCode::REQUEST_TIMEOUT,
-                Code::Timeout,
-                "the body of the request did not arrive in time",
-            )
-        })?
-        .map_err(|error| unread(&error, state.limits.max_body_bytes))?;
+        let bytes = timeout_at(deadline, to_bytes(body, state.limits.max_body_bytes))
+            .await
+            .map_err(|_| {
+                Failure::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    Code::Timeout,
+                    "the body of the request did not arrive in time",
+                )
+            })?
+            .map_err(|error| unread(&error, state.limits.max_body_bytes))?;
         Payload::parse(&bytes)?
     };
-    let run = async {
-        match payload {
-            Payload::Single(request) => single(state, request, services, is_get, media).await,
-            Payload::Batch(requests) => batch(state, requests, services, media).await,
-        }
-    };
-    timeout(state.limits.timeout, run)
-        .await
-        .unwrap_or_else(|_| {
-            Err(Failure::new(
-                StatusCode::GATEWAY_TIMEOUT,
-                Code::Timeout,
-                "the request took longer than it may; ask for less or try again",
-            ))
-        })
+    match payload {
+        Payload::Single(request) => single(state, request, services, is_get, media).await,
+        Payload::Batch(requests) => batch(state, requests, services, media).await,
+    }
 }
 
 /// The services as the request's caller may use them; `None` for an anonymous caller where
