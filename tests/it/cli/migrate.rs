@@ -59,6 +59,19 @@ async fn tables_of_another_installation_are_not_migrated() {
     }
 }
 
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn asking_how_an_empty_database_stands_makes_nothing_there() {
+    let database = TestDatabase::with(Contents::Script("SELECT 1")).await;
+    let scratch = Scratch::new();
+    let said = scratch.must(&["migrate", "status", "--database-url", database.url()]);
+    assert_eq!(counted(&said).0, 0);
+    let tables = database
+        .count("pg_tables WHERE schemaname = 'public'")
+        .await;
+    assert_eq!(tables, 0);
+}
+
 #[test]
 fn migrate_needs_to_know_which_way() {
     let said = Scratch::new().must_fail(&["migrate"]);
