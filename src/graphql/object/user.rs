@@ -8,10 +8,11 @@ use super::user_part::{AuthIdentity, Authenticator, Avatar, UserEmail, UserFlags
 use super::{Organization, UserOption};
 use crate::auth::VisibleUser;
 use crate::domain::{OptionScopeFilter, OrganizationVisibility, UserId};
-use crate::graphql::context::{RequestContext, request};
+use crate::graphql::context::request;
 use crate::graphql::error::FieldResult;
 use crate::graphql::id::GlobalId;
 use crate::graphql::input::UserOptionScope;
+use crate::graphql::loader::{BatchLoader, Loaders};
 use crate::graphql::scalar::{DateTime, Json};
 
 #[derive(Debug, Clone)]
@@ -22,11 +23,16 @@ impl User {
         self.0.id()
     }
 
-    /// The context, once it is clear that the caller may read the user's private fields.
-    fn private<'a>(&self, ctx: &Context<'a>) -> FieldResult<&'a RequestContext> {
+    /// Private things that belong to the user, from one of the loaders.
+    async fn part<T: Clone + Send + 'static>(
+        &self,
+        ctx: &Context<'_>,
+        of: fn(&Loaders) -> &BatchLoader<UserId, Vec<T>>,
+    ) -> FieldResult<Vec<T>> {
         let request = request(ctx)?;
         request.services.users.check_private(self.user_id())?;
-        Ok(request)
+        let loaders = request.loaders();
+        Ok(of(&loaders).load(self.user_id()).await?.unwrap_or_default())
     }
 }
 
@@ -135,101 +141,42 @@ impl User {
 
     /// Private: every address, by id.
     async fn emails(&self, ctx: &Context<'_>) -> FieldResult<Option<Vec<UserEmail>>> {
-        let found = self
-            .private(ctx)?
-            .loaders()
-            .emails
-            .load(self.user_id())
-            .await?;
-        Ok(Some(
-            found
-                .unwrap_or_default()
-                .into_iter()
-                .map(UserEmail)
-                .collect(),
-        ))
+        let found = self.part(ctx, |loaders| &loaders.emails).await?;
+        Ok(Some(found.into_iter().map(UserEmail).collect()))
     }
 
     /// Private: the identities at single sign-on providers, by id.
     async fn identities(&self, ctx: &Context<'_>) -> FieldResult<Option<Vec<AuthIdentity>>> {
-        let found = self
-            .private(ctx)?
-            .loaders()
-            .identities
-            .load(self.user_id())
-            .await?;
-        Ok(Some(
-            found
-                .unwrap_or_default()
-                .into_iter()
-                .map(AuthIdentity)
-                .collect(),
-        ))
+        let found = self.part(ctx, |loaders| &loaders.identities).await?;
+        Ok(Some(found.into_iter().map(AuthIdentity).collect()))
     }
 
     /// Private: the second factors, recovery codes included, by id. Never any secret of theirs.
     async fn authenticators(&self, ctx: &Context<'_>) -> FieldResult<Option<Vec<Authenticator>>> {
-        let found = self
-            .private(ctx)?
-            .loaders()
-            .authenticators
-            .load(self.user_id())
-            .await?;
-        Ok(Some(
-            found
-                .unwrap_or_default()
-                .into_iter()
-                .map(Authenticator)
-                .collect(),
-        ))
+        let found = self.part(ctx, |loaders| &loaders.authenticators).await?;
+        Ok(Some(found.into_iter().map(Authenticator).collect()))
     }
 
     /// Private: whether the user has a second factor; recovery codes alone are none.
     async fn has_two_factor(&self, ctx: &Context<'_>) -> FieldResult<Option<bool>> {
-        let found = self
-            .private(ctx)?
-            .loaders()
-            .authenticators
-            .load(self.user_id())
-            .await?;
-        Ok(Some(found.is_some_and(|factors| {
-            factors.iter().any(|factor| !factor.kind.is_backup())
-        })))
+        let found = self.part(ctx, |loaders| &loaders.authenticators).await?;
+        Ok(Some(found.iter().any(|factor| !factor.kind.is_backup())))
     }
 
     /// Private: the names of the user's roles, sorted.
     async fn roles(&self, ctx: &Context<'_>) -> FieldResult<Option<Vec<String>>> {
-        let found = self
-            .private(ctx)?
-            .loaders()
-            .roles
-            .load(self.user_id())
-            .await?;
-        Ok(Some(
-            found
-                .unwrap_or_default()
-                .into_iter()
-                .map(|role| role.name)
-                .collect(),
-        ))
+        let found = self.part(ctx, |loaders| &loaders.roles).await?;
+        Ok(Some(found.into_iter().map(|role| role.name).collect()))
     }
 
     /// Private: what the user is permitted, directly or by a role, sorted.
     async fn permissions(&self, ctx: &Context<'_>) -> FieldResult<Option<Vec<String>>> {
-        let loaders = &self.private(ctx)?.loaders();
         let (direct, roles) = futures_util::try_join!(
-            loaders.permissions.load(self.user_id()),
-            loaders.roles.load(self.user_id()),
+            self.part(ctx, |loaders| &loaders.permissions),
+            self.part(ctx, |loaders| &loaders.roles),
         )?;
-        let of_roles = roles
-            .unwrap_or_default()
-            .into_iter()
-            .flat_map(|role| role.permissions);
-        let mut all: Vec<String> = direct
-            .unwrap_or_default()
-            .into_iter()
-            .chain(of_roles)
-            .collect();
+        let of_roles = roles.into_iter().flat_map(|role| role.permissions);
+        let mut all: Vec<String> = direct.into_iter().chain(of_roles).collect();
         all.sort_unstable();
         all.dedup();
         Ok(Some(all))
