@@ -8,7 +8,10 @@ use serde_json::Map;
 
 use super::completion::complete;
 use super::context::RequestContext;
-use super::document::{Document, Operation, bind, check_cost, coerce};
+use super::document::{
+    Document, Operation, asks_about_schema, bind, check_cost, coerce, is_introspection,
+    refuse_null_characters,
+};
 use super::error::{GraphqlError, RequestError, from_engine};
 use super::model::SchemaModel;
 use super::mutation::Mutation;
@@ -85,14 +88,14 @@ impl Serialize for GraphqlResponse {
 pub struct PreparedRequest {
     document: Document,
     request: GraphqlRequest,
-    is_mutation: bool,
 }
 
 impl PreparedRequest {
     /// Whether the operation may change something.
     #[must_use]
-    pub const fn is_mutation(&self) -> bool {
-        self.is_mutation
+    pub fn is_mutation(&self) -> bool {
+        self.operation()
+            .is_ok_and(|operation| operation.is_mutation())
     }
 
     /// Whether the operation asks about the schema and nothing else.
@@ -151,14 +154,9 @@ impl Graphql {
     pub fn prepare(&self, request: GraphqlRequest) -> Result<PreparedRequest, RequestError> {
         let Inner { model, limits, .. } = &*self.inner;
         let document = Document::parse(&request.query, limits, model)?;
-        let is_mutation = document
-            .operation(request.operation_name.as_deref())?
-            .is_mutation();
-        Ok(PreparedRequest {
-            document,
-            request,
-            is_mutation,
-        })
+        let prepared = PreparedRequest { document, request };
+        prepared.operation()?;
+        Ok(prepared)
     }
 
     /// Runs a prepared request with the services that its caller may use.
@@ -239,94 +237,4 @@ fn sdl(engine: &Schema<Query, Mutation, EmptySubscription>) -> String {
         sdl.push('\n');
     }
     sdl
-}
-
-/// Whether an operation asks about the schema anywhere.
-fn asks_about_schema(operation: &Operation<'_>) -> bool {
-    use async_graphql::parser::types::{Selection, SelectionSet};
-
-    fn in_set(set: &SelectionSet) -> bool {
-        set.items.iter().any(|selection| match &selection.node {
-            Selection::Field(field) => {
-                matches!(field.node.name.node.as_str(), "__schema" | "__type")
-            }
-            Selection::InlineFragment(fragment) => in_set(&fragment.node.selection_set.node),
-            Selection::FragmentSpread(_) => false,
-        })
-    }
-
-    let fragments = &operation.document.source.fragments;
-    in_set(&operation.definition.node.selection_set.node)
-        || fragments
-            .values()
-            .any(|f| in_set(&f.node.selection_set.node))
-}
-
-fn is_introspection(operation: &Operation<'_>) -> bool {
-    use async_graphql::parser::types::Selection;
-    operation.root_type() == "Query"
-        && operation
-            .definition
-            .node
-            .selection_set
-            .node
-            .items
-            .iter()
-            .all(|selection| {
-                matches!(&selection.node, Selection::Field(field)
-                if matches!(field.node.name.node.as_str(), "__schema" | "__type" | "__typename"))
-            })
-}
-
-/// U+0000 is text to JSON and to GraphQL, and to no database. It is refused wherever it stands.
-fn refuse_null_characters(
-    operation: &Operation<'_>,
-    variables: &async_graphql::Variables,
-) -> Result<(), RequestError> {
-    use async_graphql::parser::types::{Selection, SelectionSet};
-
-    fn in_constant(value: &Value) -> bool {
-        match value {
-            Value::String(text) => text.contains('\0'),
-            Value::List(items) => items.iter().any(in_constant),
-            Value::Object(fields) => fields.values().any(in_constant),
-            _ => false,
-        }
-    }
-    fn in_value(value: &async_graphql_value::Value) -> bool {
-        use async_graphql_value::Value as V;
-        match value {
-            V::String(text) => text.contains('\0'),
-            V::List(items) => items.iter().any(in_value),
-            V::Object(fields) => fields.values().any(in_value),
-            _ => false,
-        }
-    }
-    fn in_set(set: &SelectionSet) -> bool {
-        set.items.iter().any(|selection| match &selection.node {
-            Selection::Field(field) => {
-                field
-                    .node
-                    .arguments
-                    .iter()
-                    .any(|(_, value)| in_value(&value.node))
-                    || in_set(&field.node.selection_set.node)
-            }
-            Selection::InlineFragment(fragment) => in_set(&fragment.node.selection_set.node),
-            Selection::FragmentSpread(_) => false,
-        })
-    }
-
-    let document = &operation.document.source;
-    let found = variables.values().any(in_constant)
-        || in_set(&operation.definition.node.selection_set.node)
-        || document
-            .fragments
-            .values()
-            .any(|f| in_set(&f.node.selection_set.node));
-    if found {
-        let message = "a text holds the character U+0000, which cannot be stored; leave it out";
-        return Err(GraphqlError::new(Code::BadUserInput, message).into());
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@
 //! take exponential time over fragments that spread each other.
 
 mod bind;
+mod inspect;
 mod limits;
 mod rewrite;
 mod scan;
@@ -23,6 +24,7 @@ use crate::config::Limits;
 use crate::domain::Code;
 
 pub(super) use bind::bind;
+pub(super) use inspect::{asks_about_schema, is_introspection, refuse_null_characters};
 pub(super) use limits::check_cost;
 pub(super) use variables::coerce;
 

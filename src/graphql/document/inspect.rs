@@ -1,0 +1,94 @@
+//! What an operation asks for, found by looking through all of its document.
+
+use async_graphql::parser::types::{Selection, SelectionSet};
+use async_graphql::{Value, Variables};
+use async_graphql_value::Value as Written;
+
+use super::super::error::{GraphqlError, RequestError};
+use super::Operation;
+use crate::domain::Code;
+
+/// Whether an operation asks about the schema anywhere.
+pub(in super::super) fn asks_about_schema(operation: &Operation<'_>) -> bool {
+    fn in_set(set: &SelectionSet) -> bool {
+        set.items.iter().any(|selection| match &selection.node {
+            Selection::Field(field) => {
+                matches!(field.node.name.node.as_str(), "__schema" | "__type")
+            }
+            Selection::InlineFragment(fragment) => in_set(&fragment.node.selection_set.node),
+            Selection::FragmentSpread(_) => false,
+        })
+    }
+
+    let fragments = &operation.document.source.fragments;
+    in_set(&operation.definition.node.selection_set.node)
+        || fragments
+            .values()
+            .any(|f| in_set(&f.node.selection_set.node))
+}
+
+/// Whether an operation asks about the schema and nothing else.
+pub(in super::super) fn is_introspection(operation: &Operation<'_>) -> bool {
+    operation.root_type() == "Query"
+        && operation
+            .definition
+            .node
+            .selection_set
+            .node
+            .items
+            .iter()
+            .all(|selection| {
+                matches!(&selection.node, Selection::Field(field)
+                if matches!(field.node.name.node.as_str(), "__schema" | "__type" | "__typename"))
+            })
+}
+
+/// U+0000 is text to JSON and to GraphQL, and to no database. It is refused wherever it stands.
+pub(in super::super) fn refuse_null_characters(
+    operation: &Operation<'_>,
+    variables: &Variables,
+) -> Result<(), RequestError> {
+    fn in_constant(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::List(items) => items.iter().any(in_constant),
+            Value::Object(fields) => fields.values().any(in_constant),
+            _ => false,
+        }
+    }
+    fn in_value(value: &Written) -> bool {
+        match value {
+            Written::String(text) => text.contains('\0'),
+            Written::List(items) => items.iter().any(in_value),
+            Written::Object(fields) => fields.values().any(in_value),
+            _ => false,
+        }
+    }
+    fn in_set(set: &SelectionSet) -> bool {
+        set.items.iter().any(|selection| match &selection.node {
+            Selection::Field(field) => {
+                field
+                    .node
+                    .arguments
+                    .iter()
+                    .any(|(_, value)| in_value(&value.node))
+                    || in_set(&field.node.selection_set.node)
+            }
+            Selection::InlineFragment(fragment) => in_set(&fragment.node.selection_set.node),
+            Selection::FragmentSpread(_) => false,
+        })
+    }
+
+    let document = &operation.document.source;
+    let found = variables.values().any(in_constant)
+        || in_set(&operation.definition.node.selection_set.node)
+        || document
+            .fragments
+            .values()
+            .any(|f| in_set(&f.node.selection_set.node));
+    if found {
+        let message = "a text holds the character U+0000, which cannot be stored; leave it out";
+        return Err(GraphqlError::new(Code::BadUserInput, message).into());
+    }
+    Ok(())
+}
