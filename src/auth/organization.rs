@@ -51,7 +51,7 @@ impl AuthorizedOrganizationService {
     }
 
     /// The organizations of each of these users that the caller may see. The users must be ones
-    /// that the caller sees; see [`super::AuthorizedUserService::require_visible`].
+    /// that the caller sees; see [`super::AuthorizedUserService::get_visible_ids`].
     pub async fn get_memberships(
         &self,
         user_ids: &[UserId],

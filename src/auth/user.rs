@@ -139,7 +139,7 @@ impl AuthorizedUserService {
     }
 
     /// Those of these ids whose users the caller sees, whether or not they exist.
-    pub async fn require_visible(&self, ids: &[UserId]) -> Result<Vec<UserId>> {
+    pub async fn get_visible_ids(&self, ids: &[UserId]) -> Result<Vec<UserId>> {
         let visible = self.visible_among(ids).await?;
         Ok(ids
             .iter()
@@ -178,9 +178,9 @@ impl AuthorizedUserService {
         self.inner.get_permissions(&self.readable(ids)?).await
     }
 
-    /// Refuses ids whose private fields the caller may not read. A loader asks
-    /// [`AuthorizedUserService::check_private`] for each id first, so that one refusal does not
-    /// spoil the others.
+    /// Refuses ids whose private fields the caller may not read. A resolver asks
+    /// [`AuthorizedUserService::check_private`] before it adds an id to a batch, so that one
+    /// refusal does not spoil the others.
     fn readable(&self, ids: &[UserId]) -> Result<Vec<UserId>> {
         ids.iter()
             .map(|id| self.check_private(*id).map(|()| *id))

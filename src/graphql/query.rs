@@ -109,7 +109,7 @@ impl Query {
         let request = request(ctx)?;
         let id = UserId::parse(&user_id, &["userId"])?;
         let ids = [id];
-        let visible = request.services.users.require_visible(&ids);
+        let visible = request.services.users.get_visible_ids(&ids);
         let loaders = request.loaders();
         let memberships = loaders.memberships.load((id, visibility(only_visible)));
         let (visible, memberships) = futures_util::try_join!(visible, memberships)?;
