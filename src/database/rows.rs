@@ -5,6 +5,7 @@ use entity::{organization_mapping, user};
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{EntityTrait, FromQueryResult, QuerySelect, Select};
 
+use super::facts::Facts;
 use crate::domain::{
     Organization, OrganizationFlags, OrganizationId, OrganizationStatus, Secret, StoredValue,
     UserFlags, UserId, UserProfile,
@@ -45,6 +46,15 @@ pub(super) fn select_profiles() -> Select<user::Entity> {
 fn password_usable() -> Expr {
     let password = || Expr::col((user::Entity, user::Column::Password));
     password().ne("").and(password().not_like("!%"))
+}
+
+/// Whether an account is suspended; on tables from before there was such a thing, none is.
+pub(super) fn is_suspended(facts: &Facts) -> Expr {
+    if facts.has_is_suspended {
+        Expr::col((user::Entity, user::Column::IsSuspended))
+    } else {
+        Expr::val(false)
+    }
 }
 
 #[derive(Debug, FromQueryResult)]

@@ -11,6 +11,7 @@ use sea_orm::{
 
 use super::Database;
 use super::error::{is_foreign_key_violation, is_unique_violation};
+use super::rows::is_suspended;
 use crate::auth::{
     NewToken, NewTokenOwner, Scopes, StoredToken, Subject, TokenOwner, TokenStore, TokenSummary,
     TokenText, scopes_from_bits,
@@ -42,15 +43,6 @@ struct OwnerRow {
 }
 
 impl Database {
-    /// Whether an account is suspended; on tables from before there was such a thing, none is.
-    fn is_suspended(&self) -> Expr {
-        if self.facts().has_is_suspended {
-            Expr::col((user::Entity, user::Column::IsSuspended))
-        } else {
-            Expr::val(false)
-        }
-    }
-
     async fn api_token(&self, condition: Cond) -> Result<Option<StoredToken>> {
         use api_token::{Column as C, Entity, Relation};
         let row = Entity::find()
@@ -61,7 +53,7 @@ impl Database {
                 user::Column::IsSuperuser,
                 user::Column::IsStaff,
             ])
-            .column_as(self.is_suspended(), "is_suspended")
+            .column_as(is_suspended(self.facts()), "is_suspended")
             .column_as(self.application_is_active(), "application_is_active")
             .join(JoinType::InnerJoin, Relation::User.def())
             .filter(condition)
@@ -159,7 +151,7 @@ impl TokenStore for Database {
                 user::Column::IsSuperuser,
                 user::Column::IsStaff,
             ])
-            .column_as(self.is_suspended(), "is_suspended")
+            .column_as(is_suspended(self.facts()), "is_suspended")
             .filter(named)
             .limit(2)
             .into_model::<OwnerRow>()

@@ -40,10 +40,15 @@ impl DatabaseUserOptionService {
         let database = &self.database;
         let tx = database.begin().await?;
         // No constraint keeps global options single in an existing database; the lock does.
+        let OptionScope {
+            project_id,
+            organization_id,
+        } = option.scope;
         let name = format!(
-            "option:{}:{:?}:{}",
+            "option:{}:{:?}:{:?}:{}",
             option.user_id,
-            option.scope,
+            project_id.map(|id| id.0),
+            organization_id.map(|id| id.0),
             option.key.as_str()
         );
         database.dialect().lock(&tx, &name).await?;

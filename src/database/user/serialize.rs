@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::Database;
 use super::super::dialect::json_text;
-use super::super::rows::{select_profiles, stored_value};
+use super::super::rows::{is_suspended, select_profiles, stored_value};
 use super::{filter, parts, read};
 use crate::domain::{
     Authenticator, AvatarKind, Result, SerializeRequest, Serializer, StoredValue, UserFlags,
@@ -77,12 +77,25 @@ pub(super) async fn many(database: &Database, request: &SerializeRequest) -> Res
         std::collections::HashSet::new()
     };
 
+    let own = requester.as_ref().map(|requester| requester.id);
+    let is_superuser = requester.as_ref().is_some_and(|r| r.is_superuser);
+    let is_staff = requester.as_ref().is_some_and(|r| r.is_staff);
+    let of = |everybody: bool| -> Vec<UserId> {
+        ids.iter()
+            .copied()
+            .filter(|id| everybody || own == Some(*id))
+            .collect()
+    };
+    let mut identities = identities(database, &of(is_superuser)).await?;
+    let mut permissions = match request.serializer {
+        Serializer::SelfDetailed => permissions(database, &of(is_superuser || is_staff)).await?,
+        Serializer::Simple | Serializer::Detailed => HashMap::new(),
+    };
+
     let mut users = Vec::with_capacity(rows.len());
     for row in rows {
         let id = UserId(row.id);
-        let is_self = requester.as_ref().is_some_and(|r| r.id == id);
-        let is_superuser = requester.as_ref().is_some_and(|r| r.is_superuser);
-        let is_staff = requester.as_ref().is_some_and(|r| r.is_staff);
+        let is_self = own == Some(id);
         let factors = authenticators.remove(&id).unwrap_or_default();
         let mut user = basic(&row);
         user.insert("has2fa".to_owned(), json!(!factors.is_empty()));
@@ -106,8 +119,9 @@ pub(super) async fn many(database: &Database, request: &SerializeRequest) -> Res
                 json!({ "newsletter_consent_prompt": flags.newsletter_consent_prompt }),
             );
         }
-        if is_self || is_superuser {
-            user.insert("identities".to_owned(), identities(database, id).await?);
+        if shown {
+            let identities = identities.remove(&id).unwrap_or_default();
+            user.insert("identities".to_owned(), Value::Array(identities));
         }
         let factors: Vec<Value> = factors.iter().map(authenticator).collect();
         match request.serializer {
@@ -118,10 +132,8 @@ pub(super) async fn many(database: &Database, request: &SerializeRequest) -> Res
             }
             Serializer::SelfDetailed if is_self || is_superuser || is_staff => {
                 user.insert("authenticators".to_owned(), Value::Array(factors));
-                user.insert(
-                    "permissions".to_owned(),
-                    json!(permissions(database, id).await?),
-                );
+                let permissions = permissions.remove(&id).unwrap_or_default();
+                user.insert("permissions".to_owned(), json!(permissions));
             }
             Serializer::SelfDetailed => {
                 tracing::warn!("permissions were asked for by somebody who may not see them");
@@ -134,15 +146,10 @@ pub(super) async fn many(database: &Database, request: &SerializeRequest) -> Res
 
 async fn accounts(database: &Database, request: &SerializeRequest) -> Result<Vec<AccountRow>> {
     use user::Column as C;
-    let suspended = if database.facts().has_is_suspended {
-        Expr::col((user::Entity, C::IsSuspended))
-    } else {
-        Expr::val(false)
-    };
     let password = Expr::col((user::Entity, C::Password));
     Ok(select_profiles()
         .columns([C::IsManaged, C::LastLogin])
-        .column_as(suspended, "is_suspended")
+        .column_as(is_suspended(database.facts()), "is_suspended")
         .column_as(
             sea_orm::sea_query::ExprTrait::is_not_in(password, ["", "!"]),
             "has_password_auth",
@@ -273,16 +280,24 @@ async fn options(database: &Database, id: UserId) -> Result<Value> {
     }))
 }
 
-async fn identities(database: &Database, id: UserId) -> Result<Value> {
+/// The identities of these users, with the organizations whose providers they are at.
+async fn identities(database: &Database, ids: &[UserId]) -> Result<HashMap<UserId, Vec<Value>>> {
     use organization_mapping::{Column as C, Entity};
-    let identities = parts::identities(database, &[id]).await?;
-    let ids = identities
-        .iter()
-        .map(|identity| identity.provider.organization_id.0);
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = parts::identities(database, ids).await?;
     let organizations: Vec<(i64, String, String)> = Entity::find()
         .select_only()
         .columns([C::OrganizationId, C::Slug, C::Name])
-        .filter(database.dialect().any_id(C::OrganizationId, ids))
+        .filter(
+            database.dialect().any_id(
+                C::OrganizationId,
+                found
+                    .iter()
+                    .map(|identity| identity.provider.organization_id.0),
+            ),
+        )
         .into_tuple()
         .all(database.reader())
         .await?;
@@ -290,27 +305,34 @@ async fn identities(database: &Database, id: UserId) -> Result<Value> {
         .into_iter()
         .map(|(id, slug, name)| (id, json!({ "slug": slug, "name": name })))
         .collect();
-    let identities = identities.into_iter().map(|identity| {
-        json!({
+    let mut identities: HashMap<UserId, Vec<Value>> = HashMap::new();
+    for identity in found {
+        identities.entry(identity.user_id).or_default().push(json!({
             "id": identity.id.to_string(),
             "name": identity.ident,
             "organization": organizations.get(&identity.provider.organization_id.0),
             "provider": { "id": identity.provider.provider, "name": identity.provider.provider },
             "dateSynced": timestamp(identity.last_synced),
             "dateVerified": timestamp(identity.last_verified),
-        })
-    });
-    Ok(identities.collect())
+        }));
+    }
+    Ok(identities)
 }
 
 /// Direct permissions and those of roles, sorted. All roles count, where Sentry takes one.
-async fn permissions(database: &Database, id: UserId) -> Result<BTreeSet<String>> {
-    let direct = parts::permissions(database, &[id]).await?;
-    let roles = parts::roles(database, &[id]).await?;
-    let of_roles = roles.into_iter().flat_map(|(_, role)| role.permissions);
-    Ok(direct
-        .into_iter()
-        .map(|(_, permission)| permission)
-        .chain(of_roles)
-        .collect())
+async fn permissions(
+    database: &Database,
+    ids: &[UserId],
+) -> Result<HashMap<UserId, BTreeSet<String>>> {
+    let mut permissions: HashMap<UserId, BTreeSet<String>> = HashMap::new();
+    if ids.is_empty() {
+        return Ok(permissions);
+    }
+    for (id, permission) in parts::permissions(database, ids).await? {
+        permissions.entry(id).or_default().insert(permission);
+    }
+    for (id, role) in parts::roles(database, ids).await? {
+        permissions.entry(id).or_default().extend(role.permissions);
+    }
+    Ok(permissions)
 }
