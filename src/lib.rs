@@ -12,6 +12,8 @@ pub mod auth;
 
 pub mod database;
 
+pub mod rpc;
+
 pub mod graphql;
 
 pub mod http;

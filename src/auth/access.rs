@@ -64,7 +64,9 @@ impl VisibleUser {
     /// The flags.
     pub fn flags(&self) -> Result<UserFlags> {
         self.readable()?;
-        Ok(self.profile.flags)
+        self.profile.flags.ok_or_else(|| {
+            Error::NotSupported("the control silo does not tell the flags of users".to_owned())
+        })
     }
 
     fn readable(&self) -> Result<()> {

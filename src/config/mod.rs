@@ -4,6 +4,7 @@
 //! else from its default. [`Settings`] is the list of them all; [`Config`] is what they amount to.
 
 mod settings;
+mod silo;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,19 +12,30 @@ use std::time::Duration;
 
 use crate::domain::Secret;
 
-pub use settings::{LogFormat, Settings, Switch};
+pub use settings::{LogFormat, Settings, SiloMode, Switch};
+pub use silo::{CacheConfig, OutboxConfig, PeerConfig, RpcConfig, SiloConfig};
 
 /// Everything the gateway needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where to serve, and how.
     pub server: ServerConfig,
-    /// The database.
+    /// Which part of the directory this is.
+    pub silo: SiloConfig,
+    /// How silos call each other.
+    pub rpc: RpcConfig,
+    /// What a region keeps copies in.
+    pub cache: CacheConfig,
+    /// How changes are delivered.
+    pub outbox: OutboxConfig,
+    /// The database; a region has none.
     pub database: DatabaseConfig,
     /// What GraphQL offers.
     pub graphql: GraphqlConfig,
     /// What one request may ask for.
     pub limits: Limits,
+    /// Subscriptions.
+    pub subscriptions: SubscriptionConfig,
     /// Credentials.
     pub auth: AuthConfig,
 }
@@ -45,6 +57,22 @@ pub struct ServerConfig {
     pub max_body_bytes: usize,
     /// The origins whose pages may call the gateway; none by default.
     pub cors_origins: Vec<String>,
+    /// Whether metrics are served.
+    pub metrics: bool,
+}
+
+/// The bounds on connections that wait for events.
+#[derive(Debug, Clone, Copy)]
+pub struct SubscriptionConfig {
+    /// How many subscriptions one connection may have.
+    pub per_connection: usize,
+    /// How many connections there may be.
+    pub connections: usize,
+    /// How long a client may take to say who it is.
+    pub init_timeout: Duration,
+    /// How long a connection may stay without a sign of life, and how long a client may take to
+    /// receive an event.
+    pub idle_timeout: Duration,
 }
 
 /// The database.
@@ -193,6 +221,20 @@ impl Config {
         let mut problems = Vec::new();
         let limits = Limits::default();
         let config = Self {
+            silo: SiloConfig::new(&settings, &mut problems),
+            rpc: RpcConfig::new(&settings, &mut problems),
+            cache: CacheConfig::new(&settings),
+            outbox: OutboxConfig::new(&settings),
+            subscriptions: SubscriptionConfig {
+                per_connection: settings.max_subscriptions.unwrap_or(100),
+                connections: settings.max_subscription_connections.unwrap_or(1_024),
+                init_timeout: settings
+                    .connection_init_timeout
+                    .map_or(Duration::from_secs(10), Into::into),
+                idle_timeout: settings
+                    .idle_timeout
+                    .map_or(Duration::from_mins(1), Into::into),
+            },
             server: ServerConfig {
                 listen: settings
                     .listen
@@ -209,6 +251,7 @@ impl Config {
                 max_concurrent_requests: settings.max_concurrent_requests.unwrap_or(1_024),
                 max_body_bytes: settings.max_body_bytes.unwrap_or(1024 * 1024),
                 cors_origins: settings.cors_origin.unwrap_or_default(),
+                metrics: settings.metrics.is_none_or(Switch::is_on),
             },
             database: DatabaseConfig {
                 url: Secret::new(

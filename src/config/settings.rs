@@ -34,6 +34,21 @@ pub enum LogFormat {
     Json,
 }
 
+/// Which part of the directory a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SiloMode {
+    /// Everything in one process, over its own database.
+    #[default]
+    Monolith,
+    /// The owner of the database, which regions ask.
+    Control,
+    /// Without a database: whatever it does not hold a copy of it asks the control silo.
+    #[value(alias = "cell")]
+    #[serde(alias = "cell")]
+    Region,
+}
+
 macro_rules! settings {
     ($($(#[$attribute:meta])* $name:ident: $type:ty,)*) => {
         /// What flags, variables and the file set. The texts are those of `--help`.
@@ -82,6 +97,61 @@ settings! {
     #[serde(default, deserialize_with = "duration")]
     database_statement_timeout: humantime::Duration,
 
+    /// Which part of the directory this is: everything, the control silo, or a region that asks it [default: monolith]
+    #[arg(long, env = "USER_GATEWAY_SILO", value_name = "MODE")]
+    silo: SiloMode,
+
+    /// Name of this region; a region needs one
+    #[arg(long, env = "USER_GATEWAY_REGION", value_name = "NAME")]
+    region: String,
+
+    /// Where a region finds the control silo, such as `http://control:8000`
+    #[arg(long, env = "USER_GATEWAY_CONTROL_URL", value_name = "URL")]
+    control_url: String,
+
+    /// The regions that the control silo tells of changes, NAME=URL; may be repeated [default: none]
+    #[arg(long, env = "USER_GATEWAY_REGIONS", value_name = "NAME=URL", value_delimiter = ',')]
+    regions: Vec<String>,
+
+    /// Secret that silos sign their calls with; of several the first signs and each is accepted, in the variable separated by spaces
+    #[arg(long, env = "USER_GATEWAY_RPC_SECRET", value_name = "SECRET", value_delimiter = ' ', hide_env_values = true)]
+    rpc_secret: Vec<String>,
+
+    /// How long another silo may take to answer a call [default: 5s]
+    #[arg(long, env = "USER_GATEWAY_RPC_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    rpc_timeout: humantime::Duration,
+
+    /// Another time for one method, SERVICE.METHOD=DURATION; may be repeated [default: none]
+    #[arg(long, env = "USER_GATEWAY_RPC_METHOD_TIMEOUT", value_name = "METHOD=DURATION", value_delimiter = ',')]
+    rpc_method_timeout: Vec<String>,
+
+    /// How often a call that failed and may be repeated is tried again [default: 3]
+    #[arg(long, env = "USER_GATEWAY_RPC_RETRIES", value_name = "N")]
+    rpc_retries: u32,
+
+    /// Redis that the replicas of a region share: `redis://HOST:PORT/DATABASE` [default: none]
+    #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
+    redis_url: String,
+
+    /// Most bytes of copies that a region keeps in its process [default: 67108864]
+    #[arg(long, env = "USER_GATEWAY_CACHE_BYTES", value_name = "N")]
+    cache_bytes: u64,
+
+    /// How long a region keeps a copy that nothing has invalidated [default: 5m]
+    #[arg(long, env = "USER_GATEWAY_CACHE_TTL", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    cache_ttl: humantime::Duration,
+
+    /// Deliver changes to the regions; off where a Sentry delivers them [default: on, but off on tables of another installation]
+    #[arg(long, env = "USER_GATEWAY_OUTBOX_RELAY", value_name = "SWITCH")]
+    outbox_relay: Switch,
+
+    /// How often the outbox is looked at when nothing calls for it [default: 1s]
+    #[arg(long, env = "USER_GATEWAY_OUTBOX_POLL_INTERVAL", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    outbox_poll_interval: humantime::Duration,
+
     /// A service token by its hash, NAME:SHA256:SCOPE,SCOPE; may be repeated, in the variable separated by spaces
     #[arg(long, env = "USER_GATEWAY_SERVICE_TOKEN", value_name = "TOKEN", value_delimiter = ' ', hide_env_values = true)]
     service_token: Vec<String>,
@@ -117,6 +187,10 @@ settings! {
     /// Answer 422 to refused documents and 294 to partial results, as the draft of GraphQL over HTTP has it [default: off]
     #[arg(long, env = "USER_GATEWAY_DRAFT_STATUSES", value_name = "SWITCH")]
     draft_statuses: Switch,
+
+    /// Serve metrics for Prometheus under /metrics [default: on]
+    #[arg(long, env = "USER_GATEWAY_METRICS", value_name = "SWITCH")]
+    metrics: Switch,
 
     /// An origin whose pages may call the gateway; may be repeated [default: none]
     #[arg(long, env = "USER_GATEWAY_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
@@ -168,6 +242,24 @@ settings! {
     /// Most fields an operation may select, fragments expanded [default: 2000]
     #[arg(long, env = "USER_GATEWAY_MAX_SELECTIONS", value_name = "N")]
     max_selections: usize,
+
+    /// Most subscriptions on one connection [default: 100]
+    #[arg(long, env = "USER_GATEWAY_MAX_SUBSCRIPTIONS", value_name = "N")]
+    max_subscriptions: usize,
+
+    /// Most connections that are open for subscriptions [default: 1024]
+    #[arg(long, env = "USER_GATEWAY_MAX_SUBSCRIPTION_CONNECTIONS", value_name = "N")]
+    max_subscription_connections: usize,
+
+    /// How long a client may take to say who it is once a WebSocket is open [default: 10s]
+    #[arg(long, env = "USER_GATEWAY_CONNECTION_INIT_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    connection_init_timeout: humantime::Duration,
+
+    /// How long a WebSocket may stay without a sign of life, and how long a client may take to receive an event [default: 1m]
+    #[arg(long, env = "USER_GATEWAY_IDLE_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    idle_timeout: humantime::Duration,
 
     /// Most operations in one request; 0 refuses batches [default: 10]
     #[arg(long, env = "USER_GATEWAY_MAX_BATCH", value_name = "N")]

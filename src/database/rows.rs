@@ -94,7 +94,7 @@ impl From<ProfileRow> for UserProfile {
             is_password_expired: row.is_password_expired,
             date_joined: row.date_joined,
             last_active: row.last_active,
-            flags: UserFlags::from_bits(row.flags.unwrap_or_default()),
+            flags: Some(UserFlags::from_bits(row.flags.unwrap_or_default())),
             avatar_url: row.avatar_url,
             session_nonce: row.session_nonce.map(Secret::new),
         }

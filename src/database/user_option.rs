@@ -153,6 +153,16 @@ impl UserOptionService for DatabaseUserOptionService {
         Ok(newest(rows.into_iter().map(UserOption::from).collect()))
     }
 
+    async fn get_all(&self, user_ids: &[UserId]) -> Result<Vec<UserOption>> {
+        let dialect = self.database.dialect();
+        let rows = select()
+            .filter(dialect.any_id(user_option::Column::UserId, user_ids.iter().map(|id| id.0)))
+            .into_model::<OptionRow>()
+            .all(self.database.reader())
+            .await?;
+        Ok(newest(rows.into_iter().map(UserOption::from).collect()))
+    }
+
     async fn get_many_by_id(&self, ids: &[UserOptionId]) -> Result<Vec<UserOption>> {
         let dialect = self.database.dialect();
         let rows = select()

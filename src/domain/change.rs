@@ -10,6 +10,8 @@ pub enum Event {
     Changed(Change),
     /// Somebody has signed up.
     SignedUp(Signup),
+    /// Changes may have gone unheard: whoever keeps something of any user has to look again.
+    Missed,
 }
 
 /// A committed change of a user or of what belongs to one.

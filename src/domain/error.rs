@@ -28,6 +28,9 @@ pub enum Error {
     /// A stored value has a form that cannot be read; it is left as it is.
     #[error("{0}")]
     Unreadable(String),
+    /// What is asked is not offered here, and trying again will not help.
+    #[error("{0}")]
+    NotSupported(String),
     /// The caller has asked too often.
     #[error("{0}")]
     RateLimited(String),
@@ -61,6 +64,7 @@ impl Error {
             Self::NotFound(_) => Code::NotFound,
             Self::Conflict(_) => Code::Conflict,
             Self::Unreadable(_) => Code::UnreadableValue,
+            Self::NotSupported(_) => Code::NotSupported,
             Self::RateLimited(_) => Code::RateLimited,
             Self::Unavailable(_) => Code::Unavailable,
             Self::Timeout(_) => Code::Timeout,
@@ -85,6 +89,8 @@ pub enum Code {
     Conflict,
     /// A stored value cannot be read.
     UnreadableValue,
+    /// Not offered here.
+    NotSupported,
     /// Asked too often.
     RateLimited,
     /// A dependency cannot be reached.

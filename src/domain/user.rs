@@ -44,8 +44,8 @@ pub struct UserProfile {
     pub date_joined: DateTime<Utc>,
     /// When the user was last seen.
     pub last_active: Option<DateTime<Utc>>,
-    /// What the account remembers of the user's consents.
-    pub flags: UserFlags,
+    /// What the account remembers of the user's consents; a control silo of Sentry's does not tell.
+    pub flags: Option<UserFlags>,
     /// The address of a picture, on accounts that carry one.
     pub avatar_url: Option<String>,
     /// What ties sessions to the account; not for anybody's eyes.

@@ -5,14 +5,18 @@
 //! says in which order. A single look-up is made of the batch. Absence is never an error.
 
 mod announcer;
+mod delivery;
 mod organization;
+mod silo_cache;
 mod user;
 mod user_option;
 
 use std::sync::Arc;
 
 pub use announcer::{Announcer, Listener};
+pub use delivery::Delivery;
 pub use organization::OrganizationService;
+pub use silo_cache::{GET_MANY_BY_ID, GET_USER, SiloCache, logical_key, user_of_key};
 pub use user::UserService;
 pub use user_option::UserOptionService;
 

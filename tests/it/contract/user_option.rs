@@ -61,6 +61,18 @@ async fn values(db: &TestDatabase, option: &SetOption) -> Vec<StoredValue> {
 }
 
 contract! {
+    async fn all_options_of_users_are_found_whatever_their_scope(db: &TestDatabase) {
+        let [ada, grace, alan] = db.add_users(["ada", "grace", "alan"]).await;
+        let global = db.add_option(ada, GLOBAL, "theme", r#""dark""#).await;
+        let project = db.add_option(ada, (Some(42), None), "theme", "1").await;
+        let other = db.add_option(grace, (None, Some(7)), "theme", "2").await;
+        db.add_option(alan, GLOBAL, "theme", "3").await;
+
+        let all = db.options().get_all(&[grace, ada, UserId(404)]).await.unwrap();
+        let ids: Vec<_> = all.iter().map(|option| option.id).collect();
+        assert_eq!(ids, [global, project, other].map(UserOptionId));
+    }
+
     async fn a_filter_finds_exactly_its_scope(db: &TestDatabase) {
         let [ada, grace] = db.add_users(["ada", "grace"]).await;
         let global = db.add_option(ada, GLOBAL, "theme", r#""dark""#).await;

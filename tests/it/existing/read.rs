@@ -115,12 +115,12 @@ existing! {
         assert_eq!(config.map(|c| c.expose().clone()), (!form.is_old()).then(|| json!({})));
         assert!(user(3).role_permissions.is_empty());
         assert_eq!(user(3).avatar.as_ref().unwrap().file_id, Some(77));
-        assert!(user(3).profile.flags.newsletter_consent_prompt);
+        assert!(user(3).profile.flags.unwrap().newsletter_consent_prompt);
 
         assert!(!user(4).profile.is_active);
         let usable: Vec<_> = [1, 5, 6].map(|id| user(id).profile.password_usable).to_vec();
         assert_eq!(usable, [true, false, false]);
-        assert!(!user(8).profile.flags.newsletter_consent_prompt);
+        assert!(!user(8).profile.flags.unwrap().newsletter_consent_prompt);
         assert!(user(9).profile.is_sentry_app && user(9).emails.is_empty());
         assert_eq!(user(10).profile.name, "");
         assert_eq!(user(10).profile.display_name(), "noname@example.com");

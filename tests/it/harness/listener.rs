@@ -17,7 +17,7 @@ impl Recorder {
         changes
             .filter_map(|event| match event {
                 Event::Changed(change) => Some(change.user_id),
-                Event::SignedUp(_) => None,
+                Event::SignedUp(_) | Event::Missed => None,
             })
             .collect()
     }
@@ -29,7 +29,7 @@ impl Recorder {
         signups
             .filter_map(|event| match event {
                 Event::SignedUp(signup) => Some(signup),
-                Event::Changed(_) => None,
+                Event::Changed(_) | Event::Missed => None,
             })
             .collect()
     }

@@ -13,15 +13,22 @@ use super::{root, rust_files};
 /// A module, and those it may use. It differs from a textbook in two places. `sample` is data
 /// without any dependency, which `cli` fills databases with. And `cli` knows `database`: `check`,
 /// `seed` and `migrate` are about the database itself, which no service speaks of.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("sample", &[]),
     ("config", &["domain"]),
     ("telemetry", &["config"]),
     ("service", &["domain"]),
     ("auth", &["domain", "config", "service"]),
-    ("database", &["domain", "config", "service", "auth"]),
-    ("graphql", &["domain", "config", "service", "auth"]),
+    (
+        "database",
+        &["domain", "config", "telemetry", "service", "auth"],
+    ),
+    ("rpc", &["domain", "config", "telemetry", "service", "auth"]),
+    (
+        "graphql",
+        &["domain", "config", "telemetry", "service", "auth"],
+    ),
     (
         "http",
         &[
@@ -30,6 +37,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "telemetry",
             "service",
             "auth",
+            "rpc",
             "graphql",
         ],
     ),
@@ -43,6 +51,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "service",
             "auth",
             "database",
+            "rpc",
             "graphql",
             "http",
         ],
@@ -65,7 +74,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
 
 /// A crate of others' making, or of this workspace, and who may know of it. `config` describes
 /// flags where it describes settings, so that they cannot differ; it therefore knows clap's derive.
-const OWNERS: [(&str, &[&str]); 30] = [
+const OWNERS: [(&str, &[&str]); 31] = [
     ("sea_orm", &["database"]),
     ("entity", &["database"]),
     ("migration", &["app", "cli"]),
@@ -82,7 +91,8 @@ const OWNERS: [(&str, &[&str]); 30] = [
     ("rust_embed", &["http"]),
     ("brotli_decompressor", &["http"]),
     ("uuid", &["http", "database"]),
-    ("sha2", &["auth"]),
+    ("hmac", &["rpc"]),
+    ("sha2", &["auth", "rpc"]),
     ("governor", &["auth"]),
     ("md5", &["database"]),
     ("tracing_subscriber", &["telemetry"]),

@@ -77,7 +77,7 @@ contract! {
         assert!(profile.password_usable);
         assert_eq!(profile.date_joined, at("2025-02-03T04:05:06.000007Z"));
         assert_eq!(profile.last_active, Some(at("2025-03-04T00:00:00Z")));
-        assert_eq!(profile.flags, UserFlags { newsletter_consent_prompt: true });
+        assert_eq!(profile.flags, Some(UserFlags { newsletter_consent_prompt: true }));
         assert_eq!(profile.avatar_url.as_deref(), Some("https://example.com/a.png"));
         assert_eq!(profile.session_nonce.unwrap().expose(), "nonce");
     }

@@ -111,7 +111,7 @@ contract! {
             is_password_expired: false,
             date_joined: now,
             last_active: Some(now),
-            flags: UserFlags { newsletter_consent_prompt: true },
+            flags: Some(UserFlags { newsletter_consent_prompt: true }),
             avatar_url: None,
             session_nonce: None,
         };
@@ -203,7 +203,7 @@ contract! {
         assert_eq!((user.username.as_str(), user.email.as_str()), ("ada", "Ada@example.com"));
         assert_eq!((user.name.as_str(), user.display_name()), ("", "Ada@example.com"));
         assert!(user.is_active && !user.password_usable);
-        assert!(!user.flags.newsletter_consent_prompt);
+        assert!(!user.flags.unwrap().newsletter_consent_prompt);
         assert_eq!(user.date_joined, at("2026-01-01T12:00:00Z"));
         let stored = users.get_user(user.id).await.unwrap().unwrap();
         assert_eq!(stored.emails.len(), 1);

@@ -1,0 +1,10 @@
+//! Calls between silos, on Sentry's wire.
+//!
+//! A call is a `POST` to `/api/0/internal/rpc/SERVICE/METHOD/`, signed with a secret that both sides
+//! know. Client and server are written against the same [`Call`], so they cannot disagree.
+
+mod call;
+mod signature;
+
+pub use call::Call;
+pub use signature::Secrets;

@@ -1,0 +1,124 @@
+//! The signature of a call: HMAC-SHA256 over the path, a colon and the body.
+
+use std::fmt::Write as _;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::domain::Secret;
+
+/// What stands before the digits, and says how they were made.
+const PREFIX: &str = "rpc0:";
+
+/// The secrets that silos share. To replace one without a gap, put the new one first everywhere,
+/// and take the old one away once nobody signs with it any more.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    keys: Vec<Secret<String>>,
+}
+
+impl Secrets {
+    /// The first of `keys` signs, each is accepted; `None` without any.
+    #[must_use]
+    pub fn new(keys: Vec<Secret<String>>) -> Option<Self> {
+        (!keys.is_empty()).then_some(Self { keys })
+    }
+
+    /// The signature of a call, as it stands behind the scheme in the `Authorization` header.
+    #[must_use]
+    pub fn sign(&self, path: &str, body: &[u8]) -> String {
+        let mac = mac(&self.keys[0], path, body).finalize().into_bytes();
+        let mut text = String::with_capacity(PREFIX.len() + 2 * mac.len());
+        text.push_str(PREFIX);
+        for byte in mac {
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
+    }
+
+    /// Whether `signature` is one of this call by any of the secrets. The time this takes says
+    /// nothing of how far a wrong one is right.
+    #[must_use]
+    pub fn verify(&self, signature: &str, path: &str, body: &[u8]) -> bool {
+        let Some(given) = signature.strip_prefix(PREFIX).and_then(bytes) else {
+            return false;
+        };
+        self.keys
+            .iter()
+            .any(|key| mac(key, path, body).verify_slice(&given).is_ok())
+    }
+}
+
+fn mac(key: &Secret<String>, path: &str, body: &[u8]) -> Hmac<Sha256> {
+    #[expect(clippy::expect_used, reason = "a key of HMAC may have any length")]
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).expect("a key");
+    mac.update(path.as_bytes());
+    mac.update(b":");
+    mac.update(body);
+    mac
+}
+
+/// The bytes behind lower-case hexadecimal digits.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "/api/0/internal/rpc/user/get_many/";
+    const BODY: &[u8] = br#"{"meta":{},"args":{"filter":{"user_ids":[1]}}}"#;
+
+    fn secrets(keys: &[&str]) -> Secrets {
+        Secrets::new(keys.iter().map(|k| Secret::new((*k).to_owned())).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_signature_is_sentrys() {
+        let signature = secrets(&["a-long-value-that-is-hard-to-guess"]).sign(PATH, BODY);
+        assert_eq!(
+            signature,
+            "rpc0:5dbcdd6ef9c8b1f08bdd9d7bbe141bc4e9cfc68f4cc0d91972979ee10eba1a0d"
+        );
+    }
+
+    #[test]
+    fn each_secret_is_accepted_and_the_first_signs() {
+        let old = secrets(&["old"]).sign(PATH, BODY);
+        let both = secrets(&["new", "old"]);
+        assert!(both.verify(&old, PATH, BODY));
+        assert_eq!(both.sign(PATH, BODY), secrets(&["new"]).sign(PATH, BODY));
+        assert!(!secrets(&["new"]).verify(&old, PATH, BODY));
+    }
+
+    #[test]
+    fn what_is_signed_is_the_path_and_the_body() {
+        let secrets = secrets(&["secret"]);
+        let signature = secrets.sign(PATH, BODY);
+        assert!(secrets.verify(&signature, PATH, BODY));
+        assert!(!secrets.verify(&signature, PATH, b"{}"));
+        assert!(!secrets.verify(&signature, "/api/0/internal/rpc/user/get_many_ids/", BODY));
+        let digits = signature.strip_prefix(PREFIX).unwrap();
+        for wrong in ["", "rpc0:", digits, &signature[..30], "rpc0:zz", "rpc0:a:b"] {
+            assert!(!secrets.verify(wrong, PATH, BODY), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn without_a_secret_there_are_no_secrets() {
+        assert!(Secrets::new(Vec::new()).is_none());
+    }
+}
