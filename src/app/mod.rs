@@ -17,6 +17,7 @@ use crate::domain::{Clock, SystemClock};
 use crate::graphql::Graphql;
 use crate::http::{HttpState, RequestLimits, router};
 use crate::service::Announcer;
+use crate::telemetry::metrics;
 
 /// A gateway that is ready to serve.
 #[derive(Debug)]
@@ -50,6 +51,10 @@ impl App {
         announcer: Announcer,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
+        if config.server.metrics {
+            // Gathering begins with the first look at them.
+            let _ = metrics();
+        }
         let configured = config
             .auth
             .service_tokens
@@ -108,7 +113,15 @@ impl App {
         listener: tokio::net::TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
+        let keeping_up = self
+            .config
+            .server
+            .metrics
+            .then(|| tokio::spawn(metrics().keep_up()));
         server::serve(self.router, listener, &self.config.server, shutdown).await?;
+        if let Some(task) = keeping_up {
+            task.abort();
+        }
         self.database.close().await;
         Ok(())
     }

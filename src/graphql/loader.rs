@@ -10,7 +10,6 @@ use ::dataloader::BatchFn;
 use ::dataloader::cached::Loader;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tracing::Instrument;
 
 use crate::auth::{AuthorizedServices, OrganizationMembers, VisibleUser};
 use crate::domain::{
@@ -18,6 +17,7 @@ use crate::domain::{
     OrganizationVisibility, PageRequest, Result, Role, UserEmail, UserId, UserOption,
     UserOptionFilter, UserOptionId,
 };
+use crate::telemetry::carry;
 
 type Found<K, V> = Result<HashMap<K, V>>;
 type Fetch<K, V> = Arc<dyn Fn(Vec<K>) -> BoxFuture<'static, Found<K, V>> + Send + Sync>;
@@ -32,7 +32,7 @@ where
     V: Clone + Send + 'static,
 {
     async fn load(&mut self, keys: &[K]) -> HashMap<K, Result<Option<V>>> {
-        let fetched = tokio::spawn((self.0)(keys.to_vec()).in_current_span()).await;
+        let fetched = tokio::spawn(carry((self.0)(keys.to_vec()))).await;
         let mut found = match fetched.map_err(Error::internal).and_then(|found| found) {
             Ok(found) => found,
             Err(error) => {

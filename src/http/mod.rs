@@ -1,10 +1,12 @@
-//! The gateway's HTTP surface: `/graphql`, `/graphiql`, `/healthz` and `/readyz`.
+//! The gateway's HTTP surface: `/graphql`, `/graphiql`, `/healthz`, `/readyz`, `/metrics` and the
+//! calls of other silos.
 
 mod accept;
 mod failure;
 mod graphiql;
 mod graphql;
 mod health;
+mod metrics;
 mod request_id;
 
 use std::sync::Arc;
@@ -92,6 +94,9 @@ pub fn router(state: HttpState, config: &ServerConfig) -> Result<Router, String>
         .route("/graphql", any(graphql::handle))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
+    if config.metrics {
+        router = router.route("/metrics", get(metrics::page));
+    }
     if state.graphql.config().graphiql {
         router = router
             .route("/", get(|| async { Redirect::temporary("graphiql/") }))

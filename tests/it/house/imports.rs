@@ -74,7 +74,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
 
 /// A crate of others' making, or of this workspace, and who may know of it. `config` describes
 /// flags where it describes settings, so that they cannot differ; it therefore knows clap's derive.
-const OWNERS: [(&str, &[&str]); 31] = [
+const OWNERS: [(&str, &[&str]); 32] = [
     ("sea_orm", &["database"]),
     ("entity", &["database"]),
     ("migration", &["app", "cli"]),
@@ -104,7 +104,11 @@ const OWNERS: [(&str, &[&str]); 31] = [
     ("jsonwebtoken", &["auth"]),
     ("reqwest", &["app"]),
     ("rustls", &["app"]),
-    ("tokio", &["auth", "graphql", "http", "app", "cli", "main"]),
+    ("metrics_exporter_prometheus", &["telemetry"]),
+    (
+        "tokio",
+        &["telemetry", "auth", "graphql", "http", "app", "cli", "main"],
+    ),
     ("rand", &["auth", "database"]),
 ];
 

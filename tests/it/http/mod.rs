@@ -9,6 +9,7 @@ mod graphiql;
 mod graphql_over_http;
 mod health;
 mod identity_provider;
+mod metrics;
 mod refusals;
 mod request_id;
 

@@ -1,0 +1,46 @@
+//! What Prometheus reads.
+
+use super::Open;
+use crate::harness::{Answer, Engine, Gateway};
+
+/// The number behind a line of the metrics that begins so.
+fn sample(metrics: &str, start: &str) -> Option<f64> {
+    let line = metrics.lines().find(|line| line.starts_with(start))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route_and_status() {
+    let open = Open::start().await;
+    let counted = async |start: &str| {
+        let page = Answer::to(open.gateway.get("/metrics")).await;
+        assert_eq!(page.status, 200);
+        assert!(page.header("content-type").starts_with("text/plain"));
+        sample(&page.text(), start).unwrap_or_default()
+    };
+    // Other tests in this process are counted with ours.
+    let refused = "user_gateway_http_requests_total{route=\"/graphql\",status=\"405\"}";
+    let before = counted(refused).await;
+    let request = open
+        .gateway
+        .client
+        .put(format!("{}/graphql", open.gateway.origin));
+    assert_eq!(Answer::to(request).await.status, 405);
+    assert!(counted(refused).await > before);
+
+    let unknown = "user_gateway_http_requests_total{route=\"none\",status=\"404\"}";
+    let before = counted(unknown).await;
+    let made_up = open.gateway.get("/made-up-by-somebody-7411");
+    assert_eq!(Answer::to(made_up).await.status, 404);
+    assert!(counted(unknown).await > before);
+    let page = Answer::to(open.gateway.get("/metrics")).await;
+    assert!(!page.text().contains("made-up-by-somebody"));
+    let took = "user_gateway_http_request_duration_seconds_bucket{route=\"/graphql\",le=\"+Inf\"}";
+    assert!(sample(&page.text(), took).is_some_and(|count| count >= 1.0));
+}
+
+#[tokio::test]
+async fn metrics_can_be_switched_off() {
+    let gateway = Gateway::with(Engine::Sqlite, |config| config.server.metrics = false).await;
+    assert_eq!(Answer::to(gateway.get("/metrics")).await.status, 404);
+}
