@@ -7,6 +7,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::scope::Scopes;
@@ -17,7 +18,8 @@ use crate::domain::{Result, Secret, UserId};
 pub struct TokenText(Secret<String>);
 
 /// What stands before the random part of a token and says what kind it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenKind {
     /// A user's token, in Sentry's format.
     User,
@@ -87,7 +89,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// What is kept of a token, as far as deciding about it needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredToken {
     /// Whose it is.
     pub owner: TokenOwner,
@@ -98,7 +100,8 @@ pub struct StoredToken {
 }
 
 /// The bearer of a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenOwner {
     /// A user, and the state of the account.
     User {
@@ -118,7 +121,8 @@ pub enum TokenOwner {
 }
 
 /// How an identity provider names a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// By id.
     Id(UserId),

@@ -6,6 +6,7 @@ mod email;
 mod error;
 mod fold;
 mod id;
+mod idempotency_key;
 mod organization;
 mod page;
 mod secret;
@@ -22,6 +23,7 @@ pub use fold::{fold, fold_char};
 pub use id::{
     AuthIdentityId, AuthenticatorId, OrganizationId, ProjectId, UserEmailId, UserId, UserOptionId,
 };
+pub use idempotency_key::IdempotencyKey;
 pub use organization::{
     Membership, Organization, OrganizationFlags, OrganizationMember, OrganizationStatus,
     OrganizationVisibility,
@@ -32,9 +34,9 @@ pub use slug::slugify;
 pub use text::{DisplayName, PictureUrl, Username};
 pub use user::{
     AuthIdentity, Authenticator, AuthenticatorFilter, AuthenticatorKind, Avatar, AvatarKind,
-    EmailMatch, EmailQuery, IdentityProvider, NewUser, Role, SerializeRequest, Serializer, User,
-    UserCreateResult, UserEmail, UserFilter, UserFlags, UserPageQuery, UserProfile, UserUpdate,
-    UsernameQuery, VerifyUserEmail, Viewer,
+    EmailMatch, EmailQuery, IdentityProvider, NewUser, Role, SerializeRequest, Serializer,
+    SocialAuthQuery, User, UserCreateResult, UserEmail, UserFilter, UserFlags, UserPageQuery,
+    UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail, Viewer,
 };
 pub use user_option::{
     OPTION_KEY_MAX_CHARS, OptionKey, OptionScope, OptionScopeFilter, SetOption, SetOptionResult,

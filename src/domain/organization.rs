@@ -1,12 +1,13 @@
 //! Organizations as the control silo knows them, and who belongs to them.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::id::{OrganizationId, UserId};
 use super::user::UserProfile;
 
 /// Summary data of an organization; its full record lives in its region.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organization {
     /// The id, the same in every region.
     pub id: OrganizationId,
@@ -27,7 +28,8 @@ pub struct Organization {
 }
 
 /// The state of an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "i64", into = "i64")]
 pub enum OrganizationStatus {
     /// In use, and visible.
     Active,
@@ -67,8 +69,21 @@ impl OrganizationStatus {
     }
 }
 
+impl From<i64> for OrganizationStatus {
+    fn from(value: i64) -> Self {
+        Self::from_stored(value)
+    }
+}
+
+impl From<OrganizationStatus> for i64 {
+    fn from(status: OrganizationStatus) -> Self {
+        status.stored()
+    }
+}
+
 /// The settings of an organization that the control silo mirrors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "these are Sentry's flags, each on its own"
@@ -104,7 +119,7 @@ pub enum OrganizationVisibility {
 }
 
 /// That a user belongs to an organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
     /// Who belongs.
     pub user_id: UserId,
@@ -113,7 +128,7 @@ pub struct Membership {
 }
 
 /// One member in a page of an organization's members.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrganizationMember {
     /// The member.
     pub user: UserProfile,

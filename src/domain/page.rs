@@ -1,9 +1,11 @@
 //! Pages by keyset: a page starts after a place in the order, never at a count of rows.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 /// Which way a list runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Smallest first.
     #[default]
@@ -13,7 +15,8 @@ pub enum Direction {
 }
 
 /// What a list of users can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OrderField {
     /// The id.
     #[default]
@@ -25,7 +28,7 @@ pub enum OrderField {
 }
 
 /// The order of a list of users; equal values follow their id in the same direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct UserOrder {
     /// By what.
     pub field: OrderField,
@@ -34,7 +37,8 @@ pub struct UserOrder {
 }
 
 /// The value of the order field at a place in the list.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OrderValue {
     /// The id alone decides.
     Id,
@@ -57,7 +61,7 @@ impl OrderValue {
 }
 
 /// A place in a list: the row with this id and this value of the order field.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Anchor {
     /// The value of the order field.
     pub value: OrderValue,
@@ -66,7 +70,8 @@ pub struct Anchor {
 }
 
 /// The end of the range that a page is cut from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PageEnd {
     /// The first rows.
     First,
@@ -75,7 +80,7 @@ pub enum PageEnd {
 }
 
 /// A page of a list: `size` rows from one end of the range between two places.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PageRequest {
     /// Rows after this place only.
     pub after: Option<Anchor>,
@@ -88,7 +93,7 @@ pub struct PageRequest {
 }
 
 /// Rows in the list's order, and whether there are more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// The rows.
     pub rows: Vec<T>,

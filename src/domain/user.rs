@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::email::Email;
 use super::id::{AuthIdentityId, AuthenticatorId, OrganizationId, UserEmailId, UserId};
+use super::idempotency_key::IdempotencyKey;
 use super::page::{PageRequest, UserOrder};
 use super::secret::Secret;
 use super::text::{DisplayName, PictureUrl, Username};
 
 /// The account row of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "these are Sentry's columns, each on its own"
@@ -64,7 +66,7 @@ impl UserProfile {
 }
 
 /// The bits of `auth_user.flags`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UserFlags {
     /// The user has yet to answer whether newsletters are welcome.
     pub newsletter_consent_prompt: bool,
@@ -79,6 +81,16 @@ impl UserFlags {
     pub const fn from_bits(bits: i64) -> Self {
         Self {
             newsletter_consent_prompt: bits & Self::NEWSLETTER_CONSENT_PROMPT != 0,
+        }
+    }
+
+    /// The number that stands for these flags. Bits that mean nothing here are not in it.
+    #[must_use]
+    pub const fn bits(self) -> i64 {
+        if self.newsletter_consent_prompt {
+            Self::NEWSLETTER_CONSENT_PROMPT
+        } else {
+            0
         }
     }
 }
@@ -257,7 +269,7 @@ impl AuthenticatorKind {
 }
 
 /// A single sign-on identity of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthIdentity {
     /// The id.
     pub id: AuthIdentityId,
@@ -276,7 +288,7 @@ pub struct AuthIdentity {
 }
 
 /// An organization's single sign-on provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityProvider {
     /// The id.
     pub id: i64,
@@ -287,7 +299,7 @@ pub struct IdentityProvider {
 }
 
 /// A named set of permissions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     /// Its name, unique.
     pub name: String,
@@ -304,6 +316,8 @@ pub struct UserFilter {
     pub is_active: Option<bool>,
     /// The user belongs to this organization, whatever the state of an invitation.
     pub organization_id: Option<OrganizationId>,
+    /// The user belongs to no organization.
+    pub without_organization: bool,
     /// An address has this state; the same address that `emails` matches, if that is given.
     pub email_verified: Option<bool>,
     /// An address is one of these, ignoring case; any address of the user.
@@ -312,6 +326,8 @@ pub struct UserFilter {
     pub usernames: Option<Vec<String>>,
     /// The name, the username or an address contains this, ignoring case, literally.
     pub query: Option<String>,
+    /// `query` is not looked for in usernames.
+    pub query_spares_usernames: bool,
     /// What second factors the user has.
     pub authenticators: Option<AuthenticatorFilter>,
 }
@@ -326,12 +342,13 @@ impl UserFilter {
         }
     }
 
-    /// Whether the filter names ids, addresses, usernames or an organization, and so finds a
-    /// bounded part of the directory.
+    /// Whether the filter says of which ids, addresses, usernames or organization the users are,
+    /// and so finds a part of the directory.
     #[must_use]
     pub const fn is_anchored(&self) -> bool {
         self.user_ids.is_some()
             || self.organization_id.is_some()
+            || self.without_organization
             || self.emails.is_some()
             || self.usernames.is_some()
     }
@@ -347,7 +364,8 @@ pub enum AuthenticatorFilter {
 }
 
 /// Whose eyes a list is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Viewer {
     /// Somebody who may see everybody, and everything of them.
     All,
@@ -416,6 +434,9 @@ pub struct NewUser {
     pub ident: Option<String>,
     /// Who sent the user.
     pub referrer: Option<String>,
+    /// Names the call. Made again with the same key, it answers as it did the first time: a user
+    /// that it created counts as created.
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// The user behind an address, and whether this call created it.
@@ -425,6 +446,17 @@ pub struct UserCreateResult {
     pub user: UserProfile,
     /// Whether the user is new.
     pub created: bool,
+}
+
+/// A user by the account of another service that they sign in with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocialAuthQuery {
+    /// The user belongs to this organization, whatever the state of an invitation.
+    pub organization_id: OrganizationId,
+    /// The other service, exactly.
+    pub provider: String,
+    /// The account there, exactly.
+    pub uid: String,
 }
 
 /// What to change of a user; `None` leaves a field as it is.

@@ -1,5 +1,6 @@
 //! Options: small values that a user has set, for everything, for a project or an organization.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{Invalid, InvalidCode};
@@ -46,7 +47,7 @@ impl OptionKey {
 }
 
 /// What an option applies to: neither given means everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct OptionScope {
     /// This project.
     pub project_id: Option<ProjectId>,
@@ -81,7 +82,7 @@ impl OptionScope {
 }
 
 /// A stored option.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UserOption {
     /// The id.
     pub id: UserOptionId,
@@ -96,7 +97,8 @@ pub struct UserOption {
 }
 
 /// The value of an option as the database holds it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StoredValue {
     /// JSON; a missing value is `null`.
     Json(Value),
@@ -154,7 +156,7 @@ pub struct SetOption {
 }
 
 /// What became of an option that was set.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SetOptionResult {
     /// The option as it is now.
     pub option: UserOption,

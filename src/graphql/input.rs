@@ -242,6 +242,7 @@ impl UserFilter {
             usernames,
             query,
             authenticators,
+            ..DomainUserFilter::default()
         })
     }
 }

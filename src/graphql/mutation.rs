@@ -53,6 +53,7 @@ impl Mutation {
                 email: Email::parse(&input.email, &["email"])?,
                 ident: short(input.ident, "ident")?,
                 referrer: short(input.referrer, "referrer")?,
+                idempotency_key: None,
             };
             request(ctx)?
                 .services

@@ -6,5 +6,7 @@
 mod call;
 mod signature;
 
+pub mod wire;
+
 pub use call::Call;
 pub use signature::Secrets;

@@ -43,6 +43,13 @@ pub(super) fn condition(database: &Database, filter: &UserFilter, viewer: Viewer
             .take();
         all = all.add(id().in_subquery(members));
     }
+    if filter.without_organization {
+        use organization_member_mapping::{Column as C, Entity};
+        let members = select(C::UserId, Entity)
+            .and_where(Expr::col(C::UserId).is_not_null())
+            .take();
+        all = all.add(id().not_in_subquery(members));
+    }
     if let Some(usernames) = &filter.usernames {
         let column = (user::Entity, user::Column::Username);
         all = all.add(dialect.any_text(column, usernames.iter().map(String::as_str)));
@@ -61,7 +68,12 @@ pub(super) fn condition(database: &Database, filter: &UserFilter, viewer: Viewer
             .add_option(private_of(viewer));
     }
     if let Some(query) = &filter.query {
-        all = all.add(id().in_subquery(matches(dialect, query, viewer)));
+        let names = if filter.query_spares_usernames {
+            &[user::Column::Name][..]
+        } else {
+            &[user::Column::Name, user::Column::Username]
+        };
+        all = all.add(id().in_subquery(matches(dialect, query, names, viewer)));
     }
     if let Some(authenticators) = &filter.authenticators {
         use authenticator::{Column as C, Entity};
@@ -116,15 +128,20 @@ pub(in super::super) fn colleagues(me: UserId) -> SelectStatement {
         .take()
 }
 
-/// The ids of users whose name, username or address contains `query`. A union of two look-ups
+/// The ids of users of whom one of `names` or an address contains `query`. A union of two look-ups
 /// and not one look-up with OR over two tables, so that each can use its index.
-fn matches(dialect: Dialect, query: &str, viewer: Viewer) -> SelectStatement {
+fn matches(
+    dialect: Dialect,
+    query: &str,
+    names: &[user::Column],
+    viewer: Viewer,
+) -> SelectStatement {
+    let mut named = Cond::any();
+    for name in names {
+        named = named.add(dialect.contains_folded(*name, query));
+    }
     let by_name = select(user::Column::Id, user::Entity)
-        .cond_where(
-            Cond::any()
-                .add(dialect.contains_folded(user::Column::Name, query))
-                .add(dialect.contains_folded(user::Column::Username, query)),
-        )
+        .cond_where(named)
         .take();
     let mut by_address = select(user_email::Column::UserId, user_email::Entity);
     by_address.and_where(dialect.contains_folded(user_email::Column::Email, query));

@@ -87,10 +87,7 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
     let ident = new.ident.as_deref();
     // Most calls are for somebody who exists; they take no lock.
     if let Some(user) = find(database, database.reader(), email, ident).await? {
-        return Ok(UserCreateResult {
-            user,
-            created: false,
-        });
+        return Ok(found(user, new));
     }
     for unique in [true, false] {
         let tx = database.begin().await?;
@@ -100,17 +97,17 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
             .await?;
         if let Some(user) = find(database, &tx, email, ident).await? {
             tx.rollback().await?;
-            return Ok(UserCreateResult {
-                user,
-                created: false,
-            });
+            return Ok(found(user, new));
         }
         let slug: String = slugify(new.email.local_part())
             .chars()
             .take(SLUG_MAX_CHARS)
             .collect();
         let draft = Draft {
-            username: format!("{slug}-{}", Uuid::new_v4().simple()),
+            username: match &new.idempotency_key {
+                Some(key) => format!("{slug}-{key}"),
+                None => format!("{slug}-{}", Uuid::new_v4().simple()),
+            },
             email,
             name: email,
             flags: UserFlags::NEWSLETTER_CONSENT_PROMPT,
@@ -143,6 +140,16 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
     Err(Error::Conflict(
         "another process is creating a user with this address; try again".to_owned(),
     ))
+}
+
+/// Somebody who exists. If an earlier attempt at the same call made the account, it has the call's
+/// key in its username, and the answer is what the earlier attempt's was.
+fn found(user: UserProfile, new: &NewUser) -> UserCreateResult {
+    let created = new.idempotency_key.as_ref().is_some_and(|key| {
+        let name = user.username.strip_suffix(key.as_str());
+        name.is_some_and(|name| name.ends_with('-'))
+    });
+    UserCreateResult { user, created }
 }
 
 pub(super) async fn create(

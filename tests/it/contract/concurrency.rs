@@ -33,6 +33,7 @@ contract! {
                     email: Email::parse(&email, &[]).unwrap(),
                     ident: None,
                     referrer: None,
+                    idempotency_key: None,
                 };
                 users.get_or_create_by_email(&new).await.unwrap()
             })

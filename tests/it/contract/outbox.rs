@@ -43,6 +43,7 @@ async fn every_change(db: &TestDatabase, services: &Services, ada: UserId, grace
         email: Email::parse("new@example.com", &[]).unwrap(),
         ident: None,
         referrer: None,
+        idempotency_key: None,
     };
     assert!(users.get_or_create_by_email(&new).await.unwrap().created);
     users
@@ -165,6 +166,7 @@ contract! {
             email: Email::parse("ADA@example.com", &[]).unwrap(),
             ident: None,
             referrer: None,
+            idempotency_key: None,
         };
         users.get_or_create_by_email(&known).await.unwrap();
         users.update_user(ada, &UserUpdate::default()).await.unwrap();

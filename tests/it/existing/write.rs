@@ -21,6 +21,7 @@ fn new(email: &str) -> NewUser {
         email: Email::parse(email, &[]).unwrap(),
         ident: None,
         referrer: None,
+        idempotency_key: None,
     }
 }
 

@@ -219,6 +219,31 @@ contract! {
         assert_eq!(searched(db, &everybody, "needles").await, []);
     }
 
+    async fn a_search_can_leave_usernames_out(db: &TestDatabase) {
+        let by_name = named(db, "first", "Needle Smith").await;
+        let by_username = named(db, "the-needle", "").await;
+        let by_address = named(db, "third", "").await;
+        db.add_email(by_address, "x@needle.example", false).await;
+        let filter = UserFilter {
+            query: Some("needle".to_owned()),
+            query_spares_usernames: true,
+            ..UserFilter::ids(&[by_name, by_username, by_address])
+        };
+        assert_eq!(found(db, filter).await, [by_name, by_address]);
+    }
+
+    async fn those_who_belong_to_no_organization_can_be_asked_for(db: &TestDatabase) {
+        let [ada, grace, linus] = db.add_users(["ada", "grace", "linus"]).await;
+        let organization = db.add_organization(7, "us", Some(0)).await;
+        db.join(ada, organization).await;
+        db.add_membership(organization, Some(grace), "member", Some(1)).await;
+        db.add_membership(organization, None, "member", Some(1)).await;
+        let nowhere = UserFilter { without_organization: true, ..UserFilter::default() };
+        assert_eq!(found(db, nowhere.clone()).await, [linus]);
+        let both = UserFilter { organization_id: Some(organization), ..nowhere };
+        assert_eq!(found(db, both).await, []);
+    }
+
     async fn a_search_may_match_another_address_than_the_one_asked_for(db: &TestDatabase) {
         let ada = db.add_user("ada").await;
         db.add_email(ada, "second@elsewhere.example", false).await;

@@ -1,7 +1,7 @@
 //! Finding a user by address, and creating the one who is not there.
 
 use user_gateway::domain::{
-    Email, InvalidCode, NewUser, UserCreateResult, UserFlags, UserId, UserProfile,
+    Email, IdempotencyKey, InvalidCode, NewUser, UserCreateResult, UserFlags, UserId, UserProfile,
 };
 
 use super::invalid;
@@ -12,6 +12,7 @@ fn new(email: &str) -> NewUser {
         email: Email::parse(email, &[]).unwrap(),
         ident: None,
         referrer: None,
+        idempotency_key: None,
     }
 }
 
@@ -142,6 +143,23 @@ contract! {
             heard.iter().map(|s| (s.user.id, s.source, s.referrer.as_str())).collect();
         assert_eq!(heard, [(first.id, "api", "unknown"), (second.id, "api", "friend")]);
         assert_eq!(db.heard.take_changes(), [first.id, second.id]);
+    }
+
+    async fn a_call_made_again_with_its_key_answers_as_it_did(db: &TestDatabase) {
+        let key = IdempotencyKey::from_bits(0x0123_4567_89ab_cdef);
+        let call = NewUser { idempotency_key: Some(key.clone()), ..new("Ada@example.com") };
+        let first = db.users().get_or_create_by_email(&call).await.unwrap();
+        assert!(first.created);
+        assert_eq!(first.user.username, format!("ada-{key}"));
+        assert_eq!(db.users().get_or_create_by_email(&call).await.unwrap(), first);
+        assert_eq!(db.heard.take_signups().len(), 1);
+
+        let key = Some(IdempotencyKey::from_bits(7));
+        let other = NewUser { idempotency_key: key, ..new("ada@example.com") };
+        for call in [other, new("ada@example.com")] {
+            let again = db.users().get_or_create_by_email(&call).await.unwrap();
+            assert_eq!((again.user, again.created), (first.user.clone(), false));
+        }
     }
 
     async fn an_address_in_another_case_is_the_same_address(db: &TestDatabase) {
