@@ -10,6 +10,7 @@ mod organization;
 mod silo_cache;
 mod user;
 mod user_option;
+pub mod user_parts;
 
 use std::sync::Arc;
 
