@@ -6,6 +6,7 @@
 mod call;
 mod signature;
 
+pub mod client;
 pub mod wire;
 
 pub use call::Call;

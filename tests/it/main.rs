@@ -13,3 +13,4 @@ mod graphql;
 mod harness;
 mod house;
 mod http;
+mod rpc_client;

@@ -14,7 +14,7 @@ mod raw;
 
 pub(crate) use answer::Answer;
 pub(crate) use arrange::Account;
-pub(crate) use clock::at;
+pub(crate) use clock::{MockClock, at};
 pub(crate) use database::{Engine, TestDatabase};
 pub(crate) use gateway::Gateway;
 pub(crate) use node::run_script;

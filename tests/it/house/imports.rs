@@ -74,7 +74,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
 
 /// A crate of others' making, or of this workspace, and who may know of it. `config` describes
 /// flags where it describes settings, so that they cannot differ; it therefore knows clap's derive.
-const OWNERS: [(&str, &[&str]); 32] = [
+const OWNERS: [(&str, &[&str]); 33] = [
     ("sea_orm", &["database"]),
     ("entity", &["database"]),
     ("migration", &["app", "cli"]),
@@ -102,12 +102,22 @@ const OWNERS: [(&str, &[&str]); 32] = [
     ("indicatif", &["cli"]),
     ("anyhow", &["app", "cli"]),
     ("jsonwebtoken", &["auth"]),
-    ("reqwest", &["app"]),
-    ("rustls", &["app"]),
+    ("backon", &["rpc"]),
+    ("reqwest", &["rpc", "app"]),
+    ("rustls", &["rpc", "app"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     (
         "tokio",
-        &["telemetry", "auth", "graphql", "http", "app", "cli", "main"],
+        &[
+            "telemetry",
+            "auth",
+            "rpc",
+            "graphql",
+            "http",
+            "app",
+            "cli",
+            "main",
+        ],
     ),
     ("rand", &["auth", "database"]),
 ];

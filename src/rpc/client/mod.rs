@@ -1,0 +1,27 @@
+//! The calling side: services answered by another silo.
+//!
+//! # Metrics
+//!
+//! | name | kind | what |
+//! |---|---|---|
+//! | `user_gateway_rpc_calls_total{peer, method, outcome}` | counter | calls; the outcome is `answered`, `refused` by the rules of the directory, `unavailable`, `timeout`, `not_asked` while the breaker is open, `no_such_method` or `failed` |
+//! | `user_gateway_rpc_duration_seconds{peer, method}` | histogram | how long calls took, repetitions and pauses included |
+//! | `user_gateway_rpc_retries_total{peer, method}` | counter | attempts beyond the first |
+//! | `user_gateway_rpc_breaker_open{peer}` | gauge | 1 while the peer is left alone |
+//!
+//! # Why
+//!
+//! - **Why are so few failures tried again?** A call whose answer is lost may have been carried out.
+//!   Only calls that may be made twice are, and only while somebody still waits.
+//! - **Why a breaker?** A region whose control is down would otherwise keep every request waiting
+//!   for its whole timeout, and greet the control silo with all of them when it is back.
+
+mod breaker;
+mod fault;
+mod meter;
+mod peer;
+mod refusal;
+mod transport;
+
+pub use peer::Peer;
+pub use transport::{RpcClient, RpcPeer};
