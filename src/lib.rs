@@ -8,6 +8,8 @@ pub mod telemetry;
 
 pub mod service;
 
+pub mod outbox;
+
 pub mod auth;
 
 pub mod database;

@@ -153,8 +153,8 @@ pub async fn open(
                 .await
                 .context("cannot migrate the database")?;
             OutboxPolicy {
-                regions: vec![MONOLITH_REGION.to_owned()],
-                deliver: true,
+                local: vec![MONOLITH_REGION.to_owned()],
+                ..OutboxPolicy::default()
             }
         }
         Ownership::Theirs => {
@@ -165,8 +165,8 @@ pub async fn open(
                 regions.push(MONOLITH_REGION.to_owned());
             }
             OutboxPolicy {
-                regions,
-                deliver: false,
+                foreign: regions,
+                ..OutboxPolicy::default()
             }
         }
     };

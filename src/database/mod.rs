@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use uuid::Uuid;
 
 use crate::domain::{Change, Clock, Event, Result};
 use crate::service::{Announcer, Services};
@@ -50,6 +51,8 @@ struct Inner {
     announcer: Announcer,
     clock: Arc<dyn Clock>,
     statements: Arc<AtomicU64>,
+    /// Who this is to other processes on the same database.
+    origin: String,
 }
 
 impl Database {
@@ -77,6 +80,7 @@ impl Database {
             announcer,
             clock,
             statements,
+            origin: Uuid::new_v4().simple().to_string(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -141,26 +145,22 @@ impl Database {
         self.inner.dialect.begin_write(&self.inner.writer).await
     }
 
-    /// Commits `tx` together with the outbox rows of the change made in it, and delivers it.
+    /// Commits `tx` together with the outbox rows of the change made in it, and announces it.
     async fn commit_change(&self, tx: DatabaseTransaction, change: Change) -> Result<()> {
         self.commit_changes(tx, &[change]).await
     }
 
     /// As [`Database::commit_change`], for a transaction that changed several users.
     async fn commit_changes(&self, tx: DatabaseTransaction, changes: &[Change]) -> Result<()> {
-        let mut recorded = Vec::with_capacity(changes.len());
-        for change in changes {
-            let now = self.clock().now();
-            recorded.extend(outbox::record(&tx, &self.inner.outbox, *change, now).await?);
-        }
+        let recorded = outbox::record(self, &tx, changes).await?;
         tx.commit().await?;
         for change in changes {
             self.announce(&Event::Changed(*change));
         }
         for rows in recorded {
-            if let Err(error) = outbox::delivered(&self.inner.writer, rows).await {
+            if let Err(error) = outbox::delivered(self, rows).await {
                 // The change is committed and delivered; its rows are swept at the next start.
-                tracing::warn!(error = %error, "could not remove delivered outbox rows");
+                tracing::warn!(%error, "could not remove delivered outbox rows");
             }
         }
         Ok(())

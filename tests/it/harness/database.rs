@@ -156,9 +156,16 @@ impl TestDatabase {
 }
 
 fn regions(deliver: bool) -> OutboxPolicy {
+    let regions = vec!["us".to_owned(), "de".to_owned()];
+    let (local, remote) = if deliver {
+        (regions, Vec::new())
+    } else {
+        (Vec::new(), regions)
+    };
     OutboxPolicy {
-        regions: vec!["us".to_owned(), "de".to_owned()],
-        deliver,
+        local,
+        remote,
+        ..OutboxPolicy::default()
     }
 }
 

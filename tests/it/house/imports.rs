@@ -13,16 +13,17 @@ use super::{root, rust_files};
 /// A module, and those it may use. It differs from a textbook in two places. `sample` is data
 /// without any dependency, which `cli` fills databases with. And `cli` knows `database`: `check`,
 /// `seed` and `migrate` are about the database itself, which no service speaks of.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("sample", &[]),
     ("config", &["domain"]),
     ("telemetry", &["config"]),
     ("service", &["domain"]),
+    ("outbox", &["domain", "service"]),
     ("auth", &["domain", "config", "service"]),
     (
         "database",
-        &["domain", "config", "telemetry", "service", "auth"],
+        &["domain", "config", "telemetry", "service", "outbox", "auth"],
     ),
     ("rpc", &["domain", "config", "telemetry", "service", "auth"]),
     (
@@ -102,7 +103,7 @@ const OWNERS: [(&str, &[&str]); 33] = [
     ("indicatif", &["cli"]),
     ("anyhow", &["app", "cli"]),
     ("jsonwebtoken", &["auth"]),
-    ("backon", &["rpc"]),
+    ("backon", &["outbox", "rpc"]),
     ("reqwest", &["rpc", "app"]),
     ("rustls", &["rpc", "app"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
@@ -110,7 +111,9 @@ const OWNERS: [(&str, &[&str]); 33] = [
         "tokio",
         &[
             "telemetry",
+            "outbox",
             "auth",
+            "database",
             "rpc",
             "graphql",
             "http",

@@ -1,5 +1,7 @@
 //! Every difference between SQLite and PostgreSQL, and all raw SQL of the services.
 
+mod outbox;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -12,6 +14,8 @@ use sea_orm::{
 use serde_json::Value as Json;
 
 use crate::domain::{Result, fold, fold_char};
+
+pub(super) use outbox::CHANNEL;
 
 /// The collation that compares texts ignoring case on SQLite, registered on each connection.
 pub(super) const UNICODE_NOCASE: &str = "UNICODE_NOCASE";

@@ -1,0 +1,115 @@
+//! The statements of the outbox that SeaORM's builder does not know.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{ArrayType, Value};
+use sea_orm::{DbBackend, Statement};
+use serde_json::Value as Json;
+
+use super::Dialect;
+
+/// The channel on which processes of one PostgreSQL tell each other of changes.
+pub(in crate::database) const CHANNEL: &str = "user_gateway_change";
+
+impl Dialect {
+    /// Inserts a row for each of `users` in each of `regions`, scheduled from and for `schedule`,
+    /// and returns their ids. On PostgreSQL the same statement has `payload` sent on [`CHANNEL`]
+    /// at the commit: equal notifications of one transaction are sent once. `None` where nothing
+    /// is to be said to anybody.
+    pub(in crate::database) fn insert_outbox<'a>(
+        self,
+        users: &[i64],
+        regions: impl Iterator<Item = &'a str>,
+        schedule: [DateTime<Utc>; 2],
+        payload: &str,
+    ) -> Option<Statement> {
+        let regions: Vec<&str> = regions.collect();
+        let [from, due] = schedule;
+        match self {
+            Self::Sqlite if regions.is_empty() => None,
+            Self::Sqlite => Some(Statement::from_sql_and_values(
+                DbBackend::Sqlite,
+                "INSERT INTO sentry_controloutbox (shard_scope, shard_identifier, category, \
+                 object_identifier, scheduled_from, scheduled_for, date_added, region_name) \
+                 SELECT 1, u.value, 0, u.value, $3, $4, $3, r.value \
+                 FROM json_each($1) AS u CROSS JOIN json_each($2) AS r \
+                 ORDER BY u.key, r.key RETURNING id",
+                [
+                    Json::from_iter(users.iter().copied()).to_string().into(),
+                    Json::from_iter(regions).to_string().into(),
+                    from.into(),
+                    due.into(),
+                ],
+            )),
+            Self::Postgres if regions.is_empty() => Some(Statement::from_sql_and_values(
+                DbBackend::Postgres,
+                "SELECT NULL::bigint, pg_notify('user_gateway_change', $1)",
+                [payload.into()],
+            )),
+            Self::Postgres => Some(Statement::from_sql_and_values(
+                DbBackend::Postgres,
+                "INSERT INTO sentry_controloutbox (shard_scope, shard_identifier, category, \
+                 object_identifier, scheduled_from, scheduled_for, date_added, region_name) \
+                 SELECT 1, u.id, 0, u.id, $3, $4, $3, r.name \
+                 FROM UNNEST($1::bigint[]) WITH ORDINALITY AS u(id, place) \
+                 CROSS JOIN UNNEST($2::text[]) WITH ORDINALITY AS r(name, place) \
+                 ORDER BY u.place, r.place \
+                 RETURNING id, pg_notify('user_gateway_change', $5)",
+                [
+                    bigints(users),
+                    texts(regions),
+                    from.into(),
+                    due.into(),
+                    payload.into(),
+                ],
+            )),
+        }
+    }
+
+    /// The users of a region's shards that have a row scheduled for `until` at the latest, those
+    /// first that have waited longest, from at most `rows` rows; a user may come several times.
+    /// Shards with a claim that holds at `now` are left out: both of its moments lie ahead. On
+    /// PostgreSQL so are those that somebody else is claiming, and nobody else can claim the
+    /// others until the transaction ends.
+    pub(in crate::database) fn claimable(
+        self,
+        region: &str,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        rows: u32,
+    ) -> Statement {
+        const WAITING: &str = "SELECT o.shard_identifier AS user_id, o.scheduled_for, o.id \
+             FROM sentry_controloutbox o \
+             WHERE o.region_name = $1 AND o.shard_scope = 1 AND o.category = 0 \
+             AND o.object_identifier = o.shard_identifier AND o.scheduled_for <= $2 \
+             AND NOT EXISTS (SELECT 1 FROM sentry_controloutbox c \
+             WHERE c.region_name = $1 AND c.shard_scope = 1 AND c.category = 0 \
+             AND c.shard_identifier = o.shard_identifier \
+             AND c.scheduled_for > $3 AND c.scheduled_from > $3) \
+             ORDER BY o.scheduled_for, o.id LIMIT $4";
+        let sql = match self {
+            Self::Sqlite => WAITING.to_owned(),
+            Self::Postgres => format!(
+                "SELECT w.user_id FROM ({WAITING}) AS w WHERE pg_try_advisory_xact_lock(\
+                 hashtextextended('user-gateway:outbox:' || $1 || ':' || w.user_id, 0)) \
+                 ORDER BY w.scheduled_for, w.id"
+            ),
+        };
+        let values = [
+            region.into(),
+            until.into(),
+            now.into(),
+            i64::from(rows).into(),
+        ];
+        Statement::from_sql_and_values(self.backend(), sql, values)
+    }
+}
+
+fn bigints(list: &[i64]) -> Value {
+    let list = list.iter().map(|id| Value::BigInt(Some(*id))).collect();
+    Value::Array(ArrayType::BigInt, Some(Box::new(list)))
+}
+
+fn texts(list: Vec<&str>) -> Value {
+    let list = list.into_iter().map(Value::from).collect();
+    Value::Array(ArrayType::String, Some(Box::new(list)))
+}
