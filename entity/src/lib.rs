@@ -16,5 +16,6 @@ pub mod user_option;
 pub mod user_permission;
 pub mod user_role;
 pub mod user_role_user;
+pub mod user_social_auth;
 
 pub use string_list::StringList;

@@ -14,6 +14,8 @@ mod m20261101_000004_organizations;
 mod m20261101_000005_control_outbox;
 mod m20261101_000006_service_tokens;
 mod m20261101_000007_search_indexes;
+mod m20261101_000008_social_auth;
+mod m20261101_000009_cache_versions;
 mod optional_indexes;
 mod schema;
 
@@ -35,6 +37,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000005_control_outbox::Migration),
             Box::new(m20261101_000006_service_tokens::Migration),
             Box::new(m20261101_000007_search_indexes::Migration),
+            Box::new(m20261101_000008_social_auth::Migration),
+            Box::new(m20261101_000009_cache_versions::Migration),
         ]
     }
 }

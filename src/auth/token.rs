@@ -62,6 +62,16 @@ impl TokenText {
         hash(self.expose())
     }
 
+    /// What kind of token the text says it is.
+    #[must_use]
+    pub fn kind(&self) -> TokenKind {
+        if self.expose().starts_with(TokenKind::Service.prefix()) {
+            TokenKind::Service
+        } else {
+            TokenKind::User
+        }
+    }
+
     /// The last four characters, by which people tell their tokens apart.
     #[must_use]
     pub fn last_characters(&self) -> String {
@@ -185,6 +195,10 @@ pub struct ConfiguredServiceToken {
 pub trait TokenStore: Debug + Send + Sync + 'static {
     /// The token of this text. Tokens that an old Sentry kept in plain text are found too.
     async fn find(&self, text: &TokenText) -> Result<Option<StoredToken>>;
+
+    /// The token of this kind whose text has this lower-case hexadecimal SHA-256. Tokens that are
+    /// kept in plain text alone are not found.
+    async fn find_by_hash(&self, hash: &str, kind: TokenKind) -> Result<Option<StoredToken>>;
 
     /// The user whom an identity provider names, as the owner of a token.
     async fn find_owner(&self, subject: &Subject) -> Result<Option<TokenOwner>>;

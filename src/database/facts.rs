@@ -28,6 +28,11 @@ pub struct Facts {
     pub has_is_suspended: bool,
     /// `sentry_apiapplication` exists, whose state decides about the tokens of an application.
     pub has_api_application: bool,
+    /// `social_auth_usersocialauth` exists.
+    pub has_social_auth: bool,
+    /// Which column of `hybridcloud_controlcacheversion` holds the key, and how many characters
+    /// of it: `keyname` since September 2026, `key` before. `None` without the table.
+    pub cache_key: Option<(&'static str, usize)>,
     /// Our table of service tokens exists.
     pub has_service_token: bool,
     /// How many characters an address may have.
@@ -71,6 +76,9 @@ impl Facts {
                 .get(&(table, column))
                 .is_some_and(|row| row.data_type == "text")
         };
+        let cache_key = [("keyname", 200), ("key", 64)]
+            .into_iter()
+            .find(|(name, _)| has("hybridcloud_controlcacheversion", name));
         let email_max_chars = ["auth_user", "sentry_useremail"]
             .into_iter()
             .filter_map(|table| columns.get(&(table, "email"))?.max_chars)
@@ -82,6 +90,8 @@ impl Facts {
             has_email_unique: has("auth_user", "email_unique"),
             has_is_suspended: has("auth_user", "is_suspended"),
             has_api_application: has("sentry_apiapplication", "status"),
+            has_social_auth: has("social_auth_usersocialauth", "user_id"),
+            cache_key,
             has_service_token: has("user_gateway_servicetoken", "hashed_token"),
             email_max_chars,
         })

@@ -4,6 +4,7 @@
 //! `dialect`, and what differs between the tables of one installation and another (a column that
 //! is text here and `jsonb` there) is found out once at start and kept in [`Facts`].
 
+mod cache_version;
 mod connect;
 mod dialect;
 mod error;

@@ -13,8 +13,8 @@ use super::Database;
 use super::error::{is_foreign_key_violation, is_unique_violation};
 use super::rows::is_suspended;
 use crate::auth::{
-    NewToken, NewTokenOwner, Scopes, StoredToken, Subject, TokenOwner, TokenStore, TokenSummary,
-    TokenText, scopes_from_bits,
+    NewToken, NewTokenOwner, Scopes, StoredToken, Subject, TokenKind, TokenOwner, TokenStore,
+    TokenSummary, TokenText, scopes_from_bits,
 };
 use crate::domain::{Error, Result, UserId};
 
@@ -91,12 +91,12 @@ impl Database {
             .or(application.in_subquery(active))
     }
 
-    async fn service_token(&self, text: &TokenText) -> Result<Option<StoredToken>> {
+    async fn service_token(&self, hash: &str) -> Result<Option<StoredToken>> {
         if !self.facts().has_service_token {
             return Ok(None);
         }
         let row = service_token::Entity::find()
-            .filter(service_token::Column::HashedToken.eq(text.hash()))
+            .filter(service_token::Column::HashedToken.eq(hash))
             .one(self.reader())
             .await?;
         Ok(row.map(|row| StoredToken {
@@ -119,12 +119,10 @@ fn effective_scopes(list: StringList, bits: i64) -> Scopes {
 impl TokenStore for Database {
     async fn find(&self, text: &TokenText) -> Result<Option<StoredToken>> {
         use api_token::Column as C;
-        if text.expose().starts_with("ugsvc_") {
-            return self.service_token(text).await;
-        }
-        let by_hash = Cond::all().add(C::HashedToken.eq(text.hash()));
-        if let Some(token) = self.api_token(by_hash).await? {
-            return Ok(Some(token));
+        let kind = text.kind();
+        let token = self.find_by_hash(&text.hash(), kind).await?;
+        if token.is_some() || kind == TokenKind::Service {
+            return Ok(token);
         }
         // What stands in the table's text column of a token of ours is made of its hash, which
         // must not work as a token.
@@ -132,6 +130,16 @@ impl TokenStore for Database {
             .add(C::Token.eq(text.expose()))
             .add(C::HashedToken.is_null());
         self.api_token(in_plain_text).await
+    }
+
+    async fn find_by_hash(&self, hash: &str, kind: TokenKind) -> Result<Option<StoredToken>> {
+        match kind {
+            TokenKind::Service => self.service_token(hash).await,
+            TokenKind::User => {
+                let by_hash = Cond::all().add(api_token::Column::HashedToken.eq(hash));
+                self.api_token(by_hash).await
+            }
+        }
     }
 
     async fn find_owner(&self, subject: &Subject) -> Result<Option<TokenOwner>> {

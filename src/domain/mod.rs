@@ -5,6 +5,7 @@ mod clock;
 mod email;
 mod error;
 mod fold;
+mod fuzzy;
 mod id;
 mod idempotency_key;
 mod organization;
@@ -20,6 +21,7 @@ pub use clock::{Clock, SystemClock};
 pub use email::{EMAIL_MAX_CHARS, Email};
 pub use error::{Code, Error, Invalid, InvalidCode, Result};
 pub use fold::{fold, fold_char};
+pub use fuzzy::{FuzzyMember, FuzzyUserQuery, resolve_fuzzy_user};
 pub use id::{
     AuthIdentityId, AuthenticatorId, OrganizationId, ProjectId, UserEmailId, UserId, UserOptionId,
 };

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::domain::{
-    AuthIdentity, Authenticator, Avatar, EmailMatch, EmailQuery, NewUser, Page, Result, Role,
-    SerializeRequest, User, UserCreateResult, UserEmail, UserFilter, UserId, UserPageQuery,
-    UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail,
+    AuthIdentity, Authenticator, Avatar, EmailMatch, EmailQuery, FuzzyMember, FuzzyUserQuery,
+    NewUser, Page, Result, Role, SerializeRequest, SocialAuthQuery, User, UserCreateResult,
+    UserEmail, UserFilter, UserId, UserPageQuery, UserProfile, UserUpdate, UsernameQuery,
+    VerifyUserEmail, resolve_fuzzy_user,
 };
 
 /// Users and what belongs to them, after Sentry's `user` service.
@@ -65,6 +66,34 @@ pub trait UserService: Debug + Send + Sync + 'static {
         ident: Option<&str>,
     ) -> Result<Option<UserProfile>>;
 
+    /// The user who signs in with an account of another service. Of several the one with the
+    /// lowest id.
+    async fn get_user_by_social_auth(&self, query: &SocialAuthQuery)
+    -> Result<Option<UserProfile>>;
+
+    /// The active member of an organization, invited ones counted, whom hints point to; see
+    /// [`resolve_fuzzy_user`]. All of the organization's active members are looked at.
+    async fn resolve_fuzzy_user(&self, query: &FuzzyUserQuery) -> Result<Option<UserId>> {
+        let filter = UserFilter {
+            organization_id: Some(query.organization_id),
+            is_active: Some(true),
+            ..UserFilter::default()
+        };
+        let profiles = self.get_many_profiles(&filter).await?;
+        let ids: Vec<UserId> = profiles.iter().map(|profile| profile.id).collect();
+        let mut emails: BTreeMap<UserId, Vec<String>> = BTreeMap::new();
+        for (id, email) in self.get_emails(&ids).await? {
+            emails.entry(id).or_default().push(email.email);
+        }
+        let members = profiles.into_iter().map(|profile| FuzzyMember {
+            emails: emails.remove(&profile.id).unwrap_or_default(),
+            id: profile.id,
+            username: profile.username,
+            name: profile.name,
+        });
+        Ok(resolve_fuzzy_user(query, &members.collect::<Vec<_>>()))
+    }
+
     /// As [`UserService::get_user_by_email`]; if there is none, creates the user. Of any number of
     /// concurrent calls with one address, in any case and from any process, exactly one creates.
     async fn get_or_create_by_email(&self, new: &NewUser) -> Result<UserCreateResult>;
@@ -108,6 +137,10 @@ pub trait UserService: Debug + Send + Sync + 'static {
 
     /// Makes the sessions of a user invalid. No effect on an unknown user.
     async fn flush_nonce(&self, id: UserId) -> Result<()>;
+
+    /// Makes a user be asked whether newsletters are welcome; no mail is sent. An unknown user is an
+    /// error.
+    async fn trigger_user_consent_email_if_applicable(&self, id: UserId) -> Result<()>;
 
     /// Permits something to a user. True if it was not permitted before.
     async fn add_permission(&self, id: UserId, permission: &str) -> Result<bool>;

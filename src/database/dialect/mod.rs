@@ -232,6 +232,20 @@ impl Dialect {
     }
 }
 
+/// Raises the version that the control silo keeps for a key, from none to 1, and returns it.
+pub(super) fn raise_cache_version(dialect: Dialect, column: &str, key: &str) -> Statement {
+    let parameter = match dialect {
+        Dialect::Sqlite => "?",
+        Dialect::Postgres => "$1",
+    };
+    let sql = format!(
+        "INSERT INTO hybridcloud_controlcacheversion AS kept (\"{column}\", version) \
+         VALUES ({parameter}, 1) ON CONFLICT (\"{column}\") \
+         DO UPDATE SET version = kept.version + 1 RETURNING version"
+    );
+    Statement::from_sql_and_values(dialect.backend(), sql, [key.into()])
+}
+
 /// `column`, a JSON column of any age, as text.
 pub(super) fn json_text(column: impl IntoColumnRef) -> Expr {
     Expr::col(column).cast_as(Alias::new("text"))

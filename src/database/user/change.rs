@@ -1,7 +1,7 @@
 //! Changes of users. Each commits with its outbox row; what changes nothing writes nothing.
 
 use entity::{user, user_email, user_permission};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -11,7 +11,7 @@ use super::super::Database;
 use super::super::error::is_unique_violation;
 use super::super::rows::{ProfileRow, select_profiles};
 use super::provision::taken;
-use crate::domain::{Change, Error, Result, UserId, UserProfile, UserUpdate};
+use crate::domain::{Change, Error, Result, UserFlags, UserId, UserProfile, UserUpdate};
 
 /// What Sentry sets a nonce to; that it differs from a session's is what counts.
 const FLUSHED_NONCE: &str = "foo";
@@ -113,6 +113,30 @@ pub(super) async fn flush_nonce(database: &Database, id: UserId) -> Result<()> {
     Ok(())
 }
 
+pub(super) async fn prompt_newsletter_consent(database: &Database, id: UserId) -> Result<()> {
+    let tx = database.begin().await?;
+    let Some(user) = profile(&tx, id).await? else {
+        return Err(unknown(id));
+    };
+    let asked = user.flags.is_some_and(|f| f.newsletter_consent_prompt);
+    if !asked {
+        let bit = UserFlags::NEWSLETTER_CONSENT_PROMPT;
+        let flags = Expr::col(user::Column::Flags).if_null(0_i64).bit_or(bit);
+        user::Entity::update_many()
+            .col_expr(user::Column::Flags, flags)
+            .filter(user::Column::Id.eq(id.0))
+            .exec(&tx)
+            .await?;
+    }
+    finish(database, tx, id, !asked).await?;
+    tracing::info!(user.id = %id, "a consent mail was asked for; none is sent from here");
+    Ok(())
+}
+
+fn unknown(id: UserId) -> Error {
+    Error::NotFound(format!("there is no user with the id {id}"))
+}
+
 pub(super) async fn add_permission(
     database: &Database,
     id: UserId,
@@ -121,9 +145,7 @@ pub(super) async fn add_permission(
     let tx = database.begin().await?;
     // The foreign key is checked at the end of the transaction only; this says it sooner.
     if profile(&tx, id).await?.is_none() {
-        return Err(Error::NotFound(format!(
-            "there is no user with the id {id}"
-        )));
+        return Err(unknown(id));
     }
     let row = user_permission::ActiveModel {
         user_id: Set(id.0),

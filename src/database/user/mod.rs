@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::Database;
 use crate::domain::{
     AuthIdentity, Authenticator, Avatar, EmailMatch, EmailQuery, NewUser, Page, Result, Role,
-    SerializeRequest, User, UserCreateResult, UserEmail, UserFilter, UserId, UserPageQuery,
-    UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail,
+    SerializeRequest, SocialAuthQuery, User, UserCreateResult, UserEmail, UserFilter, UserId,
+    UserPageQuery, UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail,
 };
 use crate::service::UserService;
 
@@ -85,6 +85,13 @@ impl UserService for DatabaseUserService {
         provision::find(&self.database, self.database.reader(), email, ident).await
     }
 
+    async fn get_user_by_social_auth(
+        &self,
+        query: &SocialAuthQuery,
+    ) -> Result<Option<UserProfile>> {
+        read::by_social_auth(&self.database, query).await
+    }
+
     async fn get_or_create_by_email(&self, new: &NewUser) -> Result<UserCreateResult> {
         provision::get_or_create(&self.database, new).await
     }
@@ -123,6 +130,10 @@ impl UserService for DatabaseUserService {
 
     async fn flush_nonce(&self, id: UserId) -> Result<()> {
         change::flush_nonce(&self.database, id).await
+    }
+
+    async fn trigger_user_consent_email_if_applicable(&self, id: UserId) -> Result<()> {
+        change::prompt_newsletter_consent(&self.database, id).await
     }
 
     async fn add_permission(&self, id: UserId, permission: &str) -> Result<bool> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use entity::{organization_member_mapping, user, user_email};
+use entity::{organization_member_mapping, user, user_email, user_social_auth};
 use futures_util::try_join;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -11,8 +11,8 @@ use super::super::Database;
 use super::super::rows::{ProfileRow, select_profiles};
 use super::{filter, parts};
 use crate::domain::{
-    EmailMatch, EmailQuery, Result, User, UserFilter, UserId, UserProfile, UsernameQuery,
-    VerifyUserEmail, Viewer, fold,
+    EmailMatch, EmailQuery, Result, SocialAuthQuery, User, UserFilter, UserId, UserProfile,
+    UsernameQuery, VerifyUserEmail, Viewer, fold,
 };
 
 pub(super) async fn many(database: &Database, filter: &UserFilter) -> Result<Vec<User>> {
@@ -204,6 +204,34 @@ pub(super) async fn existing_usernames(
         .iter()
         .filter_map(|name| existing.take(name))
         .collect())
+}
+
+pub(super) async fn by_social_auth(
+    database: &Database,
+    query: &SocialAuthQuery,
+) -> Result<Option<UserProfile>> {
+    use user_social_auth::{Column as C, Entity};
+    if !database.facts().has_social_auth {
+        return Ok(None);
+    }
+    let owners = Query::select()
+        .column(C::UserId)
+        .from(Entity)
+        .and_where(Expr::col(C::Provider).eq(&query.provider))
+        .and_where(Expr::col(C::Uid).eq(&query.uid))
+        .take();
+    let members = UserFilter {
+        organization_id: Some(query.organization_id),
+        ..UserFilter::default()
+    };
+    let row = select_profiles()
+        .filter(user::Column::Id.in_subquery(owners))
+        .filter(filter::condition(database, &members, Viewer::All))
+        .order_by_asc(user::Column::Id)
+        .into_model::<ProfileRow>()
+        .one(database.reader())
+        .await?;
+    Ok(row.map(UserProfile::from))
 }
 
 pub(super) async fn first_superuser(database: &Database) -> Result<Option<UserProfile>> {

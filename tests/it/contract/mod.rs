@@ -28,6 +28,7 @@ macro_rules! contract {
     )*};
 }
 
+mod cache_version;
 mod concurrency;
 mod organization;
 mod outbox;

@@ -67,6 +67,10 @@ async fn every_change(db: &TestDatabase, services: &Services, ada: UserId, grace
     users.flush_nonce(ada).await.unwrap();
     assert!(users.add_permission(grace, "users.admin").await.unwrap());
     assert!(users.remove_permission(grace, "users.admin").await.unwrap());
+    users
+        .trigger_user_consent_email_if_applicable(grace)
+        .await
+        .unwrap();
     let set = services
         .user_options
         .set_option(&theme(ada, "dark"))
@@ -109,7 +113,7 @@ contract! {
         every_change(db, &elsewhere.services(), ada, grace).await;
         let heard = db.heard.take_changes();
         let of = |user: UserId| heard.iter().filter(|&&id| id == user).count();
-        assert_eq!((heard.len(), of(ada), of(grace)), (10, 5, 3));
+        assert_eq!((heard.len(), of(ada), of(grace)), (11, 5, 4));
         let mut owners = Vec::new();
         for row in outbox(db).await {
             owners.push(UserId(row["object_identifier"].as_i64().unwrap()));
@@ -124,7 +128,7 @@ contract! {
         let here = db.database().services();
         every_change(db, &here, ada, grace).await;
         assert_eq!(outbox(db).await, [] as [Value; 0]);
-        assert_eq!(db.heard.take_changes().len(), 10);
+        assert_eq!(db.heard.take_changes().len(), 11);
     }
 
     async fn a_failed_change_leaves_no_row(db: &TestDatabase) {

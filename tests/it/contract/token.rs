@@ -52,6 +52,23 @@ async fn stored(db: &TestDatabase) -> String {
 }
 
 contract! {
+    async fn a_token_is_found_by_its_hash_alone(db: &TestDatabase) {
+        let ada = db.add_user("ada").await;
+        let of_user = token(NewTokenOwner::User(ada), &["user:read"]);
+        let of_service = token(service("billing"), &["org:read"]);
+        for new in [&of_user, &of_service] {
+            db.database().create(new).await.unwrap();
+            let whole = db.database().find(&new.text).await.unwrap().unwrap();
+            let hash = new.text.hash();
+            let found = db.database().find_by_hash(&hash, new.text.kind()).await.unwrap();
+            assert_eq!(found, Some(whole));
+            let text = new.text.expose();
+            assert_eq!(db.database().find_by_hash(text, new.text.kind()).await.unwrap(), None);
+        }
+        let hash = of_user.text.hash();
+        assert_eq!(db.database().find_by_hash(&hash, TokenKind::Service).await.unwrap(), None);
+    }
+
     async fn a_token_is_found_by_its_text_and_kept_as_a_hash(db: &TestDatabase) {
         let ada = db.add_user("ada").await;
         db.execute("UPDATE auth_user SET is_superuser = true").await;

@@ -6,8 +6,9 @@ use user_gateway::domain::{
     AuthenticatorFilter, AuthenticatorKind, AvatarKind, EmailQuery, Error, OptionScope,
     OptionScopeFilter, OrderField, OrganizationId,
     OrganizationVisibility::{Any, OnlyVisible},
-    PageEnd, PageRequest, ProjectId, SerializeRequest, Serializer, StoredValue, UserFilter, UserId,
-    UserOptionFilter, UserOptionId, UserOrder, UserPageQuery, UsernameQuery, Viewer,
+    PageEnd, PageRequest, ProjectId, SerializeRequest, Serializer, SocialAuthQuery, StoredValue,
+    UserFilter, UserId, UserOptionFilter, UserOptionId, UserOrder, UserPageQuery, UsernameQuery,
+    Viewer,
 };
 
 use super::Form;
@@ -78,6 +79,16 @@ async fn global_options(db: &TestDatabase) -> Vec<(i64, StoredValue)> {
 }
 
 existing! {
+    async fn accounts_of_other_services_are_found(db: &TestDatabase, _form: Form) {
+        let query = SocialAuthQuery {
+            organization_id: OrganizationId(101),
+            provider: "github".to_owned(),
+            uid: "1815".to_owned(),
+        };
+        let found = db.users().get_user_by_social_auth(&query).await.unwrap();
+        assert_eq!(found.map(|user| user.id), Some(ADA));
+    }
+
     async fn the_tables_are_known_for_what_they_are(db: &TestDatabase, form: Form) {
         let facts = Facts::read(db.connection()).await.unwrap();
         assert_eq!(facts.ownership, Ownership::Theirs);

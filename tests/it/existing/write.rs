@@ -8,6 +8,7 @@ use user_gateway::domain::{
     DisplayName, Email, Error, InvalidCode, NewUser, OptionKey, OptionScope, OrganizationId,
     ProjectId, SetOption, StoredValue, UserId, UserOptionId, UserUpdate,
 };
+use user_gateway::service::SiloCache as _;
 
 use super::Form;
 use super::snapshot::Snapshot;
@@ -54,6 +55,19 @@ async fn until_one_waits(db: &TestDatabase) {
 }
 
 existing! {
+    async fn cache_versions_are_kept_in_the_column_there_is(db: &TestDatabase, form: Form) {
+        let column = if form.is_old() { "key" } else { "keyname" };
+        let cache = db.database();
+        assert_eq!(cache.clear_key("sample_service.get_sample:7").await.unwrap(), 2);
+        assert_eq!(cache.clear_key("user_service.get_user:2").await.unwrap(), 1);
+        let kept = format!(
+            "hybridcloud_controlcacheversion WHERE {column} = 'user_service.get_user:2'"
+        );
+        assert_eq!(db.count(&kept).await, 1);
+        let long = cache.clear_key(&"k".repeat(65)).await;
+        assert_eq!(long.is_err(), form.is_old(), "{long:?}");
+    }
+
     async fn a_user_is_created_in_the_form_of_the_tables(db: &TestDatabase, form: Form) {
         let before = Snapshot::take(db).await;
         let result = db.users().get_or_create_by_email(&new("New@example.com")).await.unwrap();

@@ -192,6 +192,15 @@ impl TestDatabase {
         .await
     }
 
+    /// Adds an account of another service that a user signs in with.
+    pub(crate) async fn add_social_auth(&self, user: UserId, provider: &str, uid: &str) {
+        self.execute(&format!(
+            "INSERT INTO social_auth_usersocialauth (user_id, provider, uid, extra_data) \
+             VALUES ({user}, '{provider}', '{uid}', '{{}}')"
+        ))
+        .await;
+    }
+
     pub(crate) async fn add_avatar(&self, user: UserId, kind: i16, file: Option<i64>) {
         let file = file.map_or_else(|| "NULL".to_owned(), |file| file.to_string());
         self.execute(&format!(

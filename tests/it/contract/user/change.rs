@@ -161,6 +161,18 @@ contract! {
         assert_eq!(db.heard.take_changes(), [ada]);
     }
 
+    async fn consent_to_newsletters_is_asked_for_again(db: &TestDatabase) {
+        let ada = db.add_user("ada").await;
+        db.execute("UPDATE auth_user SET flags = 4").await;
+        for _ in 0..2 {
+            db.users().trigger_user_consent_email_if_applicable(ada).await.unwrap();
+        }
+        assert_eq!(db.number("SELECT flags FROM auth_user").await, 5);
+        assert_eq!(db.heard.take_changes(), [ada]);
+        let result = db.users().trigger_user_consent_email_if_applicable(NOBODY).await;
+        assert!(matches!(result, Err(Error::NotFound(_))), "{result:?}");
+    }
+
     async fn permissions_are_given_once_and_taken_once(db: &TestDatabase) {
         let ada = db.add_user("ada").await;
         let users = db.users();

@@ -4,10 +4,12 @@ mod by_email;
 mod by_username;
 mod change;
 mod filter;
+mod fuzzy;
 mod page;
 mod parts;
 mod provision;
 mod serialize;
+mod social_auth;
 
 use user_gateway::domain::{Error, InvalidCode, Result};
 
