@@ -54,6 +54,27 @@ impl Error {
         Self::Internal(Arc::from(cause.into()))
     }
 
+    /// What lies behind an error that says nothing of it: its cause, the cause's cause and so on.
+    /// It is for the log alone.
+    #[must_use]
+    pub fn causes(&self) -> Option<String> {
+        let (Self::Internal(cause) | Self::Unavailable(cause) | Self::Timeout(cause)) = self else {
+            return None;
+        };
+        let mut chain = cause.to_string();
+        let mut next = cause.source();
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            // Libraries tend to repeat their cause in their own text.
+            if !chain.ends_with(&text) {
+                chain.push_str(": ");
+                chain.push_str(&text);
+            }
+            next = cause.source();
+        }
+        Some(chain)
+    }
+
     /// The stable code of this error.
     #[must_use]
     pub const fn code(&self) -> Code {

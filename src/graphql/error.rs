@@ -1,7 +1,6 @@
 //! Errors as clients read them.
 
 use std::any::Any;
-use std::error::Error as StdError;
 use std::sync::Arc;
 
 use async_graphql::{PathSegment, Pos, ServerError};
@@ -153,20 +152,9 @@ pub(super) fn from_engine(error: ServerError, executed: bool) -> GraphqlError {
 
 /// Writes the cause of an error that is not the client's to the log, once.
 pub fn log(error: &Error) {
-    let (Error::Internal(cause) | Error::Unavailable(cause) | Error::Timeout(cause)) = error else {
+    let Some(chain) = error.causes() else {
         return;
     };
-    let mut chain = cause.to_string();
-    let mut next: Option<&dyn StdError> = cause.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        // Libraries tend to repeat their cause in their own text.
-        if !chain.ends_with(&text) {
-            chain.push_str(": ");
-            chain.push_str(&text);
-        }
-        next = cause.source();
-    }
     let code = error.code().as_str();
     if matches!(error, Error::Internal(_)) {
         tracing::error!(error = %chain, code, "request failed");

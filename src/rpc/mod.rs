@@ -4,10 +4,12 @@
 //! know. Client and server are written against the same [`Call`], so they cannot disagree.
 
 mod call;
+mod server;
 mod signature;
 
 pub mod client;
 pub mod wire;
 
 pub use call::Call;
+pub use server::{RpcLimits, RpcServer};
 pub use signature::Secrets;

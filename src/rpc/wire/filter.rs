@@ -27,13 +27,13 @@ impl<T> Key<T> {
     }
 
     /// The value; what is null is refused.
-    fn not_null(self, name: &str) -> Result<Option<T>> {
+    pub(super) fn not_null(self, map: &str, name: &str) -> Result<Option<T>> {
         match self {
             Self::Absent => Ok(None),
             Self::Given(value) => Ok(Some(value)),
             Self::Null => Err(Error::Invalid(Invalid::format(
                 format!("{name} is a key that must not be null"),
-                &["filter", name],
+                &[map, name],
             ))),
         }
     }
@@ -146,17 +146,17 @@ impl UserFilterArgs {
         let searches_usernames = self.query_usernames == Key::Given(true);
         let query_spares_usernames = !self.query.is_absent() && !searches_usernames;
         let filter = UserFilter {
-            user_ids: self.user_ids.not_null("user_ids")?,
+            user_ids: self.user_ids.not_null("filter", "user_ids")?,
             is_active: match self.is_active {
                 Key::Given(is_active) => Some(is_active),
                 Key::Absent | Key::Null => None,
             },
             organization_id,
             without_organization,
-            email_verified: self.email_verified.not_null("email_verified")?,
-            emails: self.emails.not_null("emails")?,
-            usernames: self.usernames.not_null("usernames")?,
-            query: self.query.not_null("query")?,
+            email_verified: self.email_verified.not_null("filter", "email_verified")?,
+            emails: self.emails.not_null("filter", "emails")?,
+            usernames: self.usernames.not_null("filter", "usernames")?,
+            query: self.query.not_null("filter", "query")?,
             query_spares_usernames,
             authenticators,
         };
@@ -223,7 +223,7 @@ impl TryFrom<UserOptionFilterArgs> for UserOptionFilter {
             Key::Given(id) => Some(id),
             Key::Absent | Key::Null => None,
         };
-        let scope = match args.project_ids.not_null("project_ids")? {
+        let scope = match args.project_ids.not_null("filter", "project_ids")? {
             Some(projects) => OptionScopeFilter::Projects(projects),
             None => OptionScopeFilter::Exactly(OptionScope {
                 project_id: id(args.project_id),
@@ -233,8 +233,8 @@ impl TryFrom<UserOptionFilterArgs> for UserOptionFilter {
                 },
             }),
         };
-        let mut keys = args.keys.not_null("keys")?;
-        if let Some(key) = args.key.not_null("key")? {
+        let mut keys = args.keys.not_null("filter", "keys")?;
+        if let Some(key) = args.key.not_null("filter", "key")? {
             keys.get_or_insert_default().push(key);
         }
         Ok(Self {

@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use super::calls;
 use super::filter::{Key, UserFilterArgs};
-use super::loose;
+use super::loose::{self, Loose};
 use super::model::{RpcAvatar, RpcUser, RpcUserProfile, RpcVerifyUserEmail, UserCreateResult};
 use super::organization::RpcOrganizationMapping;
-use crate::domain::{OrganizationId, UserId};
+use crate::domain::{
+    AvatarKind, Error, OrganizationId, PictureUrl, Serializer, UserId, UserUpdate,
+};
 
 const fn yes() -> bool {
     true
@@ -30,10 +32,9 @@ calls! { "user":
         /// For whom if `as_user` does not say.
         #[serde(default)]
         auth_context: Option<AuthenticationContext>,
-        /// In which form: 0 is that of lists, 1 that of administration, 2 that of one's own
-        /// account. Null is 0.
+        /// In which form; null is that of lists.
         #[serde(default)]
-        serializer: Option<i64>,
+        serializer: Option<UserSerializeType>,
     }
 
     /// The users of a filter with all that belongs to them.
@@ -237,7 +238,7 @@ calls! { "user":
     }
 }
 
-fn in_request<S: Serializer>(
+fn in_request<S: serde::Serializer>(
     user: &Option<Box<RpcUser>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -256,6 +257,33 @@ pub struct AuthenticationContext {
     pub user: Option<Box<RpcUser>>,
 }
 
+/// Which of Sentry's API forms of a user is wanted: 0 is that of lists, 1 that of administration,
+/// 2 that of one's own account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(into = "i64")]
+pub struct UserSerializeType(pub Serializer);
+
+impl From<UserSerializeType> for i64 {
+    fn from(form: UserSerializeType) -> Self {
+        match form.0 {
+            Serializer::Simple => 0,
+            Serializer::Detailed => 1,
+            Serializer::SelfDetailed => 2,
+        }
+    }
+}
+
+impl Loose for UserSerializeType {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match i64::read(deserializer)? {
+            0 => Ok(Self(Serializer::Simple)),
+            1 => Ok(Self(Serializer::Detailed)),
+            2 => Ok(Self(Serializer::SelfDetailed)),
+            other => Err(de::Error::custom(format!("there is no form {other}"))),
+        }
+    }
+}
+
 /// What to change of a user; what is not there stays.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -272,6 +300,26 @@ pub struct UserUpdateArgs {
     /// Whether the account may be used.
     #[serde(skip_serializing_if = "Key::is_absent")]
     pub is_active: Key<bool>,
+}
+
+impl TryFrom<UserUpdateArgs> for UserUpdate {
+    type Error = Error;
+
+    fn try_from(args: UserUpdateArgs) -> Result<Self, Error> {
+        let avatar_url = match args.avatar_url {
+            Key::Absent => None,
+            Key::Null => Some(None),
+            Key::Given(url) => Some(Some(PictureUrl::as_given(&url, &["attrs", "avatar_url"])?)),
+        };
+        let avatar_type = args.avatar_type.not_null("attrs", "avatar_type")?;
+        Ok(Self {
+            is_active: args.is_active.not_null("attrs", "is_active")?,
+            avatar_type: avatar_type
+                .map(|kind| AvatarKind::from_stored(i16::try_from(kind).unwrap_or_default())),
+            avatar_url,
+            ..Self::default()
+        })
+    }
 }
 
 /// A user and an address.

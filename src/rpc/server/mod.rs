@@ -1,0 +1,100 @@
+//! Answers the calls of other silos.
+//!
+//! A caller is looked at in this order, and told as little as Sentry's silos tell each other:
+//!
+//! | what is wrong | status and body |
+//! |---|---|
+//! | no `Authorization`, or one of another scheme | 403 |
+//! | as many calls as may be worked on | 503 with `Retry-After` |
+//! | the body is larger than allowed | 413 |
+//! | the signature is none of this call | 401 with `WWW-Authenticate` |
+//! | the body is no call | 400 `{"detail":"Malformed request."}` |
+//! | nobody here answers the service or the method | 404 |
+//! | a method of Sentry's that is not for other silos | 400 `["Invalid input."]` |
+//! | a list is longer than allowed | 400 `["Invalid input."]` |
+//! | arguments are missing or cannot be read | 400 `{"detail":"Malformed request."}` |
+//! | what the answer depends on cannot be reached | 503 with `Retry-After` |
+//! | the answer takes longer than it may | 504 |
+//! | any other failure, if the caller is a gateway | 422 with the error, 500 for a fault of ours |
+//! | any other failure, otherwise | 400 `["Invalid input."]` |
+//!
+//! Nothing is parsed before the signature is checked. A signed call may be repeated by whoever
+//! sees it: the protocol has neither times nor nonces, so it belongs on a network that nobody else
+//! listens to.
+
+mod caching;
+mod dispatch;
+mod gateway;
+mod handle;
+mod method;
+mod refusal;
+mod user;
+mod user_option;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use tokio::sync::Semaphore;
+
+use super::signature::Secrets;
+use crate::auth::TokenStore;
+use crate::service::{Services, SiloCache};
+
+/// What calls are answered with. Services that are not there are unknown to callers.
+#[derive(Debug, Clone)]
+pub struct RpcServer {
+    /// What calls must be signed with.
+    pub secrets: Secrets,
+    /// Answers `user`, `user_option` and what gateways ask each other.
+    pub services: Option<Services>,
+    /// Where gateways look tokens up.
+    pub tokens: Option<Arc<dyn TokenStore>>,
+    /// The name of the region that this is, and the copies that `region_caching` clears.
+    pub region_caching: Option<(String, Arc<dyn SiloCache>)>,
+    /// The versions that `control_caching` raises.
+    pub control_caching: Option<Arc<dyn SiloCache>>,
+    /// The bounds on calls.
+    pub limits: RpcLimits,
+}
+
+/// The bounds on calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RpcLimits {
+    /// The largest body.
+    pub max_body_bytes: usize,
+    /// The longest list among the arguments.
+    pub max_list_length: usize,
+    /// How long a call may take.
+    pub deadline: Duration,
+    /// How many calls are worked on at a time.
+    pub max_concurrent_calls: usize,
+}
+
+impl Default for RpcLimits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 5 * 1024 * 1024,
+            max_list_length: 10_000,
+            deadline: Duration::from_secs(30),
+            max_concurrent_calls: 256,
+        }
+    }
+}
+
+impl RpcServer {
+    /// The routes to the methods.
+    pub fn router(self) -> Router {
+        let state = handle::Serving {
+            capacity: Semaphore::new(self.limits.max_concurrent_calls),
+            server: Arc::new(self),
+        };
+        Router::new()
+            .route(
+                "/api/0/internal/rpc/{service}/{method}/",
+                post(handle::handle),
+            )
+            .with_state(Arc::new(state))
+    }
+}
