@@ -14,6 +14,8 @@ pub mod auth;
 
 pub mod database;
 
+pub mod cache;
+
 pub mod rpc;
 
 pub mod graphql;

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod cache;
 mod cli;
 mod contract;
 mod existing;

@@ -33,6 +33,13 @@ impl Recorder {
             })
             .collect()
     }
+
+    /// How often it was said that changes may have been missed.
+    pub(crate) fn missed(&self) -> usize {
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let missed = heard.iter().filter(|event| matches!(event, Event::Missed));
+        missed.count()
+    }
 }
 
 impl Listener for Recorder {

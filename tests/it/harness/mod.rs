@@ -11,12 +11,15 @@ mod node;
 mod postgres;
 mod process;
 mod raw;
+mod redis;
 
+pub(crate) use self::redis::{RedisServer, Wire};
 pub(crate) use answer::Answer;
 pub(crate) use arrange::Account;
 pub(crate) use clock::{MockClock, at};
 pub(crate) use database::{Engine, TestDatabase};
 pub(crate) use gateway::Gateway;
+pub(crate) use listener::Recorder;
 pub(crate) use node::run_script;
 pub(crate) use postgres::{Contents, PostgresServer};
 pub(crate) use process::{PATIENCE, Process, Scratch, eventually, look_into};

@@ -1,0 +1,92 @@
+//! What is kept of a user, and under which name.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::domain::{StoredValue, User, UserId, UserOption};
+
+/// Which part of a user is kept under a key. One look-up of the other silo answers a part whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    /// The account and what belongs to it.
+    User,
+    /// All options.
+    Options,
+}
+
+impl Part {
+    pub(super) const ALL: [Self; 2] = [Self::User, Self::Options];
+
+    /// The name of the part in metrics and in the keys of the shared tier.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Options => "options",
+        }
+    }
+}
+
+/// A part of a user.
+pub(super) type Key = (Part, UserId);
+
+/// What is known of a part of a user.
+#[derive(Debug, Clone)]
+pub(super) enum Record {
+    /// The user, or that there is none.
+    User(Option<Arc<User>>),
+    /// The options, by id.
+    Options(Arc<[UserOption]>),
+}
+
+impl Record {
+    /// Roughly how many bytes the record takes in memory.
+    pub(super) fn weight(&self) -> usize {
+        /// What an entry costs beside its contents.
+        const ENTRY: usize = 256;
+        ENTRY
+            + match self {
+                Self::User(None) => 0,
+                Self::User(Some(user)) => user_weight(user),
+                Self::Options(options) => options.iter().map(option_weight).sum(),
+            }
+    }
+}
+
+fn user_weight(user: &User) -> usize {
+    let profile = &user.profile;
+    let texts = [&profile.username, &profile.name, &profile.email];
+    let names = user.role_permissions.iter().chain(&user.permissions);
+    size_of::<User>()
+        + texts.into_iter().map(String::len).sum::<usize>()
+        + profile.avatar_url.as_ref().map_or(0, String::len)
+        + user.avatar.as_ref().map_or(0, |avatar| avatar.ident.len())
+        + names.map(|name| 64 + name.len()).sum::<usize>()
+        + user
+            .emails
+            .iter()
+            .map(|e| 64 + e.email.len())
+            .sum::<usize>()
+        + size_of_val(user.authenticators.as_slice())
+}
+
+fn option_weight(option: &UserOption) -> usize {
+    let value = match &option.value {
+        StoredValue::Json(value) => value_weight(value),
+        StoredValue::Unreadable => 0,
+    };
+    size_of::<UserOption>() + option.key.len() + value
+}
+
+fn value_weight(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(value_weight).sum(),
+            Value::Object(map) => map
+                .iter()
+                .map(|(k, v)| 64 + k.len() + value_weight(v))
+                .sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+}

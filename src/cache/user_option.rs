@@ -1,0 +1,93 @@
+//! The user option service with the cache in front of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::record::{Part, Record};
+use super::region::RegionCache;
+use super::source::Source;
+use crate::domain::{
+    OptionScopeFilter, Result, SetOption, SetOptionResult, UserId, UserOption, UserOptionFilter,
+    UserOptionId,
+};
+use crate::service::UserOptionService;
+
+/// [`UserOptionService`] answered from copies of all options of a user.
+#[derive(Debug)]
+pub struct CachedUserOptionService {
+    cache: RegionCache,
+    inner: Arc<dyn UserOptionService>,
+}
+
+impl CachedUserOptionService {
+    pub(super) fn new(cache: RegionCache, source: &Source) -> Self {
+        Self {
+            cache,
+            inner: Arc::clone(&source.user_options),
+        }
+    }
+
+    async fn options(
+        &self,
+        user_ids: &[UserId],
+        is_wanted: impl Fn(&UserOption) -> bool + Send,
+    ) -> Result<Vec<UserOption>> {
+        let records = self.cache.get(Part::Options, user_ids).await?;
+        let mut options = Vec::new();
+        for record in records.values() {
+            if let Record::Options(all) = record {
+                options.extend(all.iter().filter(|option| is_wanted(option)).cloned());
+            }
+        }
+        options.sort_unstable_by_key(|option| (option.user_id, option.id));
+        Ok(options)
+    }
+}
+
+#[async_trait]
+impl UserOptionService for CachedUserOptionService {
+    async fn get_many(&self, filter: &UserOptionFilter) -> Result<Vec<UserOption>> {
+        let is_wanted = |option: &UserOption| {
+            let has_key = filter.keys.as_ref().is_none_or(|k| k.contains(&option.key));
+            has_key
+                && match &filter.scope {
+                    OptionScopeFilter::Exactly(scope) => option.scope == *scope,
+                    OptionScopeFilter::Projects(ids) => {
+                        let project = option.scope.project_id;
+                        project.is_some_and(|id| ids.contains(&id))
+                    }
+                }
+        };
+        self.options(&filter.user_ids, is_wanted).await
+    }
+
+    async fn get_all(&self, user_ids: &[UserId]) -> Result<Vec<UserOption>> {
+        self.options(user_ids, |_| true).await
+    }
+
+    async fn get_many_by_id(&self, ids: &[UserOptionId]) -> Result<Vec<UserOption>> {
+        self.inner.get_many_by_id(ids).await
+    }
+
+    async fn set_option(&self, option: &SetOption) -> Result<SetOptionResult> {
+        let change = self.cache.change(option.user_id);
+        let result = self.inner.set_option(option).await;
+        change.end().await;
+        result
+    }
+
+    async fn delete_options(&self, ids: &[UserOptionId]) -> Result<Vec<UserOptionId>> {
+        // Whose they are cannot be asked any more when they are gone.
+        let options = self.inner.get_many_by_id(ids).await?;
+        let mut owners: Vec<_> = options.iter().map(|option| option.user_id).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let changes: Vec<_> = owners.into_iter().map(|id| self.cache.change(id)).collect();
+        let result = self.inner.delete_options(ids).await;
+        for change in changes {
+            change.end().await;
+        }
+        result
+    }
+}
