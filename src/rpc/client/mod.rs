@@ -16,12 +16,37 @@
 //! - **Why a breaker?** A region whose control is down would otherwise keep every request waiting
 //!   for its whole timeout, and greet the control silo with all of them when it is back.
 
+mod batch;
 mod breaker;
+mod delivery;
 mod fault;
 mod meter;
+mod organization;
 mod peer;
 mod refusal;
+mod token;
 mod transport;
+mod user;
+mod user_option;
 
+use std::sync::Arc;
+
+use crate::service::Services;
+
+pub use delivery::RegionDelivery;
+pub use organization::RemoteOrganizationService;
 pub use peer::Peer;
+pub use token::RemoteTokenStore;
 pub use transport::{RpcClient, RpcPeer};
+pub use user::RemoteUserService;
+pub use user_option::RemoteUserOptionService;
+
+/// The services of the silo that `client` asks.
+#[must_use]
+pub fn remote_services(client: &RpcClient) -> Services {
+    Services {
+        users: Arc::new(RemoteUserService::new(client.clone())),
+        user_options: Arc::new(RemoteUserOptionService::new(client.clone())),
+        organizations: Arc::new(RemoteOrganizationService::new(client.clone())),
+    }
+}

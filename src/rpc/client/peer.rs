@@ -52,6 +52,11 @@ impl Watch {
         }
     }
 
+    /// Takes note that what was known does not fit any more.
+    pub(super) fn doubt(&self) {
+        self.answered(Peer::Unknown);
+    }
+
     /// Whether to ask for what gateways alone offer. A peer that is none is asked again from time
     /// to time, since it may have become one without having been asked anything else.
     pub(super) fn may_be_gateway(&self) -> bool {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::call::Call;
 use super::super::signature::Secrets;
+use super::super::wire::gateway::GetRoles;
 use super::super::wire::{self, Meta};
 use super::breaker::Breaker;
 use super::fault::{Failure, Fault};
@@ -116,7 +117,8 @@ impl RpcClient {
 
     /// As [`RpcClient::call`], and says who answered.
     pub(super) async fn ask<C: Call>(&self, call: &C) -> Result<Answer<C::Value>> {
-        self.attempt(call, None).await.map_err(Error::from)
+        let answer = self.attempt(call, None).await;
+        answer.map_err(|failure| self.explain(failure))
     }
 
     /// As [`RpcClient::ask`]; every attempt carries `key`, by which a gateway knows that they are
@@ -126,7 +128,8 @@ impl RpcClient {
         call: &C,
         key: IdempotencyKey,
     ) -> Result<Answer<C::Value>> {
-        self.attempt(call, Some(key)).await.map_err(Error::from)
+        let answer = self.attempt(call, Some(key)).await;
+        answer.map_err(|failure| self.explain(failure))
     }
 
     /// Makes a call that gateways alone answer; `None` if the peer is none.
@@ -141,6 +144,34 @@ impl RpcClient {
                 Ok(None)
             }
             Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Whether the peer is a gateway. It is asked if that is not known, or not for certain any
+    /// more.
+    pub(super) async fn is_gateway(&self) -> Result<bool> {
+        match self.peer() {
+            Peer::Gateway => Ok(true),
+            Peer::Unknown | Peer::Sentry => {
+                let user_ids = Vec::new();
+                let answer = self.ask_gateway(&GetRoles { user_ids }).await?;
+                Ok(answer.is_some())
+            }
+        }
+    }
+
+    /// The error of a failed call.
+    fn explain(&self, failure: Failure) -> Error {
+        match failure.fault {
+            Fault::NoSuchMethod if self.peer() == Peer::Sentry => {
+                not_offered(&format!("the method {}", failure.method))
+            }
+            Fault::NotUnderstood => {
+                // A gateway says what is wrong. Perhaps it is none any more.
+                self.inner.watch.doubt();
+                failure.into()
+            }
+            _ => failure.into(),
         }
     }
 
@@ -270,6 +301,13 @@ impl Inner {
             status => Err(Fault::Status(status)),
         }
     }
+}
+
+/// What is said of something that a peer of Sentry's does not offer.
+pub(super) fn not_offered(what: &str) -> Error {
+    Error::NotSupported(format!(
+        "{what} is not offered here, since the control silo is one of Sentry's and does not have it"
+    ))
 }
 
 /// Reads the whole body of an answer.

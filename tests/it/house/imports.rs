@@ -130,7 +130,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "main",
         ],
     ),
-    ("rand", &["auth", "database", "cache"]),
+    ("rand", &["auth", "database", "cache", "rpc"]),
 ];
 
 /// The source without comments and literals, which may speak of any module.
