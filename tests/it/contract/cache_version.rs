@@ -5,7 +5,7 @@ use user_gateway::service::{GET_USER, SiloCache as _, logical_key};
 
 use crate::harness::TestDatabase;
 
-contract! {
+database_contract! {
     async fn clearing_a_key_raises_its_version(db: &TestDatabase) {
         let cache = db.database();
         let key = logical_key(GET_USER, user_gateway::domain::UserId(7));

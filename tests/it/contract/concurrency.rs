@@ -22,7 +22,7 @@ fn spelling(text: &str, n: usize) -> String {
         .collect()
 }
 
-contract! {
+database_contract! {
     async fn of_many_who_create_one_address_exactly_one_does(db: &TestDatabase) {
         let services = [db.database().services(), db.reopen(true).await.services()];
         let calls = (0..64).map(|n| {

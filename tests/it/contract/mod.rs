@@ -1,6 +1,19 @@
 //! What the contracts of the services promise, held against every engine.
 
-/// Makes of each case two tests, `NAME::sqlite` and `NAME::postgres`.
+/// One test of a case, over what `$open` opens.
+macro_rules! case {
+    ($name:ident::$engine:ident over $open:expr $(, $needs:literal)?) => {
+        #[tokio::test]
+        $(#[ignore = $needs])?
+        async fn $engine() {
+            let db = $open.await;
+            Box::pin(super::$name(&db)).await;
+        }
+    };
+}
+
+/// Makes of each case one test for each way in which services are answered, such as
+/// `NAME::sqlite`, `NAME::postgres` and `NAME::remote`.
 macro_rules! contract {
     ($(
         $(#[$attribute:meta])*
@@ -12,18 +25,27 @@ macro_rules! contract {
         mod $name {
             use crate::harness::{Engine, TestDatabase};
 
-            #[tokio::test]
-            async fn sqlite() {
-                let db = TestDatabase::open(Engine::Sqlite).await;
-                Box::pin(super::$name(&db)).await;
-            }
+            case!($name::sqlite over TestDatabase::open(Engine::Sqlite));
+            case!($name::postgres over TestDatabase::open(Engine::Postgres), "needs PostgreSQL");
+            case!($name::remote over TestDatabase::remote());
+        }
+    )*};
+}
 
-            #[tokio::test]
-            #[ignore = "needs PostgreSQL"]
-            async fn postgres() {
-                let db = TestDatabase::open(Engine::Postgres).await;
-                Box::pin(super::$name(&db)).await;
-            }
+/// As `contract`, for cases that are about the database itself, which stands behind no service.
+macro_rules! database_contract {
+    ($(
+        $(#[$attribute:meta])*
+        async fn $name:ident($db:ident: &TestDatabase) $body:block
+    )*) => {$(
+        $(#[$attribute])*
+        async fn $name($db: &TestDatabase) $body
+
+        mod $name {
+            use crate::harness::{Engine, TestDatabase};
+
+            case!($name::sqlite over TestDatabase::open(Engine::Sqlite));
+            case!($name::postgres over TestDatabase::open(Engine::Postgres), "needs PostgreSQL");
         }
     )*};
 }

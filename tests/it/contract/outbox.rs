@@ -84,7 +84,7 @@ async fn every_change(db: &TestDatabase, services: &Services, ada: UserId, grace
         .unwrap();
 }
 
-contract! {
+database_contract! {
     async fn a_change_leaves_one_row_for_each_region(db: &TestDatabase) {
         let ada = db.add_user("ada").await;
         let elsewhere = db.reopen(false).await;

@@ -51,7 +51,7 @@ async fn stored(db: &TestDatabase) -> String {
     serde_json::to_string(&rows).unwrap()
 }
 
-contract! {
+database_contract! {
     async fn a_token_is_found_by_its_hash_alone(db: &TestDatabase) {
         let ada = db.add_user("ada").await;
         let of_user = token(NewTokenOwner::User(ada), &["user:read"]);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use user_gateway::database::{Connection, Database, DatabaseOptions, OutboxPolicy};
 use user_gateway::domain::Clock;
+use user_gateway::rpc::client::remote_services;
 use user_gateway::service::{
     Announcer, Listener, OrganizationService, Services, UserOptionService, UserService,
 };
@@ -16,6 +17,7 @@ use user_gateway::service::{
 use super::clock::MockClock;
 use super::listener::Recorder;
 use super::postgres::{Contents, PostgresDatabase};
+use super::silo::Silo;
 
 /// The engines that every contract holds on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(crate) struct TestDatabase {
     /// Who hears what the services announce.
     pub(crate) heard: Arc<Recorder>,
     url: String,
+    /// What answers calls, if the services are asked from another silo.
+    silo: Option<Silo>,
     _place: Place,
 }
 
@@ -81,8 +85,19 @@ impl TestDatabase {
             clock,
             heard,
             url,
+            silo: None,
             _place: place,
         }
+    }
+
+    /// Opens a database as [`TestDatabase::open`] does, in a silo of its own: the services are
+    /// asked by signed calls over a socket.
+    pub(crate) async fn remote() -> Self {
+        let mut database = Self::open(Engine::Sqlite).await;
+        let silo = Silo::over(&database.database).await;
+        database.services = remote_services(&silo.client());
+        database.silo = Some(silo);
+        database
     }
 
     /// Opens the same database once more, as another process would, with another policy for
@@ -103,6 +118,11 @@ impl TestDatabase {
 
     pub(crate) const fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// The silo that stands between the services and the database, if there is one.
+    pub(crate) const fn silo(&self) -> Option<&Silo> {
+        self.silo.as_ref()
     }
 
     pub(crate) fn users(&self) -> &dyn UserService {

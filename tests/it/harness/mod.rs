@@ -12,6 +12,7 @@ mod postgres;
 mod process;
 mod raw;
 mod redis;
+mod silo;
 
 pub(crate) use self::redis::{RedisServer, Wire};
 pub(crate) use answer::Answer;

@@ -2,7 +2,9 @@
 
 mod breaker;
 mod failures;
+mod gateway;
 mod request;
+mod sentry;
 mod stand_in;
 
 use std::sync::Arc;
