@@ -101,6 +101,7 @@ impl Worker {
     /// Delivers what is due, until nothing is or the region cannot be reached.
     pub(super) async fn drain(mut self) -> Result<Drained> {
         self.pause = None;
+        self.owes_due = false;
         loop {
             if self.pause.is_none() {
                 self.take().await?;

@@ -54,6 +54,8 @@ mod cache_version;
 mod concurrency;
 mod organization;
 mod outbox;
+mod outbox_store;
+mod relay;
 mod token;
 mod user;
 mod user_option;

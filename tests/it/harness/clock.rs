@@ -1,6 +1,7 @@
 //! A clock that stands still until a test moves it.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use user_gateway::domain::Clock;
@@ -24,6 +25,11 @@ impl MockClock {
     /// Moves the clock, forwards or backwards.
     pub(crate) fn set(&self, moment: DateTime<Utc>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+    }
+
+    /// Lets time go by.
+    pub(crate) fn advance(&self, time: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += time;
     }
 }
 

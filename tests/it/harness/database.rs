@@ -38,6 +38,8 @@ pub(crate) struct TestDatabase {
     pub(crate) clock: Arc<MockClock>,
     /// Who hears what the services announce.
     pub(crate) heard: Arc<Recorder>,
+    /// Who tells what the services announce.
+    pub(crate) announcer: Announcer,
     url: String,
     /// What answers calls, if the services are asked from another silo.
     silo: Option<Silo>,
@@ -77,13 +79,15 @@ impl TestDatabase {
     async fn over(connection: Connection, url: String, place: Place) -> Self {
         let clock = Arc::new(MockClock::default());
         let heard = Arc::new(Recorder::default());
-        let database = open(connection.clone(), regions(true), &clock, &heard).await;
+        let announcer = announcer(&heard);
+        let database = open(connection.clone(), regions(true), announcer.clone(), &clock).await;
         Self {
             services: database.services(),
             database,
             connection,
             clock,
             heard,
+            announcer,
             url,
             silo: None,
             _place: place,
@@ -103,8 +107,17 @@ impl TestDatabase {
     /// Opens the same database once more, as another process would, with another policy for
     /// changes. Clock and listener are the same.
     pub(crate) async fn reopen(&self, deliver: bool) -> Database {
+        self.reopen_with(regions(deliver), &self.heard).await
+    }
+
+    /// As [`TestDatabase::reopen`], with this policy, and with this ear instead of the test's.
+    pub(crate) async fn reopen_with(
+        &self,
+        outbox: OutboxPolicy,
+        heard: &Arc<Recorder>,
+    ) -> Database {
         let connection = connect(&self.url).await;
-        open(connection, regions(deliver), &self.clock, &self.heard).await
+        open(connection, outbox, announcer(heard), &self.clock).await
     }
 
     /// Where the database is, for a process that is to open it.
@@ -202,13 +215,17 @@ async fn connect(url: &str) -> Connection {
 async fn open(
     connection: Connection,
     outbox: OutboxPolicy,
+    announcer: Announcer,
     clock: &Arc<MockClock>,
-    heard: &Arc<Recorder>,
 ) -> Database {
-    let announcer = Announcer::default();
-    announcer.subscribe(Arc::clone(heard) as Arc<dyn Listener>);
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
     Database::open(connection, outbox, announcer, clock)
         .await
         .unwrap()
+}
+
+fn announcer(heard: &Arc<Recorder>) -> Announcer {
+    let announcer = Announcer::default();
+    announcer.subscribe(Arc::clone(heard) as Arc<dyn Listener>);
+    announcer
 }

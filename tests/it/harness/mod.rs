@@ -13,6 +13,7 @@ mod process;
 mod raw;
 mod redis;
 mod silo;
+mod region;
 
 pub(crate) use self::redis::{RedisServer, Wire};
 pub(crate) use answer::Answer;
@@ -25,3 +26,4 @@ pub(crate) use node::run_script;
 pub(crate) use postgres::{Contents, PostgresServer};
 pub(crate) use process::{PATIENCE, Process, Scratch, eventually, look_into};
 pub(crate) use raw::Raw;
+pub(crate) use region::{FakeRegion, Mood};
