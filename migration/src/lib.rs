@@ -16,6 +16,7 @@ mod m20261101_000006_service_tokens;
 mod m20261101_000007_search_indexes;
 mod m20261101_000008_social_auth;
 mod m20261101_000009_cache_versions;
+mod m20261101_000010_outbox_index;
 mod optional_indexes;
 mod schema;
 
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000007_search_indexes::Migration),
             Box::new(m20261101_000008_social_auth::Migration),
             Box::new(m20261101_000009_cache_versions::Migration),
+            Box::new(m20261101_000010_outbox_index::Migration),
         ]
     }
 }

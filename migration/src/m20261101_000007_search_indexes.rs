@@ -4,7 +4,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
 
-use crate::{OPTIONAL_INDEXES, schema::is_sqlite};
+use crate::optional_indexes::OUTBOX_DUE;
+use crate::{OPTIONAL_INDEXES, OptionalIndex, schema::is_sqlite};
 
 /// The same indexes for `SQLite`, where a substring search has no index to use.
 const SQLITE_INDEXES: &[(&str, &str)] = &[
@@ -55,6 +56,12 @@ const TRIGRAM_IS_USABLE: &str = "
     SELECT 1 FROM pg_catalog.pg_opclass
     WHERE opcname = 'gin_trgm_ops' AND pg_catalog.pg_opclass_is_visible(oid)";
 
+/// The indexes of this migration; that of the outbox came later.
+fn indexes() -> impl Iterator<Item = &'static OptionalIndex> {
+    let is_here = |index: &&OptionalIndex| index.name != OUTBOX_DUE.name;
+    OPTIONAL_INDEXES.iter().filter(is_here)
+}
+
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
@@ -79,7 +86,7 @@ impl MigrationTrait for Migration {
             ))
             .await?
             .is_some();
-        for index in OPTIONAL_INDEXES {
+        for index in indexes() {
             if index.requires_extension.is_some() && !trigrams {
                 continue;
             }
@@ -96,7 +103,7 @@ impl MigrationTrait for Migration {
         let names: Vec<&str> = if is_sqlite(manager) {
             SQLITE_INDEXES.iter().map(|(name, _)| *name).collect()
         } else {
-            OPTIONAL_INDEXES.iter().map(|index| index.name).collect()
+            indexes().map(|index| index.name).collect()
         };
         for name in names {
             manager

@@ -1,5 +1,5 @@
-//! The indexes Sentry does not have, as data: the last migration builds them, and an operator can
-//! add them to an existing database.
+//! The indexes Sentry does not have, as data: migrations build them, and an operator can add them to
+//! an existing database.
 
 /// An index of ours that an existing Sentry database on `PostgreSQL` would profit from.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,18 @@ pub struct OptionalIndex {
     /// The extension that must be installed first.
     pub requires_extension: Option<&'static str>,
 }
+
+/// The index that is built by a migration of its own.
+pub(crate) const OUTBOX_DUE: OptionalIndex = OptionalIndex {
+    table: "sentry_controloutbox",
+    name: "user_gateway_controloutbox_due",
+    serves: "Without it, where --outbox-relay is on, each look at the outbox reads everything that \
+             waits for a region, which is much after an outage.",
+    matches: &["using btree (region_name, scheduled_for, id)"],
+    statement: "CREATE INDEX CONCURRENTLY user_gateway_controloutbox_due \
+                ON sentry_controloutbox (region_name, scheduled_for, id)",
+    requires_extension: None,
+};
 
 /// All indexes of ours.
 pub const OPTIONAL_INDEXES: &[OptionalIndex] = &[
@@ -115,4 +127,5 @@ pub const OPTIONAL_INDEXES: &[OptionalIndex] = &[
                     WHERE project_id IS NULL AND organization_id IS NULL",
         requires_extension: None,
     },
+    OUTBOX_DUE,
 ];

@@ -1,0 +1,27 @@
+//! Creates the index by which a relay finds what is due in a region without reading all that waits.
+
+use sea_orm_migration::prelude::*;
+
+use crate::optional_indexes::OUTBOX_DUE;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let statement = OUTBOX_DUE.statement.replacen(" CONCURRENTLY", "", 1);
+        let connection = manager.get_connection();
+        connection.execute_unprepared(&statement).await?;
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let index = Index::drop().name(OUTBOX_DUE.name).if_exists().to_owned();
+        manager.drop_index(index).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
