@@ -124,6 +124,12 @@ impl Database {
         self.inner.facts.has_service_token
     }
 
+    /// Which regions changes leave rows for, and who takes the rows away.
+    #[must_use]
+    pub fn outbox_policy(&self) -> &OutboxPolicy {
+        &self.inner.outbox
+    }
+
     /// Where statements that only read go.
     fn reader(&self) -> &DatabaseConnection {
         &self.inner.reader

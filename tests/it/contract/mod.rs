@@ -52,6 +52,7 @@ macro_rules! database_contract {
 
 mod cache_version;
 mod concurrency;
+mod listen;
 mod organization;
 mod outbox;
 mod outbox_store;

@@ -55,6 +55,7 @@ macro_rules! existing {
 }
 
 mod index;
+mod outbox;
 mod read;
 mod snapshot;
 mod token;

@@ -1,0 +1,114 @@
+//! What processes on one database hear of each other.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use user_gateway::database::{Database, OutboxPolicy};
+use user_gateway::domain::{OptionKey, OptionScope, SetOption, UserId, UserOptionId};
+
+use crate::harness::{Contents, Engine, Recorder, TestDatabase, eventually};
+
+/// Another process on the same database, which listens.
+struct Other {
+    database: Database,
+    heard: Arc<Recorder>,
+    listening: JoinHandle<()>,
+}
+
+impl Other {
+    async fn start(db: &TestDatabase) -> Self {
+        let heard = Arc::new(Recorder::default());
+        let database = db.reopen_with(OutboxPolicy::default(), &heard).await;
+        let listens = database.clone();
+        let listening = tokio::spawn(async move { listens.listen().await });
+        let other = Self {
+            database,
+            heard,
+            listening,
+        };
+        other.until_it_begins().await;
+        other
+    }
+
+    /// Waits until it says that what came before may have gone unheard.
+    async fn until_it_begins(&self) {
+        eventually("it listens", async || self.heard.take_gaps() > 0).await;
+    }
+
+    /// Waits until it has heard of so many changes, and says whose.
+    async fn hears(&self, changes: usize) -> Vec<UserId> {
+        let heard = RefCell::new(Vec::new());
+        eventually("it hears", async || {
+            heard.borrow_mut().extend(self.heard.take_changes());
+            heard.borrow().len() >= changes
+        })
+        .await;
+        heard.into_inner()
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+async fn option_of(db: &TestDatabase, user_id: UserId) -> UserOptionId {
+    let option = SetOption {
+        user_id,
+        key: OptionKey::parse("theme", &[]).unwrap(),
+        value: "dark".into(),
+        scope: OptionScope::GLOBAL,
+    };
+    db.options().set_option(&option).await.unwrap().option.id
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_process_hears_of_the_changes_of_others_and_not_of_its_own() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let [ada, grace] = db.add_users(["ada", "grace"]).await;
+    let other = Other::start(&db).await;
+    db.users().flush_nonce(ada).await.unwrap();
+    assert_eq!(other.hears(1).await, [ada]);
+    // It is told of its own once, by itself.
+    let own = other.database.services().users;
+    own.flush_nonce(grace).await.unwrap();
+    db.users().flush_nonce(ada).await.unwrap();
+    assert_eq!(other.hears(2).await, [grace, ada]);
+    assert_eq!(other.heard.take_gaps(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn all_users_of_one_change_are_heard_of_and_none_of_one_that_was_given_up() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let [ada, grace] = db.add_users(["ada", "grace"]).await;
+    let options = [option_of(&db, ada).await, option_of(&db, grace).await];
+    let other = Other::start(&db).await;
+    assert!(db.users().add_permission(UserId(404), "x").await.is_err());
+    db.options().delete_options(&options).await.unwrap();
+    assert_eq!(other.hears(2).await, [ada, grace]);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_process_that_lost_its_connection_says_that_it_may_have_missed_something() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ada = db.add_user("ada").await;
+    let other = Other::start(&db).await;
+    let ended = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    assert_eq!(db.number(ended).await, 1);
+    other.until_it_begins().await;
+    db.users().flush_nonce(ada).await.unwrap();
+    assert_eq!(other.hears(1).await, [ada]);
+}
+
+#[tokio::test]
+async fn on_sqlite_there_is_nothing_to_listen_to() {
+    let db = TestDatabase::open(Engine::Sqlite).await;
+    db.database().listen().await;
+    assert_eq!(db.heard.take_gaps(), 0);
+}
