@@ -1,9 +1,139 @@
-//! Which implementation each service has.
+//! Which implementation each service has: the only place that asks which silo this is.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use futures_util::FutureExt;
+
+use crate::auth::TokenStore;
+use crate::cache::{RegionCache, RegionParts, Timing};
+use crate::config::{Config, PeerConfig, SiloMode};
 use crate::database::Database;
-use crate::service::Services;
+use crate::domain::Clock;
+use crate::http::Readiness;
+use crate::outbox::{Relay, WakeUp};
+use crate::rpc::client::{
+    Peer, RegionDelivery, RemoteTokenStore, RpcClient, RpcPeer, remote_services,
+};
+use crate::rpc::{RpcLimits, RpcServer, Secrets};
+use crate::service::{Announcer, Delivery, Services, SiloCache};
 
-/// The services of a monolith: the database answers for all of them.
-pub(super) fn services(database: &Database) -> Services {
-    database.services()
+/// What a gateway answers with.
+pub(super) struct Silo {
+    /// The services.
+    pub(super) services: Services,
+    /// Where tokens are looked up.
+    pub(super) tokens: Arc<dyn TokenStore>,
+    /// Whether it can do its work.
+    pub(super) readiness: Readiness,
+    /// What answers the calls of other silos, if they share a secret.
+    pub(super) rpc: Option<RpcServer>,
+}
+
+/// A monolith or a control silo: the database answers for everything.
+pub(super) fn over_database(config: &Config, database: &Database) -> Silo {
+    let tokens: Arc<dyn TokenStore> = Arc::new(database.clone());
+    let rpc = secrets(config).map(|secrets| RpcServer {
+        secrets,
+        services: Some(database.services()),
+        tokens: Some(Arc::clone(&tokens)),
+        region_caching: None,
+        control_caching: Some(Arc::new(database.clone())),
+        limits: RpcLimits::default(),
+    });
+    let pinged = database.clone();
+    Silo {
+        services: database.services(),
+        tokens,
+        readiness: Arc::new(move || {
+            let database = pinged.clone();
+            async move { database.ping().await }.boxed()
+        }),
+        rpc,
+    }
+}
+
+/// A region: the control silo answers, and what it has answered is remembered until it is
+/// announced to have changed.
+pub(super) fn over_control(
+    config: &Config,
+    announcer: &Announcer,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Silo, RegionCache)> {
+    let peer = PeerConfig {
+        name: "control".to_owned(),
+        url: config.silo.control_url.clone(),
+    };
+    let control = client(config, &peer, clock)?;
+    let known = control.clone();
+    let parts = RegionParts {
+        region: &config.silo.region,
+        services: remote_services(&control),
+        may_keep: Arc::new(move || known.peer() == Peer::Gateway),
+        announcer: announcer.clone(),
+        clock: Arc::clone(clock),
+        timing: Timing::default(),
+    };
+    let cache =
+        RegionCache::open(&config.cache, parts).context("cannot use the Redis of --redis-url")?;
+    let caching: Arc<dyn SiloCache> = Arc::new(cache.clone());
+    let rpc = secrets(config).map(|secrets| RpcServer {
+        secrets,
+        services: None,
+        tokens: None,
+        region_caching: Some((config.silo.region.clone(), caching)),
+        control_caching: None,
+        limits: RpcLimits::default(),
+    });
+    let silo = Silo {
+        services: cache.services(),
+        tokens: Arc::new(RemoteTokenStore::new(control)),
+        // What it holds it answers without control, so the loss of control is no reason to take
+        // the region away too.
+        readiness: Arc::new(|| async { Ok(()) }.boxed()),
+        rpc,
+    };
+    Ok((silo, cache))
+}
+
+/// What delivers the changes of a database to the regions that are configured.
+pub(crate) fn relay(
+    config: &Config,
+    database: &Database,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Relay> {
+    let mut deliveries: HashMap<String, Arc<dyn Delivery>> = HashMap::new();
+    for region in &config.silo.regions {
+        let client = client(config, region, clock)?;
+        let delivery = RegionDelivery::new(client, region.name.clone());
+        deliveries.insert(region.name.clone(), Arc::new(delivery));
+    }
+    Ok(Relay {
+        store: Arc::new(database.clone()),
+        deliveries,
+        wake_up: WakeUp::default(),
+        clock: Arc::clone(clock),
+        poll_interval: config.outbox.poll_interval,
+    })
+}
+
+fn client(config: &Config, peer: &PeerConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<RpcClient> {
+    let secrets = secrets(config).context("silos need a shared secret; see --rpc-secret")?;
+    let from = match config.silo.mode {
+        SiloMode::Region => config.silo.region.clone(),
+        SiloMode::Control => "control".to_owned(),
+        SiloMode::Monolith => "monolith".to_owned(),
+    };
+    let peer = RpcPeer {
+        name: peer.name.clone(),
+        url: peer.url.clone(),
+        from,
+    };
+    RpcClient::new(peer, secrets, config.rpc.clone(), Arc::clone(clock))
+        .context("cannot make a client for other silos")
+}
+
+fn secrets(config: &Config) -> Option<Secrets> {
+    Secrets::new(config.rpc.secrets.clone())
 }

@@ -1,5 +1,6 @@
 //! The gateway put together: the only place that picks implementations.
 
+mod background;
 mod delegation;
 mod jwks;
 mod server;
@@ -7,11 +8,15 @@ mod server;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use futures_util::FutureExt;
 use migration::{Migrator, MigratorTrait};
 
+use background::Background;
+use delegation::Silo;
+pub(crate) use delegation::relay;
+
 use crate::auth::{Authentication, ConfiguredServiceToken, RateLimits, Scopes};
-use crate::config::{Config, DatabaseConfig};
+use crate::cache::RegionCache;
+use crate::config::{Config, DatabaseConfig, SiloMode};
 use crate::database::{Connection, Database, DatabaseOptions, OutboxPolicy, Ownership};
 use crate::domain::{Clock, SystemClock};
 use crate::graphql::Graphql;
@@ -24,16 +29,30 @@ use crate::telemetry::metrics;
 pub struct App {
     config: Config,
     router: axum::Router,
-    database: Database,
     announcer: Announcer,
+    clock: Arc<dyn Clock>,
+    ground: Ground,
+}
+
+/// What a gateway stands on.
+#[derive(Debug)]
+enum Ground {
+    /// The database of a monolith or a control silo.
+    Database(Database),
+    /// What a region remembers of its control silo.
+    Cache(RegionCache),
 }
 
 impl App {
-    /// Opens the database and puts the gateway together over it.
+    /// Puts together the silo that `config` describes. A database is opened, and brought up to date
+    /// if its tables are ours; the control silo of a region need not be there yet.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let announcer = Announcer::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let database = open(&config.database, announcer.clone(), Arc::clone(&clock)).await?;
+        if config.silo.mode == SiloMode::Region {
+            return Self::region(config, announcer, clock);
+        }
+        let database = open(&config, announcer.clone(), Arc::clone(&clock)).await?;
         let pending = database.deliver_pending().await?;
         if pending > 0 {
             tracing::info!(
@@ -44,10 +63,27 @@ impl App {
         Self::over(config, database, announcer, clock)
     }
 
-    /// Puts the gateway together over an open database.
+    /// Puts a monolith or a control silo together over an open database, which must tell
+    /// `announcer` of changes.
     pub fn over(
         config: Config,
         database: Database,
+        announcer: Announcer,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let silo = delegation::over_database(&config, &database);
+        Self::assemble(config, silo, Ground::Database(database), announcer, clock)
+    }
+
+    fn region(config: Config, announcer: Announcer, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let (silo, cache) = delegation::over_control(&config, &announcer, &clock)?;
+        Self::assemble(config, silo, Ground::Cache(cache), announcer, clock)
+    }
+
+    fn assemble(
+        config: Config,
+        silo: Silo,
+        ground: Ground,
         announcer: Announcer,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
@@ -68,61 +104,51 @@ impl App {
         let provider = provider
             .map(|p| jwks::verifier(p, Arc::clone(&clock)))
             .transpose()?;
-        let tokens = Arc::new(database.clone());
-        let ready = database.clone();
+        let authentication = Authentication::new(
+            silo.tokens,
+            configured.collect(),
+            provider,
+            Arc::clone(&clock),
+        );
         let state = HttpState {
             graphql: Graphql::new(config.graphql, config.limits)?,
-            services: delegation::services(&database),
-            authentication: Authentication::new(tokens, configured.collect(), provider, clock),
+            services: silo.services,
+            authentication,
             rate_limits: Arc::new(RateLimits::new(config.limits.usernames_per_minute)),
-            readiness: Arc::new(move || {
-                let database = ready.clone();
-                async move { database.ping().await }.boxed()
-            }),
+            readiness: silo.readiness,
             limits: RequestLimits::new(&config.server),
         };
-        let router = router(state, &config.server).map_err(anyhow::Error::msg)?;
+        let router = router(state, silo.rpc, &config.server).map_err(anyhow::Error::msg)?;
         Ok(Self {
             config,
             router,
-            database,
             announcer,
+            clock,
+            ground,
         })
     }
 
-    /// The gateway's HTTP surface.
-    pub fn router(&self) -> axum::Router {
-        self.router.clone()
-    }
-
-    /// The gateway's database.
+    /// The gateway with something put around its whole surface.
     #[must_use]
-    pub fn database(&self) -> &Database {
-        &self.database
+    pub fn layered(mut self, layer: impl FnOnce(axum::Router) -> axum::Router) -> Self {
+        self.router = layer(self.router);
+        self
     }
 
-    /// Where to listen for what happens in the directory.
-    #[must_use]
-    pub fn announcer(&self) -> &Announcer {
-        &self.announcer
-    }
-
-    /// Serves until `shutdown` resolves; requests in flight are then finished.
+    /// Serves until `shutdown` resolves; requests in flight, and deliveries to regions, are then
+    /// finished.
     pub async fn serve(
         self,
         listener: tokio::net::TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
-        let keeping_up = self
-            .config
-            .server
-            .metrics
-            .then(|| tokio::spawn(metrics().keep_up()));
+        let background = Background::start(&self)?;
         server::serve(self.router, listener, &self.config.server, shutdown).await?;
-        if let Some(task) = keeping_up {
-            task.abort();
+        background.stop(self.config.server.shutdown_timeout).await;
+        match self.ground {
+            Ground::Database(database) => database.close().await,
+            Ground::Cache(cache) => cache.stop().await,
         }
-        self.database.close().await;
         Ok(())
     }
 }
@@ -142,35 +168,74 @@ pub async fn connect(config: &DatabaseConfig) -> anyhow::Result<Connection> {
 
 /// Opens the database, bringing its tables up to date first if they are ours.
 pub async fn open(
-    config: &DatabaseConfig,
+    config: &Config,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Database> {
-    let connection = connect(config).await?;
-    let outbox = match connection.ownership().await? {
-        Ownership::Ours => {
-            migrate(&connection)
-                .await
-                .context("cannot migrate the database")?;
-            OutboxPolicy {
-                local: vec![MONOLITH_REGION.to_owned()],
-                ..OutboxPolicy::default()
-            }
-        }
+    let connection = connect(&config.database).await?;
+    let ownership = connection.ownership().await?;
+    match ownership {
+        Ownership::Ours => migrate(&connection)
+            .await
+            .context("cannot migrate the database")?,
         Ownership::Theirs => {
             tracing::info!("the tables belong to another installation; nothing is migrated");
-            // Whoever owns the tables drains the outbox; our rows are left for them.
-            let mut regions = connection.region_names().await?;
-            if regions.is_empty() {
-                regions.push(MONOLITH_REGION.to_owned());
-            }
-            OutboxPolicy {
-                foreign: regions,
-                ..OutboxPolicy::default()
-            }
         }
-    };
+    }
+    let outbox = outbox_policy(config, &connection, ownership).await?;
     Ok(Database::open(connection, outbox, announcer, clock).await?)
+}
+
+/// Which regions get rows of the outbox, and who takes them away.
+async fn outbox_policy(
+    config: &Config,
+    connection: &Connection,
+    ownership: Ownership,
+) -> anyhow::Result<OutboxPolicy> {
+    let configured: Vec<String> = config
+        .silo
+        .regions
+        .iter()
+        .map(|region| region.name.clone())
+        .collect();
+    if ownership == Ownership::Ours {
+        let local = match config.silo.mode {
+            SiloMode::Monolith => vec![MONOLITH_REGION.to_owned()],
+            SiloMode::Control | SiloMode::Region => Vec::new(),
+        };
+        return Ok(OutboxPolicy {
+            local,
+            remote: configured,
+            foreign: Vec::new(),
+        });
+    }
+    // Whoever owns the tables tells the regions of its organizations, and those that are
+    // configured too unless we are told to.
+    let mut foreign = connection.region_names().await?;
+    let remote = if relays(config, ownership) {
+        foreign.retain(|name| !configured.contains(name));
+        configured
+    } else {
+        foreign.extend(configured);
+        foreign.sort_unstable();
+        foreign.dedup();
+        Vec::new()
+    };
+    if foreign.is_empty() && remote.is_empty() {
+        foreign.push(MONOLITH_REGION.to_owned());
+    }
+    Ok(OutboxPolicy {
+        local: Vec::new(),
+        remote,
+        foreign,
+    })
+}
+
+/// Whether this process delivers changes: on tables of another installation only if it is told to,
+/// since a Sentry delivers them there.
+fn relays(config: &Config, ownership: Ownership) -> bool {
+    let delivers = config.outbox.relay;
+    delivers.unwrap_or(ownership == Ownership::Ours)
 }
 
 /// Brings tables of ours up to date, all of them or none.

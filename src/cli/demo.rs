@@ -6,7 +6,7 @@ use super::say;
 use super::serve::{announce, listen, stopped};
 use crate::app::{self, App};
 use crate::auth::{NewToken, NewTokenOwner, Scopes, TokenKind, TokenStore, TokenText};
-use crate::config::Config;
+use crate::config::{Config, SiloMode};
 use crate::database::seed;
 use crate::domain::{Clock, Secret, SystemClock, UserId};
 use crate::sample::{Size, batches};
@@ -16,11 +16,12 @@ use crate::service::Announcer;
 const ADMIN: UserId = UserId(1);
 
 pub(super) async fn run(mut config: Config) -> anyhow::Result<()> {
+    config.silo.mode = SiloMode::Monolith;
     config.database.url = Secret::new("sqlite::memory:".to_owned());
     let listener = listen(&config).await?;
     let announcer = Announcer::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let database = app::open(&config.database, announcer.clone(), Arc::clone(&clock)).await?;
+    let database = app::open(&config, announcer.clone(), Arc::clone(&clock)).await?;
     let rows = batches(Size::DEMO, 250).map(crate::sample::Batch::into_tables);
     seed(
         &database,

@@ -32,6 +32,7 @@ use crate::auth::{Authentication, RateLimits};
 use crate::config::ServerConfig;
 use crate::domain::Result;
 use crate::graphql::Graphql;
+use crate::rpc::RpcServer;
 use crate::service::Services;
 
 /// Whether the gateway can do its work; asked by `/readyz`.
@@ -88,8 +89,12 @@ impl RequestLimits {
 /// Answers bodies smaller than this as they are; compressing them costs more than it saves.
 const COMPRESS_ABOVE_BYTES: u64 = 1_024;
 
-/// The whole surface. An origin of `config` that is none is an error.
-pub fn router(state: HttpState, config: &ServerConfig) -> Result<Router, String> {
+/// The whole surface; without an [`RpcServer`] other silos find nothing. An origin of `config` that is none is an error.
+pub fn router(
+    state: HttpState,
+    rpc: Option<RpcServer>,
+    config: &ServerConfig,
+) -> Result<Router, String> {
     let mut router = Router::new()
         .route("/graphql", any(graphql::handle))
         .route("/healthz", get(health::healthz))
@@ -137,8 +142,9 @@ pub fn router(state: HttpState, config: &ServerConfig) -> Result<Router, String>
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE_BYTES)))
         .layer(cors)
         .layer(csrf.with_rejection_response(failure::cross_site));
-    Ok(router
-        .fallback(failure::not_found)
-        .layer(layers)
-        .with_state(state))
+    let mut router = router.fallback(failure::not_found).with_state(state);
+    if let Some(rpc) = rpc {
+        router = router.merge(rpc.router());
+    }
+    Ok(router.layer(layers))
 }

@@ -12,8 +12,8 @@ mod postgres;
 mod process;
 mod raw;
 mod redis;
-mod silo;
 mod region;
+mod silo;
 
 pub(crate) use self::redis::{RedisServer, Wire};
 pub(crate) use answer::Answer;
