@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod migrate;
+mod outbox;
 mod schema;
 mod seed;
 mod serve;
@@ -110,6 +111,11 @@ enum Command {
     /// Create, list and revoke API tokens
     Token(token::TokenArgs),
 
+    /// Look into the outbox of changes, deliver what waits, or try again at once
+    ///
+    /// `serve` delivers by itself; this is for when something is in the way.
+    Outbox(outbox::OutboxArgs),
+
     /// Fill an empty database with made-up people
     ///
     /// The same number of users always gives the same directory.
@@ -132,6 +138,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate(args) => migrate::run(args).await,
         Command::Schema => schema::run(),
         Command::Token(args) => token::run(args).await,
+        Command::Outbox(args) => outbox::run(args).await,
         Command::Seed(args) => seed::run(args).await,
         Command::Check(settings) => check::run(Config::load(settings)?).await,
     }

@@ -118,16 +118,16 @@ impl Database {
         }
     }
 
+    /// Which regions get rows of the outbox, and who takes them away.
+    #[must_use]
+    pub fn outbox_policy(&self) -> &OutboxPolicy {
+        &self.inner.outbox
+    }
+
     /// Whether tokens of services can be kept here.
     #[must_use]
     pub fn stores_service_tokens(&self) -> bool {
         self.inner.facts.has_service_token
-    }
-
-    /// Which regions changes leave rows for, and who takes the rows away.
-    #[must_use]
-    pub fn outbox_policy(&self) -> &OutboxPolicy {
-        &self.inner.outbox
     }
 
     /// Where statements that only read go.

@@ -22,14 +22,6 @@ impl Recorder {
             .collect()
     }
 
-    /// How often it was said since the last call that changes may have gone unheard.
-    pub(crate) fn take_gaps(&self) -> usize {
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heard
-            .extract_if(.., |event| matches!(event, Event::Missed))
-            .count()
-    }
-
     /// Who signed up since the last call, in order.
     pub(crate) fn take_signups(&self) -> Vec<Signup> {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
