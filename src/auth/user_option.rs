@@ -31,6 +31,12 @@ impl AuthorizedUserOptionService {
         self.inner.get_many(filter).await
     }
 
+    /// Every option of a user, whatever its scope, if the caller may read them.
+    pub async fn get_all(&self, id: UserId) -> Result<Vec<UserOption>> {
+        self.check_read(id)?;
+        self.inner.get_all(&[id]).await
+    }
+
     /// Those of these options that exist and that the caller may read.
     pub async fn get_many_by_id(&self, ids: &[UserOptionId]) -> Result<Vec<UserOption>> {
         let mut options = self.inner.get_many_by_id(ids).await?;

@@ -2,23 +2,35 @@
 
 use std::sync::Arc;
 
-use async_graphql::{EmptySubscription, Request, SDLExportOptions, Schema, Value};
+use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::{Request, SDLExportOptions, Schema, Value, Variables};
+use futures_util::StreamExt as _;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Map;
+use tokio::sync::Semaphore;
 
 use super::completion::complete;
 use super::context::RequestContext;
 use super::document::{
     Document, Operation, asks_about_schema, bind, check_cost, coerce, is_introspection,
-    refuse_null_characters,
+    refuse_null_characters, require_one_event_field,
 };
 use super::error::{GraphqlError, RequestError, from_engine};
+use super::hub::ChangeHub;
 use super::model::SchemaModel;
 use super::mutation::Mutation;
 use super::query::Query;
+use super::subscription::{Happening, Stage, Subscription, Topic};
 use crate::auth::AuthorizedServices;
 use crate::config::{GraphqlConfig, Limits};
 use crate::domain::{Code, Error};
+use crate::service::Listener;
+
+/// How many events may be answered at a time. A change that very many wait for must not crowd out
+/// those who ask; each waits a little instead.
+const EVENTS_AT_A_TIME: usize = 16;
+
+type Engine = Schema<Query, Mutation, Subscription>;
 
 /// The graph, ready to answer.
 #[derive(Clone)]
@@ -27,10 +39,12 @@ pub struct Graphql {
 }
 
 struct Inner {
-    engine: Schema<Query, Mutation, EmptySubscription>,
+    engine: Engine,
     model: SchemaModel,
     limits: Limits,
     config: GraphqlConfig,
+    hub: Arc<ChangeHub>,
+    events: Semaphore,
 }
 
 impl std::fmt::Debug for Graphql {
@@ -98,6 +112,13 @@ impl PreparedRequest {
             .is_ok_and(|operation| operation.is_mutation())
     }
 
+    /// Whether the operation is answered by events; see [`Graphql::subscribe`].
+    #[must_use]
+    pub fn is_subscription(&self) -> bool {
+        self.operation()
+            .is_ok_and(|operation| operation.is_subscription())
+    }
+
     /// Whether the operation asks about the schema and nothing else.
     #[must_use]
     pub fn is_introspection(&self) -> bool {
@@ -114,7 +135,7 @@ impl PreparedRequest {
 impl Graphql {
     /// The graph with these bounds.
     pub fn new(config: GraphqlConfig, limits: Limits) -> Result<Self, Error> {
-        let mut schema = Schema::build(Query, Mutation, EmptySubscription)
+        let mut schema = Schema::build(Query, Mutation, Subscription)
             // The document's own checks come first and have codes.
             .limit_recursive_depth(usize::from(u8::MAX));
         if !config.introspection {
@@ -128,8 +149,16 @@ impl Graphql {
                 model,
                 limits,
                 config,
+                hub: Arc::default(),
+                events: Semaphore::new(EVENTS_AT_A_TIME),
             }),
         })
+    }
+
+    /// Who must hear of every change, for subscriptions to have their events.
+    #[must_use]
+    pub fn listener(&self) -> Arc<dyn Listener> {
+        Arc::clone(&self.inner.hub) as Arc<dyn Listener>
     }
 
     /// The schema in the schema definition language.
@@ -159,7 +188,8 @@ impl Graphql {
         Ok(prepared)
     }
 
-    /// Runs a prepared request with the services that its caller may use.
+    /// Runs a prepared request with the services that its caller may use. A subscription is
+    /// refused.
     pub async fn execute(
         &self,
         prepared: PreparedRequest,
@@ -173,14 +203,38 @@ impl Graphql {
 
     async fn run(
         &self,
-        mut prepared: PreparedRequest,
+        prepared: PreparedRequest,
         services: Option<AuthorizedServices>,
     ) -> Result<GraphqlResponse, RequestError> {
+        if prepared.is_subscription() {
+            return Err(GraphqlError::new(Code::NotAcceptable, ONLY_AS_EVENTS).into());
+        }
+        let bound = self.bind(prepared)?;
+        let mut request = bound.request()?;
+        request = match services {
+            Some(services) => request.data(RequestContext::new(services, self.inner.limits)),
+            // Nothing but the schema can be read without services.
+            None if self.inner.config.introspection => request.only_introspection(),
+            None => request.disable_introspection(),
+        };
+        let response = self.inner.engine.execute(request).await;
+
+        // The type of the root is asked for in every operation, so there are data if any of it
+        // was executed.
+        let executed = response.data != Value::Null;
+        if !executed && !response.errors.is_empty() {
+            return Err(refused(response));
+        }
+        bound.complete(&self.inner.model, response)
+    }
+
+    /// Checks all of a request that depends on its variables.
+    fn bind(&self, mut prepared: PreparedRequest) -> Result<BoundRequest, RequestError> {
         let Inner {
-            engine,
             model,
             limits,
             config,
+            ..
         } = &*self.inner;
         let given = std::mem::take(&mut prepared.request.variables);
         let operation = prepared.operation()?;
@@ -189,43 +243,117 @@ impl Graphql {
             let message = "the schema cannot be asked for here; read `schema.graphql` instead";
             return Err(GraphqlError::new(Code::GraphqlValidationFailed, message).into());
         }
+        if operation.is_subscription() {
+            require_one_event_field(&operation)?;
+        }
         let variables = coerce(&operation, given, model, limits)?;
         refuse_null_characters(&operation, &variables)?;
         check_cost(&operation, &variables, model, limits)?;
+        let executable = bind(&operation, &variables);
+        Ok(BoundRequest {
+            prepared,
+            variables,
+            executable,
+        })
+    }
 
-        let mut request = Request::new("").variables(variables.clone());
-        if let Some(name) = operation.name {
+    /// Checks a subscription, and finds what it waits for.
+    pub(super) async fn open(
+        &self,
+        prepared: PreparedRequest,
+    ) -> Result<(BoundRequest, Topic), RequestError> {
+        let bound = self.bind(prepared)?;
+        let stage = Arc::new(Stage::opening(self.inner.limits));
+        let request = bound.request()?.data(Arc::clone(&stage));
+        let mut responses = self.inner.engine.execute_stream(request);
+        while let Some(response) = responses.next().await {
+            if !response.errors.is_empty() {
+                return Err(refused(response));
+            }
+        }
+        let unsaid = || Error::internal("a subscription does not say what it waits for");
+        let topic = stage.topic().ok_or_else(unsaid);
+        let topic = topic.map_err(|error| RequestError::from(GraphqlError::from(&error)))?;
+        Ok((bound, topic))
+    }
+
+    /// The answer of a subscription to something that has happened.
+    pub(super) async fn tell(
+        &self,
+        bound: &BoundRequest,
+        happening: Happening,
+        services: AuthorizedServices,
+    ) -> Result<GraphqlResponse, RequestError> {
+        let request = bound
+            .request()?
+            .data(Arc::new(Stage::Event(happening)))
+            .data(RequestContext::new(services, self.inner.limits));
+        let response = self.inner.engine.execute_stream(request).next().await;
+        bound.complete(&self.inner.model, response.unwrap_or_default())
+    }
+
+    /// Who waits for what.
+    pub(super) fn hub(&self) -> &Arc<ChangeHub> {
+        &self.inner.hub
+    }
+
+    /// The places of those events that are being answered.
+    pub(super) fn events(&self) -> &Semaphore {
+        &self.inner.events
+    }
+}
+
+/// A request that may be run, any number of times.
+#[derive(Debug)]
+pub(super) struct BoundRequest {
+    prepared: PreparedRequest,
+    variables: Variables,
+    executable: ExecutableDocument,
+}
+
+impl BoundRequest {
+    /// The request as the engine takes it.
+    fn request(&self) -> Result<Request, RequestError> {
+        let mut request = Request::new("").variables(self.variables.clone());
+        if let Some(name) = self.prepared.operation()?.name {
             request = request.operation_name(name);
         }
-        request.set_parsed_query(bind(&operation, &variables));
-        request = match services {
-            Some(services) => request.data(RequestContext::new(services, *limits)),
-            // Nothing but the schema can be read without services.
-            None if config.introspection => request.only_introspection(),
-            None => request.disable_introspection(),
-        };
-        let response = engine.execute(request).await;
+        request.set_parsed_query(self.executable.clone());
+        Ok(request)
+    }
 
-        // The type of the root is asked for in every operation, so there are data if any of it
-        // was executed.
-        let executed = response.data != Value::Null;
-        let errors: Vec<_> = response
-            .errors
-            .into_iter()
-            .map(|error| from_engine(error, executed))
-            .collect();
-        if !executed && !errors.is_empty() {
-            return Err(RequestError { errors });
-        }
-        let data = complete(&operation, &variables, model, response.data);
+    /// What the client gets of the engine's response to an operation that was executed.
+    fn complete(
+        &self,
+        model: &SchemaModel,
+        response: async_graphql::Response,
+    ) -> Result<GraphqlResponse, RequestError> {
+        let operation = self.prepared.operation()?;
+        let errors = response.errors.into_iter();
         Ok(GraphqlResponse {
-            data: Some(data),
-            errors,
+            data: Some(complete(&operation, &self.variables, model, response.data)),
+            errors: errors.map(|error| from_engine(error, true)).collect(),
         })
     }
 }
 
-fn sdl(engine: &Schema<Query, Mutation, EmptySubscription>) -> String {
+/// Why the engine executed nothing.
+fn refused(response: async_graphql::Response) -> RequestError {
+    let errors = response.errors.into_iter();
+    let errors = errors.map(|error| GraphqlError {
+        path: Vec::new(),
+        ..from_engine(error, false)
+    });
+    RequestError {
+        errors: errors.collect(),
+    }
+}
+
+/// Why a subscription is not simply answered.
+pub const ONLY_AS_EVENTS: &str = "a subscription is answered by events; send it alone, either over a WebSocket or with \
+     `Accept: text/event-stream`";
+
+fn sdl(engine: &Engine) -> String {
     let options = SDLExportOptions::new()
         .include_specified_by()
         .use_space_ident()

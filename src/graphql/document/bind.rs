@@ -27,7 +27,7 @@ pub(in super::super) fn bind(
     if !missing.is_empty() {
         leave_out(&mut document, &missing);
     }
-    if operation.is_mutation() {
+    if operation.is_mutation() || operation.is_subscription() {
         run_once(&mut document, operation.name, variables);
     }
     document
@@ -132,8 +132,8 @@ impl Leaving<'_> {
     }
 }
 
-/// Makes one field of those that stand under one key, wherever in the fragments of a mutation.
-/// The engine would run each.
+/// Makes one field of those that stand under one key, wherever in the fragments of a mutation or
+/// of a subscription. The engine would run each, and of a subscription none in a fragment.
 fn run_once(document: &mut ExecutableDocument, name: Option<&str>, variables: &Variables) {
     let ExecutableDocument {
         operations,

@@ -1,7 +1,9 @@
 //! What an operation asks for, found by looking through all of its document.
 
+use std::collections::HashSet;
+
 use async_graphql::parser::types::{Selection, SelectionSet};
-use async_graphql::{Value, Variables};
+use async_graphql::{Name, Pos, Value, Variables};
 use async_graphql_value::Value as Written;
 
 use super::super::error::{GraphqlError, RequestError};
@@ -41,6 +43,70 @@ pub(in super::super) fn is_introspection(operation: &Operation<'_>) -> bool {
                 matches!(&selection.node, Selection::Field(field)
                 if matches!(field.node.name.node.as_str(), "__schema" | "__type" | "__typename"))
             })
+}
+
+/// Refuses a subscription that does not ask for exactly one field, whose events are its answers.
+/// Whether it does may not depend on variables.
+pub(in super::super) fn require_one_event_field(
+    operation: &Operation<'_>,
+) -> Result<(), RequestError> {
+    let set = &operation.definition.node.selection_set;
+    let mut root = Root {
+        operation,
+        keys: HashSet::new(),
+    };
+    let problem = root.look(&set.node).err().or_else(|| {
+        let message = "a subscription asks for exactly one field; subscribe once for each";
+        (root.keys.len() != 1).then_some((set.pos, message))
+    });
+    match problem {
+        None => Ok(()),
+        Some((place, message)) => Err(RequestError::from(GraphqlError {
+            locations: vec![place],
+            ..GraphqlError::new(Code::GraphqlValidationFailed, message)
+        })),
+    }
+}
+
+/// The root of a subscription. Fragments have been found free of cycles by now.
+struct Root<'a> {
+    operation: &'a Operation<'a>,
+    keys: HashSet<&'a Name>,
+}
+
+impl<'a> Root<'a> {
+    fn look(&mut self, set: &'a SelectionSet) -> Result<(), (Pos, &'static str)> {
+        for selection in &set.items {
+            let conditional = selection
+                .node
+                .directives()
+                .iter()
+                .any(|d| matches!(d.node.name.node.as_str(), "skip" | "include"));
+            if conditional {
+                let message = "the field of a subscription cannot depend on a condition";
+                return Err((selection.pos, message));
+            }
+            match &selection.node {
+                Selection::Field(field) if field.node.name.node.starts_with("__") => {
+                    let message = "a subscription has no events of the schema";
+                    return Err((selection.pos, message));
+                }
+                Selection::Field(field) => {
+                    self.keys.insert(&field.node.response_key().node);
+                }
+                Selection::InlineFragment(fragment) => {
+                    self.look(&fragment.node.selection_set.node)?;
+                }
+                Selection::FragmentSpread(spread) => {
+                    let fragments = &self.operation.document.source.fragments;
+                    if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {
+                        self.look(&fragment.node.selection_set.node)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// U+0000 is text to JSON and to GraphQL, and to no database. It is refused wherever it stands.

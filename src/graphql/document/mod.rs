@@ -24,13 +24,18 @@ use crate::config::Limits;
 use crate::domain::Code;
 
 pub(super) use bind::bind;
-pub(super) use inspect::{asks_about_schema, is_introspection, refuse_null_characters};
+pub(super) use inspect::{
+    asks_about_schema, is_introspection, refuse_null_characters, require_one_event_field,
+};
 pub(super) use limits::check_cost;
 pub(super) use variables::coerce;
 
 /// The key under which the type of an object is asked for where the answer has to know it. Names
 /// that begin so are not for schemas or clients.
 pub(super) const TYPE_KEY: &str = "__gatewayType";
+
+/// The name of the type whose fields are what can be subscribed to.
+const SUBSCRIPTION: &str = "Subscription";
 
 /// A parsed document within the limits that do not depend on variables.
 #[derive(Debug, Clone)]
@@ -121,12 +126,17 @@ impl Operation<'_> {
         self.definition.node.ty == OperationType::Mutation
     }
 
+    /// Whether it is answered by events.
+    pub(super) fn is_subscription(&self) -> bool {
+        self.definition.node.ty == OperationType::Subscription
+    }
+
     /// The name of the type whose fields it selects.
     pub(super) fn root_type(&self) -> &'static str {
         match self.definition.node.ty {
             OperationType::Query => "Query",
             OperationType::Mutation => "Mutation",
-            OperationType::Subscription => "Subscription",
+            OperationType::Subscription => SUBSCRIPTION,
         }
     }
 }

@@ -7,8 +7,8 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Pos, Positioned};
 
 use super::super::model::SchemaModel;
-use super::TYPE_KEY;
 use super::bind::is_same;
+use super::{SUBSCRIPTION, TYPE_KEY};
 
 /// Asks for the type where the answer must know it, and merges fields that are asked for twice.
 pub(super) fn rewrite(source: &ExecutableDocument, model: &SchemaModel) -> ExecutableDocument {
@@ -21,7 +21,7 @@ pub(super) fn rewrite(source: &ExecutableDocument, model: &SchemaModel) -> Execu
         let root = match operation.node.ty {
             OperationType::Query => "Query",
             OperationType::Mutation => "Mutation",
-            OperationType::Subscription => continue,
+            OperationType::Subscription => SUBSCRIPTION,
         };
         rewrite_set(&mut operation.node.selection_set, root, model);
     }
@@ -61,7 +61,8 @@ fn rewrite_set(set: &mut Positioned<SelectionSet>, parent: &str, model: &SchemaM
             if field.node.name.node == "id" && field.node.directives.is_empty())
     };
     let is_covered = !model.is_abstract(parent) && set.items.iter().any(never_fails);
-    if model.is_composite(parent) && !is_covered {
+    // The root of a subscription has one field, which the engine makes events of, and no type.
+    if model.is_composite(parent) && !is_covered && parent != SUBSCRIPTION {
         set.items.push(type_field(position));
     }
 }

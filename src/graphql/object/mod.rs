@@ -5,6 +5,7 @@ mod node;
 mod organization;
 mod user;
 mod user_option;
+mod user_option_change;
 mod user_part;
 mod viewer;
 
@@ -13,5 +14,6 @@ pub(super) use node::{Node, find};
 pub(super) use organization::Organization;
 pub(super) use user::{User, visibility};
 pub(super) use user_option::UserOption;
+pub(super) use user_option_change::UserOptionChange;
 pub(super) use user_part::AuthenticatorKind;
 pub(super) use viewer::Viewer;

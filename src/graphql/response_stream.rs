@@ -1,0 +1,266 @@
+//! The answers to a subscription, one for each event.
+//!
+//! A change says whose data it was and nothing else, and may be told of late, twice or together
+//! with others. So each wake-up looks: with credentials that are checked anew, and past everything
+//! that was read before.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use indexmap::IndexMap;
+
+use super::error::{GraphqlError, RequestError, log};
+use super::executor::{BoundRequest, Graphql, GraphqlResponse, PreparedRequest};
+use super::hub::Watch;
+use super::object::{User, UserOptionChange};
+use super::subscription::{Happening, Topic};
+use crate::auth::AuthorizedServices;
+use crate::domain::{Error, OptionScope, Result, UserId, UserOption};
+
+/// Checks a subscriber's credentials anew and binds the services to their caller.
+/// [`Error::Unauthenticated`] says that they are worth nothing any more.
+pub type Renewal =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<AuthorizedServices>> + Send + Sync + 'static>;
+
+/// The gauge of subscriptions that are open.
+const OPEN: &str = "user_gateway_subscriptions";
+/// The counter of events that subscribers were told of.
+const EVENTS: &str = "user_gateway_subscription_events_total";
+
+/// A subscription that has been opened.
+pub struct ResponseStream {
+    graphql: Graphql,
+    bound: BoundRequest,
+    watch: Watch,
+    subject: Subject,
+    /// What has happened and is still to be told.
+    pending: VecDeque<Happening>,
+    renew: Renewal,
+    timeout: Duration,
+    is_over: bool,
+    _counted: Counted,
+}
+
+impl std::fmt::Debug for ResponseStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseStream")
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Graphql {
+    /// Opens a subscription. Its caller is looked up through `renew`, now and at every event; each
+    /// event may take as long as `timeout` to be answered. Whatever changes from now on is told.
+    pub async fn subscribe(
+        &self,
+        prepared: PreparedRequest,
+        renew: Renewal,
+        timeout: Duration,
+    ) -> Result<ResponseStream, RequestError> {
+        let (bound, topic) = self.open(prepared).await?;
+        // Whoever looked first would miss what changes before the watch begins.
+        let watch = self.hub().watch(topic.user_id());
+        let begun = async { Subject::begin(topic, &renew().await?).await };
+        let subject = begun.await.map_err(|error| {
+            log(&error);
+            GraphqlError::from(&error)
+        })?;
+        Ok(ResponseStream {
+            graphql: self.clone(),
+            bound,
+            watch,
+            subject,
+            pending: VecDeque::new(),
+            renew,
+            timeout,
+            is_over: false,
+            _counted: Counted::new(),
+        })
+    }
+}
+
+impl ResponseStream {
+    /// The answer to the next event; `None` when the subscription is complete. An error is about
+    /// the subscriber's credentials; any other failure is an answer, and the last: the subscriber
+    /// must know that something may have gone by.
+    pub async fn next(&mut self) -> Option<Result<GraphqlResponse>> {
+        while !self.is_over {
+            if self.pending.is_empty() {
+                self.watch.changed().await;
+            }
+            match self.turn().await {
+                Ok(None) => {}
+                Ok(Some(response)) => {
+                    metrics::counter!(EVENTS).increment(1);
+                    return Some(Ok(response));
+                }
+                Err(error) => {
+                    self.is_over = true;
+                    if matches!(error, Error::Unauthenticated(_)) {
+                        return Some(Err(error));
+                    }
+                    log(&error);
+                    return Some(Ok(GraphqlResponse {
+                        data: Some(async_graphql::Value::Null),
+                        errors: vec![GraphqlError::from(&error)],
+                    }));
+                }
+            }
+        }
+        None
+    }
+
+    /// Looks for what has happened, and answers the first of it, if there is anything.
+    async fn turn(&mut self) -> Result<Option<GraphqlResponse>> {
+        let graphql = self.graphql.clone();
+        let _place = graphql.events().acquire().await.map_err(Error::internal)?;
+        let limit = self.timeout;
+        let answered = tokio::time::timeout(limit, self.look_and_tell()).await;
+        answered.unwrap_or_else(|elapsed| Err(Error::Timeout(Arc::new(elapsed))))
+    }
+
+    async fn look_and_tell(&mut self) -> Result<Option<GraphqlResponse>> {
+        let services = (self.renew)().await?;
+        let Some(user) = self.subject.user(&services).await? else {
+            self.is_over = true;
+            return Ok(None);
+        };
+        if self.pending.is_empty() {
+            self.pending = self.subject.look(user, &services).await?;
+        }
+        let Some(happening) = self.pending.pop_front() else {
+            return Ok(None);
+        };
+        let told = self.graphql.tell(&self.bound, happening, services).await;
+        Ok(Some(told.unwrap_or_else(GraphqlResponse::from)))
+    }
+}
+
+/// What a subscription is about, and what is known of it.
+#[derive(Debug)]
+enum Subject {
+    User(UserId),
+    Options {
+        user_id: UserId,
+        keys: Option<Vec<String>>,
+        known: Options,
+    },
+}
+
+/// Options by what tells them apart.
+type Options = IndexMap<(String, OptionScope), UserOption>;
+
+impl Topic {
+    const fn user_id(&self) -> UserId {
+        match self {
+            Self::User(user_id) | Self::UserOptions { user_id, .. } => *user_id,
+        }
+    }
+}
+
+impl Subject {
+    /// Looks for the first time. What is found is no event.
+    async fn begin(topic: Topic, services: &AuthorizedServices) -> Result<Self> {
+        let mut subject = match topic {
+            Topic::User(user_id) => Self::User(user_id),
+            Topic::UserOptions { user_id, keys } => Self::Options {
+                user_id,
+                keys,
+                known: Options::new(),
+            },
+        };
+        let user = subject.user(services).await?.ok_or_else(|| {
+            let message = "there is no such user, or the caller may not see them";
+            Error::NotFound(message.to_owned())
+        })?;
+        subject.look(user, services).await?;
+        Ok(subject)
+    }
+
+    /// The user whom it is about, unless there is none or the caller may not see them. What the
+    /// caller may see but not read is an error.
+    async fn user(&self, services: &AuthorizedServices) -> Result<Option<User>> {
+        let id = match self {
+            Self::User(user_id) => *user_id,
+            Self::Options { user_id, .. } => {
+                services.user_options.check_read(*user_id)?;
+                *user_id
+            }
+        };
+        let found = services.users.get_many(&[id]).await?.pop();
+        Ok(found.map(|user| User(Arc::new(user))))
+    }
+
+    /// What has happened since the last look.
+    async fn look(
+        &mut self,
+        user: User,
+        services: &AuthorizedServices,
+    ) -> Result<VecDeque<Happening>> {
+        match self {
+            Self::User(_) => Ok(VecDeque::from([Happening::User(user)])),
+            Self::Options {
+                user_id,
+                keys,
+                known,
+            } => {
+                let now = read(*user_id, keys.as_deref(), services).await?;
+                let changes = differences(known, &now, *user_id);
+                *known = now;
+                Ok(changes.into_iter().map(Happening::UserOption).collect())
+            }
+        }
+    }
+}
+
+/// The options that are waited for, as they are now.
+async fn read(
+    user_id: UserId,
+    keys: Option<&[String]>,
+    services: &AuthorizedServices,
+) -> Result<Options> {
+    let found = services.user_options.get_all(user_id).await?.into_iter();
+    let wanted = found.filter(|option| keys.is_none_or(|keys| keys.contains(&option.key)));
+    Ok(wanted
+        .map(|option| ((option.key.clone(), option.scope), option))
+        .collect())
+}
+
+/// What has become of options: those that were deleted, then those that were set, by id.
+fn differences(before: &Options, now: &Options, user_id: UserId) -> Vec<UserOptionChange> {
+    let change =
+        |(key, scope): &(String, OptionScope), option: Option<&UserOption>| UserOptionChange {
+            user_id,
+            key: key.clone(),
+            scope: *scope,
+            option: option.cloned(),
+        };
+    let deleted = before
+        .keys()
+        .filter(|place| !now.contains_key(*place))
+        .map(|place| change(place, None));
+    let set = now
+        .iter()
+        .filter(|(place, option)| before.get(*place) != Some(option))
+        .map(|(place, option)| change(place, Some(option)));
+    deleted.chain(set).collect()
+}
+
+/// Counts a subscription for as long as it is there.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!(OPEN).increment(1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!(OPEN).decrement(1);
+    }
+}
