@@ -20,7 +20,7 @@ use crate::config::{Config, DatabaseConfig, SiloMode};
 use crate::database::{Connection, Database, DatabaseOptions, OutboxPolicy, Ownership};
 use crate::domain::{Clock, SystemClock};
 use crate::graphql::Graphql;
-use crate::http::{HttpState, RequestLimits, router};
+use crate::http::{Connections, HttpState, RequestLimits, router};
 use crate::service::Announcer;
 use crate::telemetry::metrics;
 
@@ -31,6 +31,7 @@ pub struct App {
     router: axum::Router,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
+    connections: Connections,
     ground: Ground,
 }
 
@@ -110,13 +111,17 @@ impl App {
             provider,
             Arc::clone(&clock),
         );
+        let graphql = Graphql::new(config.graphql, config.limits)?;
+        announcer.subscribe(graphql.listener());
+        let connections = Connections::new(config.subscriptions, &config.server);
         let state = HttpState {
-            graphql: Graphql::new(config.graphql, config.limits)?,
+            graphql,
             services: silo.services,
             authentication,
             rate_limits: Arc::new(RateLimits::new(config.limits.usernames_per_minute)),
             readiness: silo.readiness,
             limits: RequestLimits::new(&config.server),
+            connections: connections.clone(),
         };
         let router = router(state, silo.rpc, &config.server).map_err(anyhow::Error::msg)?;
         Ok(Self {
@@ -124,6 +129,7 @@ impl App {
             router,
             announcer,
             clock,
+            connections,
             ground,
         })
     }
@@ -135,15 +141,19 @@ impl App {
         self
     }
 
-    /// Serves until `shutdown` resolves; requests in flight, and deliveries to regions, are then
-    /// finished.
+    /// Serves until `shutdown` resolves. Requests in flight, and deliveries to regions, are then
+    /// finished, and connections that wait for events are told to end.
     pub async fn serve(
         self,
         listener: tokio::net::TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let background = Background::start(&self)?;
-        server::serve(self.router, listener, &self.config.server, shutdown).await?;
+        let connections = &self.connections;
+        server::serve(self.router, listener, &self.config.server, shutdown, || {
+            connections.close()
+        })
+        .await?;
         background.stop(self.config.server.shutdown_timeout).await;
         match self.ground {
             Ground::Database(database) => database.close().await,

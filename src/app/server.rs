@@ -20,12 +20,14 @@ use crate::config::ServerConfig;
 /// How long to wait before accepting again when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `shutdown` resolves, then finishes what is in flight.
-pub(super) async fn serve(
+/// Serves `router` on `listener` until `shutdown` resolves, then finishes what is in flight. What
+/// would never end by itself is ended by `close`, which is called then.
+pub(super) async fn serve<F: Future<Output = ()>>(
     router: Router,
     listener: TcpListener,
     config: &ServerConfig,
     shutdown: impl Future<Output = ()>,
+    close: impl FnOnce() -> F,
 ) -> anyhow::Result<()> {
     let mut http = Builder::new(TokioExecutor::new());
     http.http1()
@@ -83,7 +85,8 @@ pub(super) async fn serve(
     }
     drop(listener);
     tracing::info!("shutting down; finishing requests in flight");
-    if tokio::time::timeout(config.shutdown_timeout, graceful.shutdown())
+    let ended = async { tokio::join!(graceful.shutdown(), close()) };
+    if tokio::time::timeout(config.shutdown_timeout, ended)
         .await
         .is_err()
     {

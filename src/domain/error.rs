@@ -152,6 +152,8 @@ pub enum Code {
     SelectionLimitExceeded,
     /// The batch has more operations than allowed.
     BatchLimitExceeded,
+    /// The connection has as many operations as it may.
+    SubscriptionLimitExceeded,
     /// The server does not take more requests at the moment.
     Overloaded,
     /// A page of another site tried to change something.

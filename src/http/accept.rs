@@ -1,9 +1,23 @@
-//! Which of the two media types of GraphQL responses a client gets.
+//! Which of the media types of GraphQL responses a client gets.
 
 use axum::body::Body;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
+
+/// Whether the client of a request with these headers takes an answer as a stream of events. It
+/// must say so: what goes by `*/*` does not expect one.
+pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').filter_map(Range::parse))
+        .any(|range| {
+            range.ty.eq_ignore_ascii_case("text")
+                && range.subtype.eq_ignore_ascii_case("event-stream")
+                && range.quality > 0
+        })
+}
 
 /// The form of a GraphQL response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -51,6 +51,20 @@ impl Failure {
         failure.with_header(RETRY_AFTER, "1")
     }
 
+    /// A request that takes too long.
+    pub(super) fn timeout() -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            Code::Timeout,
+            "the request took longer than it may; ask for less or try again",
+        )
+    }
+
+    /// What the client is told of it.
+    pub(super) fn into_error(self) -> GraphqlError {
+        *self.error
+    }
+
     fn with_header(mut self, name: axum::http::HeaderName, value: &'static str) -> Self {
         self.header = Some((name, HeaderValue::from_static(value)));
         self

@@ -13,11 +13,14 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::HttpState;
-use super::accept::MediaType;
+use super::accept::{MediaType, accepts_events};
 use super::failure::Failure;
+use super::subscription;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Code, Error};
-use crate::graphql::{GraphqlRequest, GraphqlResponse, PreparedRequest, RequestError};
+use crate::graphql::{
+    GraphqlRequest, GraphqlResponse, ONLY_AS_EVENTS, PreparedRequest, RequestError,
+};
 
 /// Longer request targets are refused; a document that long belongs in a body.
 const MAX_URI_BYTES: usize = 16 * 1024;
@@ -27,31 +30,51 @@ pub(super) async fn handle(
     State(state): State<HttpState>,
     request: Request<Body>,
 ) -> Response<Body> {
-    let Some(media) = MediaType::negotiate(request.headers()) else {
+    if subscription::is_upgrade(request.headers()) {
+        let upgraded = subscription::upgrade(state, request).await;
+        return upgraded
+            .unwrap_or_else(|failure| failure.into_response(MediaType::GraphqlResponse));
+    }
+    let accepted = Accepted {
+        media: MediaType::negotiate(request.headers()),
+        events: accepts_events(request.headers()),
+    };
+    if accepted.media.is_none() && !accepted.events {
         return Failure::new(
             StatusCode::NOT_ACCEPTABLE,
             Code::NotAcceptable,
-            "answers are of the type application/graphql-response+json or application/json",
+            "answers are of the type application/graphql-response+json or application/json, or \
+             text/event-stream",
         )
-        .into_response(MediaType::GraphqlResponse);
-    };
+        .into_response(accepted.media());
+    }
     let deadline = Instant::now() + state.limits.timeout;
-    let answered = timeout_at(deadline, answer(&state, request, media, deadline)).await;
+    let answered = timeout_at(deadline, answer(&state, request, accepted, deadline)).await;
     answered
-        .unwrap_or_else(|_| {
-            Err(Failure::new(
-                StatusCode::GATEWAY_TIMEOUT,
-                Code::Timeout,
-                "the request took longer than it may; ask for less or try again",
-            ))
-        })
-        .unwrap_or_else(|failure| failure.into_response(media))
+        .unwrap_or_else(|_| Err(Failure::timeout()))
+        .unwrap_or_else(|failure| failure.into_response(accepted.media()))
+}
+
+/// What a client takes for an answer; one of them at least.
+#[derive(Debug, Clone, Copy)]
+struct Accepted {
+    /// The type of a single answer, if it takes one.
+    media: Option<MediaType>,
+    /// Whether it takes events.
+    events: bool,
+}
+
+impl Accepted {
+    /// The type of a single answer, where there must be one.
+    fn media(self) -> MediaType {
+        self.media.unwrap_or(MediaType::GraphqlResponse)
+    }
 }
 
 async fn answer(
     state: &HttpState,
     request: Request<Body>,
-    media: MediaType,
+    accepted: Accepted,
     deadline: Instant,
 ) -> Result<Response<Body>, Failure> {
     let (parts, body) = request.into_parts();
@@ -81,7 +104,10 @@ async fn answer(
         return Err(Failure::overloaded());
     };
     // Whoever has no credentials learns nothing, not even whether the document is good.
-    let services = authorize(state, &parts.headers).await?;
+    let header = parts.headers.get(AUTHORIZATION);
+    // What is no text is no token either.
+    let credentials = header.map(|value| value.to_str().unwrap_or_default());
+    let services = authorize(state, credentials).await?;
     let payload = if is_get {
         Payload::Single(from_query(&parts.uri)?)
     } else {
@@ -98,24 +124,38 @@ async fn answer(
         Payload::parse(&bytes)?
     };
     match payload {
-        Payload::Single(request) => single(state, request, services, is_get, media).await,
-        Payload::Batch(requests) => batch(state, requests, services, media).await,
+        Payload::Single(request) => {
+            let client = Client {
+                credentials,
+                services,
+                accepted,
+                is_get,
+            };
+            single(state, request, client).await
+        }
+        Payload::Batch(requests) => {
+            let media = accepted.media.ok_or_else(|| {
+                Failure::new(
+                    StatusCode::NOT_ACCEPTABLE,
+                    Code::NotAcceptable,
+                    "a batch is not answered by events",
+                )
+            })?;
+            batch(state, requests, services, media).await
+        }
     }
 }
 
-/// The services as the request's caller may use them; `None` for an anonymous caller where
-/// anonymous callers may read the schema.
-async fn authorize(
+/// The services as whoever has these credentials, the value of an `Authorization` header, may use
+/// them; `None` for an anonymous caller where anonymous callers may read the schema.
+pub(super) async fn authorize(
     state: &HttpState,
-    headers: &HeaderMap,
-) -> Result<Option<AuthorizedServices>, Failure> {
-    let header = headers.get(AUTHORIZATION);
-    if header.is_none() && state.graphql.config().anonymous_introspection {
+    credentials: Option<&str>,
+) -> Result<Option<AuthorizedServices>, Error> {
+    if credentials.is_none() && state.graphql.config().anonymous_introspection {
         return Ok(None);
     }
-    // What is no text is no token either.
-    let header = header.map(|value| value.to_str().unwrap_or_default());
-    let caller = state.authentication.authenticate(header).await?;
+    let caller = state.authentication.authenticate(credentials).await?;
     Ok(Some(AuthorizedServices::new(
         &state.services,
         caller,
@@ -123,21 +163,56 @@ async fn authorize(
     )))
 }
 
+/// Who has sent a request, and how.
+struct Client<'a> {
+    credentials: Option<&'a str>,
+    services: Option<AuthorizedServices>,
+    accepted: Accepted,
+    is_get: bool,
+}
+
 async fn single(
     state: &HttpState,
     request: GraphqlRequest,
-    services: Option<AuthorizedServices>,
-    is_get: bool,
-    media: MediaType,
+    client: Client<'_>,
 ) -> Result<Response<Body>, Failure> {
-    let response = match prepare(state, request, services.as_ref())? {
-        Ok(prepared) if is_get && prepared.is_mutation() => {
-            return Err(Failure::method_not_allowed(
-                "a mutation is sent by POST",
-                "POST",
+    let Accepted { media, events } = client.accepted;
+    let prepared = prepare(state, request, client.services.as_ref())?;
+    let is = |what: fn(&PreparedRequest) -> bool| prepared.as_ref().is_ok_and(what);
+    if client.is_get && is(PreparedRequest::is_mutation) {
+        return Err(Failure::method_not_allowed(
+            "a mutation is sent by POST",
+            "POST",
+        ));
+    }
+    let is_subscription = is(PreparedRequest::is_subscription);
+    let media = match media {
+        Some(_) if is_subscription && !events => {
+            return Err(Failure::new(
+                StatusCode::NOT_ACCEPTABLE,
+                Code::NotAcceptable,
+                ONLY_AS_EVENTS,
             ));
         }
-        Ok(prepared) => state.graphql.execute(prepared, services).await,
+        Some(media) if !is_subscription => media,
+        _ => {
+            let place = subscription::enter(state)?;
+            let outcome = match prepared {
+                Ok(prepared) => {
+                    let Client {
+                        credentials,
+                        services,
+                        ..
+                    } = client;
+                    subscription::execute(state, credentials, prepared, services).await
+                }
+                Err(refusal) => subscription::Outcome::Refused(refusal),
+            };
+            return Ok(subscription::respond(state, place, outcome));
+        }
+    };
+    let response = match prepared {
+        Ok(prepared) => state.graphql.execute(prepared, client.services).await,
         Err(refusal) => refusal.into(),
     };
     let status = status(state, &response, media);
@@ -146,7 +221,7 @@ async fn single(
 
 /// Prepares a request. To an anonymous caller a good document and a bad one look the same,
 /// unless it asks about the schema, which it then may.
-fn prepare(
+pub(super) fn prepare(
     state: &HttpState,
     request: GraphqlRequest,
     services: Option<&AuthorizedServices>,
@@ -295,7 +370,7 @@ impl Payload {
 }
 
 /// Reads the members of a request; null is as good as absent, and others are ignored.
-fn from_members(mut members: Map<String, Value>) -> Result<GraphqlRequest, Failure> {
+pub(super) fn from_members(mut members: Map<String, Value>) -> Result<GraphqlRequest, Failure> {
     let mut take = |name: &str| members.remove(name).filter(|value| !value.is_null());
     let query = match take("query") {
         Some(Value::String(query)) => query,

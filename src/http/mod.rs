@@ -1,5 +1,5 @@
-//! The gateway's HTTP surface: `/graphql`, `/graphiql`, `/healthz`, `/readyz`, `/metrics` and the
-//! calls of other silos.
+//! The gateway's HTTP surface: `/graphql`, also as a WebSocket and as events, `/graphiql`,
+//! `/healthz`, `/readyz`, `/metrics` and the calls of other silos.
 
 mod accept;
 mod failure;
@@ -8,6 +8,7 @@ mod graphql;
 mod health;
 mod metrics;
 mod request_id;
+mod subscription;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::csrf::CsrfLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -34,6 +35,8 @@ use crate::domain::Result;
 use crate::graphql::Graphql;
 use crate::rpc::RpcServer;
 use crate::service::Services;
+
+pub use subscription::Connections;
 
 /// Whether the gateway can do its work; asked by `/readyz`.
 pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
@@ -53,6 +56,8 @@ pub struct HttpState {
     pub readiness: Readiness,
     /// The bounds on requests.
     pub limits: RequestLimits,
+    /// The connections that are open for subscriptions.
+    pub connections: Connections,
 }
 
 impl std::fmt::Debug for HttpState {
@@ -134,12 +139,14 @@ pub fn router(
         X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    // A compressor would hold events back until it has enough of them.
+    let worth_compressing = SizeAbove::new(COMPRESS_ABOVE_BYTES).and(NotForContentType::SSE);
     // A request runs through these from top to bottom, its response from bottom to top.
     let layers = ServiceBuilder::new()
         .layer(from_fn(request_id::layer))
         .layer(no_sniff)
         .layer(CatchPanicLayer::custom(failure::panicked))
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE_BYTES)))
+        .layer(CompressionLayer::new().compress_when(worth_compressing))
         .layer(cors)
         .layer(csrf.with_rejection_response(failure::cross_site));
     let mut router = router.fallback(failure::not_found).with_state(state);

@@ -15,3 +15,4 @@ mod harness;
 mod house;
 mod http;
 mod rpc_client;
+mod subscription;

@@ -10,7 +10,6 @@ use user_gateway::app::App;
 use user_gateway::auth::{NewToken, NewTokenOwner, Scopes, TokenKind, TokenStore, TokenText};
 use user_gateway::config::Config;
 use user_gateway::domain::{Clock, UserId};
-use user_gateway::service::Announcer;
 
 use super::client::client;
 use super::database::{Engine, TestDatabase};
@@ -43,13 +42,8 @@ impl Gateway {
         let mut config = Config::default();
         adjust(&mut config);
         let clock = Arc::clone(&database.clock) as Arc<dyn Clock>;
-        let app = App::over(
-            config,
-            database.database().clone(),
-            Announcer::default(),
-            clock,
-        )
-        .unwrap();
+        let announcer = database.announcer.clone();
+        let app = App::over(config, database.database().clone(), announcer, clock).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let serving = tokio::spawn(async move {

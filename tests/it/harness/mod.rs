@@ -14,6 +14,7 @@ mod raw;
 mod redis;
 mod region;
 mod silo;
+mod socket;
 
 pub(crate) use self::redis::{RedisServer, Wire};
 pub(crate) use answer::Answer;
@@ -27,3 +28,4 @@ pub(crate) use postgres::{Contents, PostgresServer};
 pub(crate) use process::{PATIENCE, Process, Scratch, eventually, look_into};
 pub(crate) use raw::Raw;
 pub(crate) use region::{FakeRegion, Mood};
+pub(crate) use socket::{PROTOCOL, Socket};

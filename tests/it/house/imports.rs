@@ -133,6 +133,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("rand", &["auth", "database", "cache", "rpc"]),
+    ("tokio_tungstenite", &["http"]),
 ];
 
 /// The source without comments and literals, which may speak of any module.

@@ -1,0 +1,186 @@
+//! One WebSocket, from its first message to its end.
+
+use std::collections::HashMap;
+
+use axum::extract::ws::{Message, WebSocket};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::answer::{Said, Saying, Voice, answer};
+use super::close::Close;
+use super::connections::Place;
+use super::line::{End, Line};
+use super::message::{ClientMessage, ServerMessage};
+use super::operation::Task;
+use super::welcome::welcome;
+use crate::domain::{Code, Error};
+use crate::graphql::{GraphqlError, GraphqlRequest};
+use crate::http::HttpState;
+use crate::http::graphql::authorize;
+
+/// Serves a WebSocket to its end. `header` is the upgrade request's `Authorization`, for clients
+/// that can set one.
+pub(super) async fn run(
+    state: HttpState,
+    place: Place,
+    header: Option<String>,
+    mut socket: WebSocket,
+) {
+    let ended = {
+        let closing = place.closing();
+        tokio::select! {
+            end = serve(&state, header, &mut socket) => end,
+            () = closing => Some(Close::going_away()),
+        }
+    };
+    if let Some(close) = ended {
+        close.say(socket).await;
+    }
+    drop(place);
+}
+
+async fn serve(state: &HttpState, header: Option<String>, socket: &mut WebSocket) -> End {
+    let mut line = Line {
+        socket,
+        patience: state.connections.config.idle_timeout,
+        max_bytes: state.limits.max_body_bytes,
+    };
+    let end = match welcome(state, header, &mut line).await {
+        Ok(credentials) => Session::new(state, credentials).serve(&mut line).await,
+        Err(end) => Err(end),
+    };
+    end.err().flatten()
+}
+
+/// A client that is known, and its operations.
+struct Session<'a> {
+    state: &'a HttpState,
+    credentials: Option<String>,
+    operations: HashMap<String, (u64, Task)>,
+    /// How many operations there have been; an id may come again, this number does not.
+    last: u64,
+    saying: mpsc::Sender<Saying>,
+    said: mpsc::Receiver<Saying>,
+}
+
+impl<'a> Session<'a> {
+    fn new(state: &'a HttpState, credentials: Option<String>) -> Self {
+        let (saying, said) = mpsc::channel(1);
+        Self {
+            state,
+            credentials,
+            operations: HashMap::new(),
+            last: 0,
+            saying,
+            said,
+        }
+    }
+
+    async fn serve(mut self, line: &mut Line<'_>) -> Result<(), End> {
+        let idle = self.state.connections.config.idle_timeout;
+        let mut heard = Instant::now();
+        let mut next_look = heard + idle / 2;
+        loop {
+            tokio::select! {
+                received = line.receive() => {
+                    heard = Instant::now();
+                    if let Some(message) = received? {
+                        self.take(message, line).await?;
+                    }
+                }
+                Some((id, number, said)) = self.said.recv() => {
+                    self.pass_on(&id, number, said, line).await?;
+                }
+                () = sleep_until(next_look) => {
+                    if heard.elapsed() >= idle {
+                        return Err(Some(Close::silent()));
+                    }
+                    line.write(Message::Ping(Vec::new().into())).await?;
+                    self.check_credentials().await?;
+                    next_look = Instant::now() + idle / 2;
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, message: ClientMessage, line: &mut Line<'_>) -> Result<(), End> {
+        match message {
+            ClientMessage::Init(_) => Err(Some(Close::second_init())),
+            ClientMessage::Ping(payload) => line.pong(payload).await,
+            ClientMessage::Pong => Ok(()),
+            ClientMessage::Complete { id } => {
+                self.operations.remove(&id);
+                Ok(())
+            }
+            ClientMessage::Subscribe { id, request } => self.begin(id, request, line).await,
+        }
+    }
+
+    async fn begin(
+        &mut self,
+        id: String,
+        request: GraphqlRequest,
+        line: &mut Line<'_>,
+    ) -> Result<(), End> {
+        if self.operations.contains_key(&id) {
+            return Err(Some(Close::duplicate(&id)));
+        }
+        let bound = self.state.connections.config.per_connection;
+        if self.operations.len() >= bound {
+            let message = format!(
+                "a connection has at most {bound} operations at a time; complete one, or open \
+                 another connection"
+            );
+            let error = GraphqlError::new(Code::SubscriptionLimitExceeded, message);
+            let payload = &[error];
+            let refusal = ServerMessage::Error { id: &id, payload };
+            return line.send(refusal.text()).await;
+        }
+        self.last += 1;
+        let number = self.last;
+        let voice = Voice {
+            id: id.clone(),
+            number,
+            saying: self.saying.clone(),
+        };
+        let (state, credentials) = (self.state.clone(), self.credentials.clone());
+        let task = Task::spawn(answer(state, credentials, request, voice));
+        self.operations.insert(id, (number, task));
+        Ok(())
+    }
+
+    /// Passes on what an operation says, unless the client has ended it in the meantime.
+    async fn pass_on(
+        &mut self,
+        id: &str,
+        number: u64,
+        said: Said,
+        line: &mut Line<'_>,
+    ) -> Result<(), End> {
+        if self
+            .operations
+            .get(id)
+            .is_none_or(|(known, _)| *known != number)
+        {
+            return Ok(());
+        }
+        match said {
+            Said::Text(text) => line.send(text).await,
+            Said::Last(text) => {
+                self.operations.remove(id);
+                line.send(text).await
+            }
+            Said::Expelled(error) => Err(Some(Close::expelled(&error))),
+        }
+    }
+
+    /// Closes the connection of a client whose credentials are worth nothing any more, even if
+    /// nothing happens. If that cannot be found out now, it will be another time.
+    async fn check_credentials(&self) -> Result<(), End> {
+        let checked = authorize(self.state, self.credentials.as_deref());
+        match timeout(self.state.limits.timeout, checked).await {
+            Ok(Err(error @ Error::Unauthenticated(_))) => Err(Some(Close::expelled(&error))),
+            _ => Ok(()),
+        }
+    }
+}
