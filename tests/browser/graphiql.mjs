@@ -110,6 +110,21 @@ async function run(name) {
   await page.keyboard.press('ControlOrMeta+Enter');
 }
 
+/** Changes the name of user 2, past the page. */
+async function rename(name) {
+  const response = await fetch(endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify({
+      query: 'mutation ($name: String!) { updateUser(input: { userId: 2, name: $name }) { errors { code } } }',
+      variables: { name },
+    }),
+    signal: AbortSignal.timeout(TIMEOUT),
+  });
+  const { data } = await response.json();
+  expect(data?.updateUser.errors.length === 0, `user 2 cannot be renamed: ${response.status}`);
+}
+
 async function newTab() {
   const tabs = page.locator('.graphiql-tab');
   const before = await tabs.count();
@@ -189,6 +204,24 @@ async function checks(browser) {
     await type('query Answer { viewer { answer: __typename } }');
     await run('Answer');
     await eventually('no answer', answer, (text) => text.includes('"answer": "Viewer"'));
+  });
+
+  await check('a change made by another client shows up in a subscription', async () => {
+    await newTab();
+    await type('subscription Change { userChanged(id: 2) { id displayName } }');
+    await run('Change');
+    // Nothing says when it has begun, so the change is made until it is heard of.
+    let n = 0;
+    const heard = async () => {
+      n += 1;
+      await rename(`Renamed ${n}`);
+      return answer();
+    };
+    await eventually('no event', heard, (text) => text.includes('"displayName": "Renamed'));
+    await rename('Renamed at last');
+    await eventually('no other event', answer, (text) => text.includes('"displayName": "Renamed at last"'));
+    await page.getByRole('button', { name: /^Stop query/ }).click();
+    await page.getByRole('button', { name: /^Execute query/ }).waitFor();
   });
 
   await check('a field name is completed', async () => {

@@ -49,6 +49,9 @@ export function App() {
     [session],
   );
 
+  // Who signs out or in as somebody else is told nothing more that is not for them.
+  useEffect(() => fetcher.close, [fetcher]);
+
   // An answer to a request sent with the token before says nothing about this one.
   const status = seen.session === session ? seen.status : Status.checking;
 

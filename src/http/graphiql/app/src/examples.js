@@ -202,6 +202,35 @@ mutation VerifyUserEmail($userId: ID!, $address: String!) {
 }
 `;
 
+const changes = `# Each change as it happens, over a WebSocket, until the stop button ends it. Change something in
+# another tab or window meanwhile.
+subscription UserChanged($id: ID!) {
+  userChanged(id: $id) {
+    id
+    displayName
+    lastActive
+  }
+}
+
+subscription UserOptionChanged($userId: ID!, $keys: [String!]) {
+  userOptionChanged(userId: $userId, keys: $keys) {
+    user {
+      id
+    }
+    key
+    project
+    organization {
+      id
+    }
+    isDeleted
+    option {
+      id
+      value
+    }
+  }
+}
+`;
+
 export const examples = [
   { name: 'Viewer', query: viewer, variables: {} },
   {
@@ -225,4 +254,5 @@ export const examples = [
     query: accounts,
     variables: { email: 'ada@example.com', userId: 'User:2', isActive: true, address: 'robin@home.example' },
   },
+  { name: 'UserChanged', query: changes, variables: { id: 'User:2', userId: 'User:1', keys: null } },
 ];

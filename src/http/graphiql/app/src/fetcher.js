@@ -1,4 +1,5 @@
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { createClient } from 'graphql-ws';
 import { isSendable } from './token.js';
 
 /** What the gateway's answers say about the token. */
@@ -16,11 +17,17 @@ const ACCEPT = 'application/graphql-response+json, application/json;q=0.9';
 /** Below the page's own address, so that a path prefix in front of the gateway is kept. */
 const url = new URL('../graphql', document.baseURI).href;
 
+/** The same, for subscriptions: `ws` for `http`, `wss` for `https`. */
+const socketUrl = url.replace(/^http/, 'ws');
+
 function isJson(response) {
   return /[/+]json\b/.test(response.headers.get('content-type') ?? '');
 }
 
-/** A fetcher for GraphiQL that sends `token` and tells `onStatus` how the gateway took it. */
+/**
+ * A fetcher for GraphiQL that sends `token` and tells `onStatus` how the gateway took it. Its
+ * method `close` ends the subscriptions that it has begun.
+ */
 export function createFetcher(token, onStatus) {
   const headers = token && isSendable(token) ? { authorization: `Bearer ${token}` } : {};
 
@@ -53,13 +60,24 @@ export function createFetcher(token, onStatus) {
     return response.json();
   }
 
-  return createGraphiQLFetcher({
+  // It connects when there is something to subscribe to, and not before.
+  const wsClient = createClient({
+    url: socketUrl,
+    connectionParams: headers,
+  });
+
+  const fetcher = createGraphiQLFetcher({
     url,
     headers,
+    wsClient,
     fetch: send,
     schemaFetcher: sendIntrospection,
     // The gateway has no @defer and @stream; without them the plain fetcher asks for
     // application/graphql-response+json.
     enableIncrementalDelivery: false,
   });
+  fetcher.close = () => {
+    wsClient.dispose();
+  };
+  return fetcher;
 }
