@@ -26,6 +26,7 @@ macro_rules! on_each_engine {
 }
 
 mod events;
+mod opening;
 mod protocol;
 mod user_changed;
 mod user_option_changed;

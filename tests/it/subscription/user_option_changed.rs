@@ -29,17 +29,17 @@ async fn waiting(directory: &Directory, keys: Value) -> Socket {
     ada
 }
 
-fn told(change: Value) -> Value {
+fn told(change: &Value) -> Value {
     json!({ "data": { "userOptionChanged": change } })
 }
 
 fn set(key: &str, value: impl Into<Value>) -> Value {
     let value: Value = value.into();
-    told(json!({ "key": key, "isDeleted": false, "option": { "value": value } }))
+    told(&json!({ "key": key, "isDeleted": false, "option": { "value": value } }))
 }
 
 fn deleted(key: &str) -> Value {
-    told(json!({ "key": key, "isDeleted": true, "option": null }))
+    told(&json!({ "key": key, "isDeleted": true, "option": null }))
 }
 
 async fn delete(directory: &Directory, keys: &[&str]) {
