@@ -3,6 +3,7 @@
 mod background;
 mod delegation;
 mod jwks;
+mod patience;
 mod server;
 
 use std::sync::Arc;
@@ -150,10 +151,9 @@ impl App {
     ) -> anyhow::Result<()> {
         let background = Background::start(&self)?;
         let connections = &self.connections;
-        server::serve(self.router, listener, &self.config.server, shutdown, || {
-            connections.close()
-        })
-        .await?;
+        let config = (&self.config.server, self.config.subscriptions);
+        let close = || connections.close();
+        server::serve(self.router, listener, config, shutdown, close).await?;
         background.stop(self.config.server.shutdown_timeout).await;
         match self.ground {
             Ground::Database(database) => database.close().await,

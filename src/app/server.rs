@@ -1,7 +1,7 @@
 //! Serving connections, and ending well.
 //!
 //! `axum::serve` sets no timers: a client that sends half a head would hold its connection for
-//! ever, and so would one at shutdown that never closes its own.
+//! ever, and so would one that does not read its answer, or at shutdown never closes its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 
-use crate::config::ServerConfig;
+use super::patience::Patient;
+use crate::config::{ServerConfig, SubscriptionConfig};
 
 /// How long to wait before accepting again when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -25,7 +26,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn serve<F: Future<Output = ()>>(
     router: Router,
     listener: TcpListener,
-    config: &ServerConfig,
+    (config, subscriptions): (&ServerConfig, SubscriptionConfig),
     shutdown: impl Future<Output = ()>,
     close: impl FnOnce() -> F,
 ) -> anyhow::Result<()> {
@@ -37,6 +38,8 @@ pub(super) async fn serve<F: Future<Output = ()>>(
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(256);
+    // A WebSocket has its own bound, and a word to say about it after that.
+    let patience = subscriptions.idle_timeout.saturating_mul(2);
     let graceful = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
@@ -64,7 +67,7 @@ pub(super) async fn serve<F: Future<Output = ()>>(
             .service(router.clone());
         let service = TowerToHyperService::new(service);
         let connection = http
-            .serve_connection_with_upgrades(TokioIo::new(stream), service)
+            .serve_connection_with_upgrades(TokioIo::new(Patient::new(stream, patience)), service)
             .into_owned();
         let connection = graceful.watch(connection);
         let header_timeout = config.header_timeout;

@@ -109,6 +109,37 @@ async fn a_request_that_never_ends_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_its_answer_is_not_waited_for_for_ever() {
+    let (scratch, token) = seeded();
+    let arguments = [
+        "serve",
+        "--idle-timeout",
+        "50ms",
+        "--shutdown-timeout",
+        "1h",
+    ];
+    let mut gateway = scratch.start(&arguments);
+    // No socket holds so much.
+    let schema = (0..20).map(|n| {
+        let about = "types { description fields { description args { description } } }";
+        format!("a{n}: __schema {{ {about} }}")
+    });
+    let query = format!("{{ {} }}", schema.collect::<Vec<_>>().join(" "));
+    let batch = vec![json!({ "query": query }); 10];
+    let body = serde_json::Value::from(batch).to_string();
+    let deaf = Raw::open(&gateway.origin).await;
+    deaf.send(&format!(
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ))
+    .await;
+    deaf.begins().await;
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended(), Some(0), "{}", gateway.log());
+}
+
+#[tokio::test]
 async fn sigint_ends_a_gateway_with_idle_connections_at_once() {
     let (scratch, token) = seeded();
     let mut gateway = scratch.start(&["serve", "--shutdown-timeout", "1h"]);

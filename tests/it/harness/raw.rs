@@ -74,6 +74,12 @@ impl Raw {
         all
     }
 
+    /// Waits until something comes, which is left where it is.
+    pub(crate) async fn begins(&self) {
+        let something = timeout(PATIENCE, self.0.readable()).await;
+        something.expect("nothing comes").unwrap();
+    }
+
     /// The response that comes before the other side closes the connection.
     pub(crate) async fn answer(&self) -> Answer {
         Answer::parse(&self.rest().await)
