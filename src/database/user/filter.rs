@@ -136,12 +136,12 @@ fn matches(
     names: &[user::Column],
     viewer: Viewer,
 ) -> SelectStatement {
-    let mut named = Cond::any();
+    let mut any = Cond::any();
     for name in names {
-        named = named.add(dialect.contains_folded(*name, query));
+        any = any.add(dialect.contains_folded(*name, query));
     }
     let by_name = select(user::Column::Id, user::Entity)
-        .cond_where(named)
+        .cond_where(any)
         .take();
     let mut by_address = select(user_email::Column::UserId, user_email::Entity);
     by_address.and_where(dialect.contains_folded(user_email::Column::Email, query));

@@ -78,8 +78,7 @@ async fn answer(
     if !server.secrets.verify(signature, &path, &body) {
         return Err(Refusal::BadSignature);
     }
-    let request: wire::Request<Map<String, Value>> =
-        serde_json::from_slice(&body).map_err(|_| Refusal::Malformed)?;
+    let request = wire::Request::read(&body).map_err(|_| Refusal::Malformed)?;
     let is_gateway = request.meta.user_gateway.is_some();
     let found = find(server, service, method, is_gateway);
     let answer = match found {
@@ -123,15 +122,11 @@ async fn read(request: Request<Body>, max_bytes: usize) -> Result<Vec<u8>, Refus
     let body = Limited::new(request.into_body(), max_bytes);
     match body.collect().await {
         Ok(body) => Ok(body.to_bytes().to_vec()),
-        Err(error) => {
-            let too_large = error.is::<LengthLimitError>()
-                || error.source().is_some_and(|e| e.is::<LengthLimitError>());
-            Err(if too_large {
-                Refusal::TooLarge
-            } else {
-                Refusal::Malformed
-            })
-        }
+        Err(error) => Err(if error.is::<LengthLimitError>() {
+            Refusal::TooLarge
+        } else {
+            Refusal::Malformed
+        }),
     }
 }
 
@@ -152,8 +147,9 @@ fn too_long(args: &Map<String, Value>, max: usize) -> Option<&str> {
 fn check_context(args: &Map<String, Value>) -> Result<(), Refusal> {
     match args.get("auth_context") {
         None | Some(Value::Null) => Ok(()),
-        Some(context) => AuthenticationContext::deserialize(context)
+        Some(context) if context.is_object() => AuthenticationContext::deserialize(context)
             .map(|_| ())
             .map_err(|_| Refusal::Malformed),
+        Some(_) => Err(Refusal::Malformed),
     }
 }

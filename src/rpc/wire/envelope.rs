@@ -1,18 +1,26 @@
 //! What stands around the arguments and the result of a call.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::loose;
 use crate::domain::IdempotencyKey;
 
 /// A request: `{"meta": …, "args": …}`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Request<A> {
     /// What is said of the call.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loose::object")]
     pub meta: Meta,
     /// The arguments by name.
     pub args: A,
+}
+
+impl Request<Map<String, Value>> {
+    /// Reads the body of a request whose arguments are not known yet.
+    pub(in super::super) fn read(body: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_value(Value::Object(serde_json::from_slice(body)?))
+    }
 }
 
 /// An answer: `{"meta": …, "value": …}`. One without `value` is none.
@@ -36,7 +44,7 @@ pub struct Meta {
     pub user_gateway: Option<Extension>,
     /// For whom Sentry makes the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub viewer_context: Option<serde_json::Map<String, Value>>,
+    pub viewer_context: Option<Map<String, Value>>,
 }
 
 impl Meta {

@@ -94,7 +94,7 @@ pub struct UserFilterArgs {
     pub query_usernames: Key<bool>,
 }
 
-loose::as_deserialized!(UserFilterArgs, UserOptionFilterArgs);
+loose::objects!(UserFilterArgs, UserOptionFilterArgs);
 
 impl UserFilterArgs {
     /// The same filter without the keys that only gateways know.

@@ -222,11 +222,5 @@ impl TryFrom<GatewayUpdateArgs> for UserUpdate {
     }
 }
 
-loose::as_deserialized!(
-    UserOrder,
-    PageRequest,
-    Viewer,
-    GatewayUpdateArgs,
-    TokenKind,
-    Subject,
-);
+loose::objects!(UserOrder, PageRequest, GatewayUpdateArgs);
+loose::as_deserialized!(Viewer, TokenKind, Subject);

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, Visitor};
+use serde_json::{Map, Value};
 
 use crate::domain::{OrganizationId, ProjectId, UserId, UserOptionId};
 
@@ -217,11 +218,33 @@ macro_rules! as_deserialized {
 
 pub(super) use as_deserialized;
 
-as_deserialized!(serde_json::Value);
+/// Reads what must be an object. Left to itself, serde takes an array for the fields of a struct
+/// in their order.
+pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let object = Map::deserialize(deserializer)?;
+    serde_json::from_value(Value::Object(object)).map_err(de::Error::custom)
+}
+
+/// Makes types forgiving that are objects and say themselves how they are read.
+macro_rules! objects {
+    ($($name:ty),* $(,)?) => {$(
+        impl $crate::rpc::wire::loose::Loose for $name {
+            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::rpc::wire::loose::object(deserializer)
+            }
+        }
+    )*};
+}
+
+pub(super) use objects;
+
+as_deserialized!(Value);
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

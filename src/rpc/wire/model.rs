@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::filter::Key;
 use super::moment::Moment;
 use crate::domain::{
     Authenticator, AuthenticatorId, AuthenticatorKind, Avatar, AvatarKind, OptionScope,
@@ -70,19 +71,9 @@ pub struct RpcUserProfile {
     /// The bits of [`UserFlags`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flags: Option<i64>,
-    /// The address of the account's own picture; `Some(None)` if it has none.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present_or_null"
-    )]
-    pub avatar_url: Option<Option<String>>,
-}
-
-/// Reads a field whose null says something other than its absence.
-fn present_or_null<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    /// The address of the account's own picture; null if it has none.
+    #[serde(skip_serializing_if = "Key::is_absent")]
+    pub avatar_url: Key<String>,
 }
 
 impl Default for RpcUserProfile {
@@ -109,7 +100,7 @@ impl Default for RpcUserProfile {
             session_nonce: None,
             date_joined: None,
             flags: None,
-            avatar_url: None,
+            avatar_url: Key::Absent,
         }
     }
 }
@@ -144,7 +135,7 @@ impl RpcUserProfile {
             session_nonce: profile.session_nonce,
             date_joined: None,
             flags: None,
-            avatar_url: None,
+            avatar_url: Key::Absent,
         }
     }
 
@@ -153,7 +144,7 @@ impl RpcUserProfile {
     pub fn for_gateway(profile: UserProfile) -> Self {
         let date_joined = Some(profile.date_joined.into());
         let flags = profile.flags.map(UserFlags::bits);
-        let avatar_url = Some(profile.avatar_url.clone());
+        let avatar_url = profile.avatar_url.clone().map_or(Key::Null, Key::Given);
         Self {
             date_joined,
             flags,
@@ -181,7 +172,10 @@ impl RpcUserProfile {
             date_joined: self.date_joined.map_or(date_joined, Moment::time),
             last_active: self.last_active.map(Moment::time),
             flags: self.flags.map(UserFlags::from_bits),
-            avatar_url: self.avatar_url.flatten(),
+            avatar_url: match self.avatar_url {
+                Key::Given(url) => Some(url),
+                Key::Absent | Key::Null => None,
+            },
             session_nonce: self.session_nonce,
         }
     }

@@ -238,6 +238,7 @@ calls! { "user":
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde hands a field over like this")]
 fn in_request<S: serde::Serializer>(
     user: &Option<Box<RpcUser>>,
     serializer: S,
@@ -333,7 +334,7 @@ pub struct UserIdEmailArgs {
     pub email: String,
 }
 
-loose::as_deserialized!(
+loose::objects!(
     Box<RpcUser>,
     AuthenticationContext,
     UserUpdateArgs,
