@@ -14,5 +14,6 @@ mod graphql;
 mod harness;
 mod house;
 mod http;
+mod rpc;
 mod rpc_client;
 mod subscription;

@@ -19,6 +19,7 @@ mod socket;
 pub(crate) use self::redis::{RedisServer, Wire};
 pub(crate) use answer::Answer;
 pub(crate) use arrange::Account;
+pub(crate) use client::client;
 pub(crate) use clock::{MockClock, at};
 pub(crate) use database::{Engine, TestDatabase};
 pub(crate) use gateway::Gateway;
