@@ -85,27 +85,34 @@ impl Breaker {
 }
 
 impl Permit<'_> {
-    /// The peer has answered.
-    pub(super) fn succeeded(self) {
-        let mut inner = self.breaker.lock();
-        if inner.opened == self.opened {
-            inner.state = State::Closed { failures: 0 };
-        }
-    }
-
-    /// The peer has not answered, or only that it cannot.
-    pub(super) fn failed(self) {
+    /// The peer has answered. True if that ends a time in which it was left alone.
+    pub(super) fn succeeded(self) -> bool {
         let mut inner = self.breaker.lock();
         if inner.opened != self.opened {
-            return;
+            return false;
         }
+        let was_open = !matches!(inner.state, State::Closed { .. });
+        inner.state = State::Closed { failures: 0 };
+        was_open
+    }
+
+    /// The peer has not answered, or only that it cannot. True if it is left alone from now on.
+    pub(super) fn failed(self) -> bool {
+        let mut inner = self.breaker.lock();
+        if inner.opened != self.opened {
+            return false;
+        }
+        let since = self.breaker.clock.now();
         match &mut inner.state {
-            State::Closed { failures } if *failures + 1 < THRESHOLD => *failures += 1,
+            State::Closed { failures } if *failures + 1 < THRESHOLD => {
+                *failures += 1;
+                false
+            }
             state => {
-                *state = State::Open {
-                    since: self.breaker.clock.now(),
-                };
+                let was_closed = matches!(state, State::Closed { .. });
+                *state = State::Open { since };
                 inner.opened += 1;
+                was_closed
             }
         }
     }

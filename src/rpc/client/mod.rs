@@ -9,6 +9,24 @@
 //! | `user_gateway_rpc_retries_total{peer, method}` | counter | attempts beyond the first |
 //! | `user_gateway_rpc_breaker_open{peer}` | gauge | 1 while the peer is left alone |
 //!
+//! # A control silo of Sentry's
+//!
+//! Its methods are all that there is, and what they leave out cannot be made up for everywhere:
+//!
+//! | what | by which means |
+//! |---|---|
+//! | when somebody joined | a second call for the API form of the user |
+//! | filters and searches by username | looking up names, and checking whole users here |
+//! | pages, counts | cut from the whole list where ids, addresses, usernames or an organization bound it, and only by id or time of joining |
+//! | memberships | one call for each user |
+//! | who shares an organization | lists of members, in which Sentry counts those who are merely invited |
+//! | setting an option | a look before and after |
+//! | an account's flags | unknown |
+//! | roles, identities, members, an organization by id or slug, options of all scopes or by id, API tokens, changes of names | not offered: `NOT_SUPPORTED` says so |
+//!
+//! Whether the other side is a gateway is told by each of its answers, and found out anew from time
+//! to time, so that replacing a control silo takes no restart of its regions.
+//!
 //! # Why
 //!
 //! - **Why are so few failures tried again?** A call whose answer is lost may have been carried out.

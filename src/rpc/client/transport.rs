@@ -268,8 +268,16 @@ impl Inner {
             Err(_) => Err(Fault::TimedOut),
         };
         match &result {
-            Err(fault) if fault.blames_peer() => permit.failed(),
-            _ => permit.succeeded(),
+            Err(fault) if fault.blames_peer() => {
+                if permit.failed() {
+                    tracing::warn!(peer = %self.name, "calls keep failing; they are not made now");
+                }
+            }
+            _ => {
+                if permit.succeeded() {
+                    tracing::info!(peer = %self.name, "calls are answered again");
+                }
+            }
         }
         result
     }

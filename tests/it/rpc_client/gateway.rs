@@ -1,17 +1,22 @@
 //! A control silo that is a gateway: what the contracts of the services do not say.
 
+use std::sync::Arc;
+
+use chrono::TimeDelta;
 use serde_json::json;
 use user_gateway::auth::{
     NewToken, NewTokenOwner, Scopes, Subject, TokenKind, TokenOwner, TokenStore, TokenText,
 };
-use user_gateway::domain::{Change, Code, Email, NewUser, OrganizationId, UserFilter, UserId};
+use user_gateway::domain::{
+    Change, Clock, Code, Email, NewUser, OrganizationId, UserFilter, UserId,
+};
 use user_gateway::rpc::client::{
     Peer, RegionDelivery, RemoteTokenStore, RemoteUserService, remote_services,
 };
 use user_gateway::service::{Delivery, UserService};
 
-use super::{Act, StandIn, client};
-use crate::harness::TestDatabase;
+use super::{Act, StandIn, client, client_with, config};
+use crate::harness::{MockClock, TestDatabase};
 
 fn new_token(text: &TokenText, owner: NewTokenOwner) -> NewToken {
     NewToken {
@@ -175,4 +180,57 @@ async fn a_region_is_told_of_a_change_by_its_name_and_the_user() {
     let failing = StandIn::start([Act::sentry(&json!(1)), Act::status(500)]).await;
     let delivery = RegionDelivery::new(client(&failing.url), "us".to_owned());
     assert!(delivery.deliver(change).await.is_err());
+}
+
+#[tokio::test]
+async fn an_upgrade_of_a_peer_is_noticed_without_another_call() {
+    let clock = Arc::new(MockClock::default());
+    let peer = StandIn::start([Act::status(404)]).await;
+    let client = client_with(&peer.url, config(), Arc::clone(&clock) as Arc<dyn Clock>);
+    let users = RemoteUserService::new(client.clone());
+    let code = async || users.get_roles(&[UserId(1)]).await.err().map(|e| e.code());
+    assert_eq!(code().await, Some(Code::NotSupported));
+    assert_eq!(client.peer(), Peer::Sentry);
+
+    peer.change(Act::gateway(&json!([])));
+    assert_eq!(code().await, Some(Code::NotSupported));
+    assert_eq!(peer.asked().len(), 1);
+    clock.set(clock.now() + TimeDelta::minutes(1));
+    assert_eq!(code().await, None);
+    assert_eq!(client.peer(), Peer::Gateway);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_filter_that_was_not_understood_is_not_trusted() {
+    // The first answer only shows that it is a gateway.
+    let peer = StandIn::start([Act::gateway(&json!([])), Act::gateway(&json!([1]))]).await;
+    let users = RemoteUserService::new(client(&peer.url));
+    let filter = UserFilter {
+        usernames: Some(vec!["ada".to_owned()]),
+        ..UserFilter::ids(&[UserId(1), UserId(2)])
+    };
+    assert_eq!(users.get_many_ids(&filter).await.unwrap(), [UserId(1)]);
+
+    // The gateway is replaced; its successor drops the condition and finds both.
+    let ada = json!({"id": 1, "username": "ada", "date_joined": "2025-01-01T00:00:00Z"});
+    let grace = json!({"id": 2, "username": "grace", "date_joined": "2025-01-01T00:00:00Z"});
+    peer.script([
+        Act::sentry(&json!([1, 2])),
+        Act::sentry(&json!([ada, grace])),
+    ]);
+    assert_eq!(users.get_many_ids(&filter).await.unwrap(), [UserId(1)]);
+    let asked = peer.asked().pop().unwrap();
+    assert_eq!(asked.path, "/api/0/internal/rpc/user/get_many/");
+    assert_eq!(asked.json()["args"]["filter"], json!({"user_ids": [1, 2]}));
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_understand_is_asked_again_what_it_is() {
+    let peer = StandIn::start([Act::gateway(&json!([]))]).await;
+    let client = client(&peer.url);
+    let users = RemoteUserService::new(client.clone());
+    users.get_many_ids(&UserFilter::ids(&[])).await.unwrap();
+    peer.change(Act::status(400));
+    users.get_many_ids(&UserFilter::ids(&[])).await.unwrap_err();
+    assert_eq!(client.peer(), Peer::Unknown);
 }

@@ -104,7 +104,12 @@ impl StandIn {
 
     /// Does `act` from now on.
     pub(super) fn change(&self, act: Act) {
-        *self.acts.lock().unwrap() = VecDeque::from([act]);
+        self.script([act]);
+    }
+
+    /// Does `acts` from now on, and the last of them for ever.
+    pub(super) fn script(&self, acts: impl IntoIterator<Item = Act>) {
+        *self.acts.lock().unwrap() = acts.into_iter().collect();
     }
 }
 
