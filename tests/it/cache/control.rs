@@ -2,9 +2,13 @@
 //! answer takes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use user_gateway::domain::{
@@ -18,25 +22,38 @@ use user_gateway::domain::{
 };
 use user_gateway::service::{OrganizationService, Services, UserOptionService, UserService};
 
+use super::history::Dice;
 use crate::harness::at;
 
 /// The model. Clones are the same silo.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Control(Arc<Inner>);
 
-#[derive(Debug)]
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     state: Mutex<State>,
     is_open: watch::Sender<bool>,
 }
 
-#[derive(Debug, Default)]
+/// An answer that several callers wait for.
+type Joined = Shared<BoxFuture<'static, Result<Vec<User>>>>;
+
+#[derive(Default)]
 struct State {
     versions: HashMap<UserId, u64>,
     calls: Vec<Vec<UserId>>,
     option_calls: Vec<Vec<UserId>>,
     failures: usize,
     waiting: usize,
+    /// How long an answer takes, and what decides it.
+    slowness: Option<(Dice, Duration)>,
+    /// Calls under way, if equal ones are answered together.
+    joined: Option<HashMap<Vec<UserId>, Joined>>,
 }
 
 impl Default for Control {
@@ -109,7 +126,48 @@ impl Control {
         self.state().waiting
     }
 
+    /// Lets every answer take a while, before it is settled and after.
+    pub(crate) fn slow_down(&self, seed: u64, most: Duration) {
+        self.state().slowness = Some((Dice(seed), most));
+    }
+
+    /// Answers equal calls together from now on, whatever has changed since the first.
+    pub(crate) fn join_calls(&self) {
+        self.state().joined = Some(HashMap::new());
+    }
+
+    async fn delay(&self) {
+        let slowness = self.state().slowness.as_mut().map(|(dice, most)| {
+            dice.throw();
+            (dice.clone(), *most)
+        });
+        if let Some((mut dice, most)) = slowness {
+            dice.rest(most).await;
+        }
+    }
+
+    async fn answer(self, ids: Vec<UserId>) -> Result<Vec<User>> {
+        self.delay().await;
+        let found: Result<Vec<User>> = {
+            let mut state = self.state();
+            state.calls.push(ids.clone());
+            if state.failures > 0 {
+                state.failures -= 1;
+                Err(failure())
+            } else {
+                let versions = &state.versions;
+                let found = ids
+                    .iter()
+                    .filter_map(|id| Some(user(*id, *versions.get(id)?)));
+                Ok(found.collect())
+            }
+        };
+        self.pause().await;
+        found
+    }
+
     async fn pause(&self) {
+        self.delay().await;
         self.state().waiting += 1;
         let mut is_open = self.0.is_open.subscribe();
         let _ = is_open.wait_for(|is_open| *is_open).await;
@@ -215,22 +273,21 @@ fn options(id: UserId, version: u64) -> Vec<UserOption> {
 #[async_trait]
 impl UserService for Control {
     async fn get_many_by_id(&self, ids: &[UserId]) -> Result<Vec<User>> {
-        let found: Result<Vec<User>> = {
+        let answer = {
             let mut state = self.state();
-            state.calls.push(ids.to_vec());
-            if state.failures > 0 {
-                state.failures -= 1;
-                Err(failure())
-            } else {
-                let versions = &state.versions;
-                let found = ids
-                    .iter()
-                    .filter_map(|id| Some(user(*id, *versions.get(id)?)));
-                Ok(found.collect())
+            let begin = || self.clone().answer(ids.to_vec()).boxed().shared();
+            match &mut state.joined {
+                None => begin(),
+                Some(joined) => {
+                    let answer = joined.entry(ids.to_vec()).or_insert_with(begin);
+                    if answer.peek().is_some() {
+                        *answer = begin();
+                    }
+                    answer.clone()
+                }
             }
         };
-        self.pause().await;
-        found
+        answer.await
     }
 
     async fn get_many_by_email(&self, query: &EmailQuery) -> Result<Vec<EmailMatch>> {

@@ -1,6 +1,7 @@
 //! The cache of a region, in front of a control silo of the tests' own.
 
 mod control;
+mod history;
 mod memory;
 mod replicas;
 

@@ -23,28 +23,16 @@ fn long(url: String) -> Setup {
     }
 }
 
-/// Runs a command past the cache.
-async fn run<T: redis::FromRedisValue>(server: &RedisServer, words: &[&str]) -> T {
-    let mut command = redis::cmd(words[0]);
-    for word in &words[1..] {
-        command.arg(*word);
-    }
-    command
-        .query_async(&mut server.connect().await)
-        .await
-        .unwrap()
-}
-
 /// The keys of records in Redis.
 async fn records(server: &RedisServer) -> Vec<String> {
-    run(server, &["KEYS", "user-gateway:*:user:*"]).await
+    server.keys("user-gateway:*:user:*").await
 }
 
 /// Waits until the register is trusted, so that an invalidation need not wait for a lease.
 async fn settled(server: &RedisServer) {
     eventually("the register is settled", async || {
-        for key in run::<Vec<String>>(server, &["KEYS", "*:register"]).await {
-            if run::<bool>(server, &["HEXISTS", &key, "settled"]).await {
+        for key in server.run::<Vec<String>>(&["KEYS", "*:register"]).await {
+            if server.run::<bool>(&["HEXISTS", &key, "settled"]).await {
                 return true;
             }
         }
@@ -68,7 +56,7 @@ async fn what_one_replica_fetched_serves_the_others() {
     assert_eq!(one.read(1).await, 1);
     eventually("the record is stored", async || {
         let key = records(&server).await.remove(0);
-        run::<bool>(&server, &["HEXISTS", &key, "record"]).await
+        server.run::<bool>(&["HEXISTS", &key, "record"]).await
     })
     .await;
     assert_eq!(two.read(1).await, 1);
@@ -129,13 +117,13 @@ async fn a_settled_region_waits_for_answers_and_not_for_leases() {
         long(server.url()).ready(&control).await,
     );
     // The ones before are struck off as those that do not answer.
-    let key: Vec<String> = run(&server, &["KEYS", "*:register"]).await;
-    let fields: Vec<String> = run(&server, &["HKEYS", &key[0]]).await;
+    let key: Vec<String> = server.run(&["KEYS", "*:register"]).await;
+    let fields: Vec<String> = server.run(&["HKEYS", &key[0]]).await;
     let mut replicas = fields.iter().filter(|field| field.starts_with("replica:"));
     assert_eq!(replicas.clone().count(), 4);
     let gone: Vec<_> = replicas.by_ref().take(2).collect();
     for field in gone {
-        let _: i64 = run(&server, &["HDEL", &key[0], field]).await;
+        let _: i64 = server.run(&["HDEL", &key[0], field]).await;
     }
     control.change(1);
     invalidate(&one, 1).await;
@@ -190,7 +178,7 @@ async fn a_lost_version_is_not_taken_for_another() {
     control.change(1);
     invalidate(&two, 1).await;
     // The key is evicted at every moment that could matter.
-    let _: () = run(&server, &["FLUSHALL"]).await;
+    let _: () = server.run(&["FLUSHALL"]).await;
     control.release();
     assert_eq!(slow.await.unwrap(), 1);
     assert_eq!((one.read(1).await, two.read(1).await), (2, 2));
@@ -208,7 +196,7 @@ async fn a_flushed_redis_does_not_excuse_a_replica_from_hearing() {
     for _ in 0..5 {
         let version = control.version(1);
         assert_eq!((one.read(1).await, two.read(1).await), (version, version));
-        let _: () = run(&server, &["FLUSHALL"]).await;
+        let _: () = server.run(&["FLUSHALL"]).await;
         let version = control.change(1);
         invalidate(&one, 1).await;
         assert_eq!((one.read(1).await, two.read(1).await), (version, version));
@@ -416,12 +404,12 @@ async fn a_record_that_cannot_be_read_is_none() {
     assert_eq!(one.read(1).await, 1);
     eventually("the record is stored", async || {
         let key = records(&server).await.remove(0);
-        run::<bool>(&server, &["HEXISTS", &key, "record"]).await
+        server.run::<bool>(&["HEXISTS", &key, "record"]).await
     })
     .await;
     let key = records(&server).await.remove(0);
     for record in ["1:{\"half\":", "7:of another release", ""] {
-        let _: i64 = run(&server, &["HSET", &key, "record", record]).await;
+        let _: i64 = server.run(&["HSET", &key, "record", record]).await;
         let two = setup.ready(&control).await;
         control.take_calls();
         assert_eq!(two.read(1).await, 1);
@@ -466,11 +454,11 @@ async fn a_full_redis_keeps_nothing_and_breaks_nothing() {
     let control = Control::default();
     control.change(1);
     let one = Setup::shared(server.url()).ready(&control).await;
-    let _: () = run(&server, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    let _: () = server.run(&["CONFIG", "SET", "maxmemory", "1"]).await;
     for _ in 0..3 {
         assert_eq!(one.read(1).await, 1);
     }
-    let _: () = run(&server, &["CONFIG", "SET", "maxmemory", "0"]).await;
+    let _: () = server.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
     one.live().await;
     control.change(1);
     invalidate(&one, 1).await;
@@ -486,8 +474,8 @@ async fn copies_in_redis_end_with_their_time() {
     let one = Setup::shared(server.url()).ready(&control).await;
     assert_eq!((one.read(1).await, one.read(2).await), (1, 0));
     let life = async |id: i64| {
-        let keys: Vec<String> = run(&server, &["KEYS", &format!("*:user:{id}")]).await;
-        run::<i64>(&server, &["PTTL", &keys[0]]).await
+        let keys: Vec<String> = server.run(&["KEYS", &format!("*:user:{id}")]).await;
+        server.run::<i64>(&["PTTL", &keys[0]]).await
     };
     eventually("the record is stored", async || life(1).await > 120_000).await;
     assert!(life(1).await <= 300_000);

@@ -57,11 +57,24 @@ impl RedisServer {
         }
     }
 
+    /// Runs a command past the cache.
+    pub(crate) async fn run<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = redis::cmd(words[0]);
+        for word in &words[1..] {
+            command.arg(*word);
+        }
+        let answer = command.query_async(&mut self.connect().await).await;
+        answer.unwrap()
+    }
+
+    /// The keys of a pattern.
+    pub(crate) async fn keys(&self, pattern: &str) -> Vec<String> {
+        self.run(&["KEYS", pattern]).await
+    }
+
     /// Saves what the server holds; it comes back with that when it is started again.
     pub(crate) async fn save(&self) {
-        let mut connection = self.connect().await;
-        let saved: redis::RedisResult<()> = redis::cmd("SAVE").query_async(&mut connection).await;
-        saved.unwrap();
+        self.run::<()>(&["SAVE"]).await;
     }
 
     /// Removes what was saved.
