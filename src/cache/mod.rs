@@ -59,10 +59,12 @@ mod region;
 mod shared;
 mod source;
 mod tally;
+mod token;
 mod user;
 mod user_option;
 
 pub use region::{MayKeep, RegionCache, RegionParts};
 pub use shared::Timing;
+pub use token::{CachedTokenStore, TOKEN_LIFE};
 pub use user::CachedUserService;
 pub use user_option::CachedUserOptionService;

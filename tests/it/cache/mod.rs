@@ -4,6 +4,7 @@ mod control;
 mod history;
 mod memory;
 mod replicas;
+mod token;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -226,7 +226,7 @@ async fn first_violation<F>(histories: u64, history: F) -> Option<(u64, Violatio
 where
     F: AsyncFn(u64, &mut RedisServer) -> Option<Violation>,
 {
-    const SERVERS: u64 = 4;
+    const SERVERS: u64 = 8;
     let history = &history;
     let found = Mutex::new(None);
     let found = &found;
