@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt;
 
 use crate::auth::TokenStore;
-use crate::cache::{RegionCache, RegionParts, Timing};
+use crate::cache::{CachedTokenStore, RegionCache, RegionParts, Timing};
 use crate::config::{Config, PeerConfig, SiloMode};
 use crate::database::Database;
 use crate::domain::Clock;
@@ -17,7 +17,7 @@ use crate::rpc::client::{
     Peer, RegionDelivery, RemoteTokenStore, RpcClient, RpcPeer, remote_services,
 };
 use crate::rpc::{RpcLimits, RpcServer, Secrets};
-use crate::service::{Announcer, Delivery, Services, SiloCache};
+use crate::service::{Announcer, Delivery, Listener, Services, SiloCache};
 
 /// What a gateway answers with.
 pub(super) struct Silo {
@@ -77,6 +77,12 @@ pub(super) fn over_control(
     };
     let cache =
         RegionCache::open(&config.cache, parts).context("cannot use the Redis of --redis-url")?;
+    let tokens = Arc::new(CachedTokenStore::new(
+        Arc::new(RemoteTokenStore::new(control)),
+        Arc::clone(clock),
+        config.cache.ttl,
+    ));
+    announcer.subscribe(Arc::clone(&tokens) as Arc<dyn Listener>);
     let caching: Arc<dyn SiloCache> = Arc::new(cache.clone());
     let rpc = secrets(config).map(|secrets| RpcServer {
         secrets,
@@ -88,7 +94,7 @@ pub(super) fn over_control(
     });
     let silo = Silo {
         services: cache.services(),
-        tokens: Arc::new(RemoteTokenStore::new(control)),
+        tokens,
         // What it holds it answers without control, so the loss of control is no reason to take
         // the region away too.
         readiness: Arc::new(|| async { Ok(()) }.boxed()),

@@ -4,13 +4,17 @@
 //! remembered is found by the hash of a token, never by its text. A user that changes is forgotten
 //! at once, since the change may be that the account was closed; a token that is revoked, which no
 //! silo announces, is honoured for [`TOKEN_LIFE`] more at most.
+//!
+//! While the control silo cannot be reached, who was known is known for longer: what a region holds
+//! would otherwise be of no use to anybody. Where it is the connection that is lost, a token that
+//! is revoked meanwhile works that much longer too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 use moka::sync::Cache;
@@ -25,6 +29,9 @@ use crate::telemetry::carry;
 
 /// The longest that a token or its owner is remembered.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(10);
+
+/// The longest that anything is honoured while nobody can be asked.
+const SPARE_LIFE_MAX: Duration = Duration::from_hours(24);
 
 /// How many are remembered, and how many changed users are told apart.
 const CAPACITY: usize = 10_000;
@@ -42,6 +49,8 @@ struct TokenMemory {
     entries: Cache<Key, Entry>,
     ledger: Mutex<Ledger>,
     clock: Arc<dyn Clock>,
+    /// How old what was found may be while nothing can be asked.
+    spare_life: TimeDelta,
 }
 
 /// How something is asked for.
@@ -79,15 +88,46 @@ impl Found {
     }
 }
 
+/// A duration in the clock's terms; those that are used fit.
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
 #[derive(Debug, Clone)]
 struct Entry {
     found: Found,
-    expires_at: DateTime<Utc>,
+    /// When it was begun to be looked for.
+    begun: DateTime<Utc>,
     /// How much had been heard when it was begun to be looked for.
     heard: u64,
 }
 
+impl Entry {
+    /// Whether it is no older than `life`, and has not expired by itself.
+    fn lives(&self, life: TimeDelta, now: DateTime<Utc>) -> bool {
+        now < self.begun + life && self.found.expires_at().is_none_or(|end| now < end)
+    }
+}
+
 type Landing = Shared<oneshot::Receiver<Result<Option<Found>>>>;
+
+/// What a look-up has brought.
+#[derive(Debug)]
+enum Outcome {
+    /// What there is now.
+    Fresh(Option<Found>),
+    /// What there was when somebody could be asked.
+    Spare(Found),
+}
+
+impl Outcome {
+    fn into_found(self) -> Option<Found> {
+        match self {
+            Self::Fresh(found) => found,
+            Self::Spare(found) => Some(found),
+        }
+    }
+}
 
 /// What was heard, and what is being looked for.
 #[derive(Debug, Default)]
@@ -119,8 +159,37 @@ impl TokenMemory {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is remembered under a key, if it is no older than `life`.
+    fn get(
+        &self,
+        ledger: &Ledger,
+        key: &Key,
+        life: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Option<Found> {
+        let entry = self.entries.get(key)?;
+        let is_good = entry.lives(life, now) && ledger.is_valid(&entry.found, entry.heard);
+        is_good.then_some(entry.found)
+    }
+
+    /// The outcome of a look-up, or what was found before if nobody could be asked.
+    fn or_spare(
+        &self,
+        key: &Key,
+        now: DateTime<Utc>,
+        outcome: Result<Option<Found>>,
+    ) -> Result<Outcome> {
+        match outcome {
+            Err(error @ (Error::Unavailable(_) | Error::Timeout(_))) => self
+                .get(&self.ledger(), key, self.spare_life, now)
+                .map(Outcome::Spare)
+                .ok_or(error),
+            outcome => outcome.map(Outcome::Fresh),
+        }
+    }
+
     /// Ends a look-up, and keeps what it found if that still holds.
-    fn land(&self, key: &Key, heard: u64, begun: DateTime<Utc>, outcome: &Result<Option<Found>>) {
+    fn land(&self, key: &Key, heard: u64, begun: DateTime<Utc>, outcome: &Result<Outcome>) {
         let mut ledger = self.ledger();
         if ledger
             .flights
@@ -129,27 +198,31 @@ impl TokenMemory {
         {
             ledger.flights.remove(key);
         }
-        if let Ok(Some(found)) = outcome
-            && ledger.is_valid(found, heard)
-        {
-            let life = begun + TOKEN_LIFE;
-            let entry = Entry {
-                expires_at: found.expires_at().map_or(life, |end| end.min(life)),
-                found: found.clone(),
-                heard,
-            };
-            self.entries.insert(key.clone(), entry);
+        match outcome {
+            Ok(Outcome::Fresh(Some(found))) if ledger.is_valid(found, heard) => {
+                let entry = Entry {
+                    found: found.clone(),
+                    begun,
+                    heard,
+                };
+                self.entries.insert(key.clone(), entry);
+            }
+            // What is gone is not honoured any longer, whoever can be reached.
+            Ok(Outcome::Fresh(_)) => self.entries.invalidate(key),
+            Ok(Outcome::Spare(_)) | Err(_) => {}
         }
     }
 }
 
 impl CachedTokenStore {
-    /// Remembers what `inner` finds. It has to be subscribed to the region's announcer.
+    /// Remembers what `inner` finds, and honours it until `spare_life` after it was found while
+    /// `inner` cannot be reached. It has to be subscribed to the region's announcer.
     #[must_use]
-    pub fn new(inner: Arc<dyn TokenStore>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(inner: Arc<dyn TokenStore>, clock: Arc<dyn Clock>, spare_life: Duration) -> Self {
+        let spare_life = spare_life.clamp(TOKEN_LIFE, SPARE_LIFE_MAX);
         let entries = Cache::builder()
             .max_capacity(CAPACITY as u64)
-            .time_to_live(TOKEN_LIFE)
+            .time_to_live(spare_life)
             .build();
         Self {
             inner,
@@ -157,6 +230,7 @@ impl CachedTokenStore {
                 entries,
                 ledger: Mutex::default(),
                 clock,
+                spare_life: delta(spare_life),
             }),
         }
     }
@@ -170,11 +244,8 @@ impl CachedTokenStore {
         let now = self.memory.clock.now();
         let landing = {
             let mut ledger = self.memory.ledger();
-            if let Some(entry) = self.memory.entries.get(&key)
-                && entry.expires_at > now
-                && ledger.is_valid(&entry.found, entry.heard)
-            {
-                return Ok(Some(entry.found));
+            if let Some(found) = self.memory.get(&ledger, &key, delta(TOKEN_LIFE), now) {
+                return Ok(Some(found));
             }
             let heard = ledger.heard;
             match ledger.flights.get(&key) {
@@ -189,8 +260,9 @@ impl CachedTokenStore {
                         // A look-up that panics is answered for too.
                         let outcome = tokio::spawn(carry(look)).await;
                         let outcome = outcome.map_err(Error::internal).flatten();
+                        let outcome = memory.or_spare(&key, now, outcome);
                         memory.land(&key, heard, now, &outcome);
-                        let _ = seat.send(outcome);
+                        let _ = seat.send(outcome.map(Outcome::into_found));
                     }));
                     landing
                 }

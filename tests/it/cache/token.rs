@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -30,6 +31,7 @@ struct State {
     calls: usize,
     waiting: usize,
     fails: bool,
+    is_away: bool,
 }
 
 impl Tokens {
@@ -47,7 +49,9 @@ impl Tokens {
             let mut state = self.state();
             state.calls += 1;
             state.waiting += 1;
-            if state.fails {
+            if state.is_away {
+                Err(Error::Unavailable(Arc::new(std::io::Error::other("away"))))
+            } else if state.fails {
                 Err(Error::NotSupported("the model has failed".to_owned()))
             } else {
                 Ok(found(&state))
@@ -98,6 +102,9 @@ impl TokenStore for Tokens {
     }
 }
 
+/// How long what was found is honoured while nobody can be asked.
+const SPARE_LIFE: Duration = Duration::from_mins(5);
+
 /// A store with one token of each of the users 1 and 2, and the owners of theirs.
 struct Remembering {
     tokens: Arc<Tokens>,
@@ -121,7 +128,11 @@ impl Remembering {
             tokens.state().owners.insert(id, owner(id, true));
         }
         let clock = Arc::new(MockClock::default());
-        let store = CachedTokenStore::new(Arc::clone(&tokens) as _, Arc::clone(&clock) as _);
+        let store = CachedTokenStore::new(
+            Arc::clone(&tokens) as _,
+            Arc::clone(&clock) as _,
+            SPARE_LIFE,
+        );
         Self {
             tokens,
             clock,
@@ -281,4 +292,31 @@ async fn a_look_up_from_before_a_change_is_neither_joined_nor_remembered() {
     assert_eq!(before.await.unwrap(), Some(owner(1, true)));
     assert_eq!(after.await.unwrap(), Some(owner(1, false)));
     assert_eq!(it.find("token-1").await, Some(owner(1, false)));
+}
+
+#[tokio::test]
+async fn who_was_known_is_known_for_longer_while_nobody_can_be_asked() {
+    let it = Remembering::new();
+    it.find("token-1").await;
+    it.find("token-2").await;
+    it.clock.set(at("2026-01-01T12:00:10Z"));
+    it.tokens.state().tokens.remove("token-2");
+    assert_eq!(it.find("token-2").await, None);
+
+    it.tokens.state().is_away = true;
+    it.clock.set(at("2026-01-01T12:04:59Z"));
+    assert_eq!(it.find("token-1").await, Some(owner(1, true)));
+    let ask = async |text: &str| it.store.find(&TokenText::new(text)).await;
+    assert!(ask("token-2").await.is_err(), "it was revoked before");
+    assert!(ask("token-3").await.is_err(), "it was never known");
+    it.clock.set(at("2026-01-01T12:05:00Z"));
+    assert!(ask("token-1").await.is_err());
+
+    it.tokens.state().is_away = false;
+    it.clock.set(at("2026-01-01T12:05:01Z"));
+    assert_eq!(it.find("token-1").await, Some(owner(1, true)));
+    let user_id = UserId(1);
+    it.store.notice(&Event::Changed(Change { user_id }));
+    it.tokens.state().is_away = true;
+    assert!(ask("token-1").await.is_err(), "the account may be closed");
 }
