@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use axum::extract::ws::{Message, WebSocket};
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -93,7 +94,15 @@ impl<'a> Session<'a> {
                 }
                 () = sleep_until(next_look) => {
                     if heard.elapsed() >= idle {
-                        return Err(Some(Close::silent()));
+                        // Nothing is read while a message waits to be taken; the client may have
+                        // said something meanwhile.
+                        let Some(received) = line.receive().now_or_never() else {
+                            return Err(Some(Close::silent()));
+                        };
+                        heard = Instant::now();
+                        if let Some(message) = received? {
+                            self.take(message, line).await?;
+                        }
                     }
                     line.write(Message::Ping(Vec::new().into())).await?;
                     self.check_credentials().await?;
