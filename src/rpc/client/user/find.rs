@@ -24,6 +24,13 @@ pub(super) async fn users(client: &RpcClient, filter: &UserFilter) -> Result<Vec
     require_anchor(filter)?;
     let mut users = Vec::new();
     for part in batch::filters(filter) {
+        if let Some(ids) = &part.user_ids
+            && client.peer() == Peer::Sentry
+            && part == UserFilter::ids(ids)
+        {
+            users.append(&mut sentry::by_id(client, ids).await?);
+            continue;
+        }
         let call = GetMany {
             filter: (&part).into(),
         };

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::try_join;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -128,10 +129,25 @@ fn is_found(filter: &UserFilter, private_of: Option<UserId>, user: &User) -> boo
         || (!is_private && user.emails.iter().any(|email| holds(&email.email)))
 }
 
-/// Whole users, with what belongs to each in order. Where the answer does not say when they joined, that is asked for; somebody who has
-/// gone in between is left out.
+/// Whole users, with what belongs to each in order. Where the answer does not say when they joined,
+/// that is asked for; somebody who has gone in between is left out.
 pub(super) async fn complete(client: &RpcClient, users: Vec<RpcUser>) -> Result<Vec<User>> {
     let joined = Joined::of(client, users.iter().map(|user| &user.profile)).await?;
+    Ok(whole(users, &joined))
+}
+
+/// The users with these ids from a peer that has been one of Sentry's. When they joined is asked
+/// for at the same time, since they will not say it.
+pub(super) async fn by_id(client: &RpcClient, ids: &[UserId]) -> Result<Vec<User>> {
+    let call = GetMany {
+        filter: (&UserFilter::ids(ids)).into(),
+    };
+    let joined = async { accounts(client, ids).await.map(Joined::from) };
+    let (users, joined) = try_join!(client.call(&call), joined)?;
+    Ok(whole(users, &joined))
+}
+
+fn whole(users: Vec<RpcUser>, joined: &Joined) -> Vec<User> {
     let whole = users.into_iter().filter_map(|user| {
         let date_joined = joined.when(&user.profile)?;
         let mut user = user.into_domain(date_joined);
@@ -139,7 +155,7 @@ pub(super) async fn complete(client: &RpcClient, users: Vec<RpcUser>) -> Result<
         user.authenticators.sort_by_key(|factor| factor.id);
         Some(user)
     });
-    Ok(whole.collect())
+    whole.collect()
 }
 
 /// As [`complete`], for account rows.
@@ -168,18 +184,23 @@ impl Joined {
             .map(|profile| profile.id)
             .collect();
         let silent: Vec<UserId> = silent.into_iter().collect();
-        let accounts = accounts(client, &silent).await?;
-        Ok(Self(
-            accounts
-                .into_iter()
-                .map(|account| (account.id, account.date_joined))
-                .collect(),
-        ))
+        accounts(client, &silent).await.map(Self::from)
     }
 
     fn when(&self, profile: &RpcUserProfile) -> Option<DateTime<Utc>> {
         let own = profile.date_joined.map(Moment::time);
         own.or_else(|| self.0.get(&profile.id).copied())
+    }
+}
+
+impl From<Vec<Account>> for Joined {
+    fn from(accounts: Vec<Account>) -> Self {
+        let joined = accounts.into_iter();
+        Self(
+            joined
+                .map(|account| (account.id, account.date_joined))
+                .collect(),
+        )
     }
 }
 
