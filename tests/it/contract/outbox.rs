@@ -1,6 +1,7 @@
 //! Changes and their outbox rows: both or neither, and gone once delivered.
 
 use serde_json::{Value, json};
+use user_gateway::database::OutboxPolicy;
 use user_gateway::domain::{
     Email, NewUser, OptionKey, OptionScope, SetOption, UserId, UserOptionId, UserUpdate, Username,
 };
@@ -225,5 +226,30 @@ database_contract! {
         let left: Vec<_> =
             outbox(db).await.iter().map(|row| row["object_identifier"].as_i64()).collect();
         assert_eq!(left, [Some(grace.0), Some(grace.0)]);
+    }
+
+    async fn rows_are_one_statement_however_many_users_and_regions(db: &TestDatabase) {
+        let users = db.add_users(["ada", "grace", "joan", "mary"]).await;
+        let one = OutboxPolicy { remote: vec!["us".to_owned()], ..OutboxPolicy::default() };
+        let many = OutboxPolicy {
+            remote: ["us", "de", "jp", "br"].map(str::to_owned).into(),
+            ..OutboxPolicy::default()
+        };
+        let mut counts = Vec::new();
+        for (policy, users) in [(one, &users[..1]), (many, &users[..])] {
+            let mut options = Vec::new();
+            for user in users {
+                let set = db.options().set_option(&theme(*user, "dark")).await.unwrap();
+                options.push(set.option.id);
+            }
+            db.execute("DELETE FROM sentry_controloutbox").await;
+            let database = db.reopen_with(policy, &db.heard).await;
+            let before = database.statement_count();
+            database.services().user_options.delete_options(&options).await.unwrap();
+            counts.push(database.statement_count() - before);
+            let regions = database.outbox_policy().regions().count();
+            assert_eq!(outbox(db).await.len(), regions * users.len());
+        }
+        assert_eq!(counts[0], counts[1]);
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use user_gateway::database::OutboxPolicy;
 use user_gateway::domain::{Clock, UserId};
 use user_gateway::outbox::{Drained, LEASE, MAX_PAUSE, OutboxStore, Relay, RunningRelay, WakeUp};
 use user_gateway::service::{Delivery, UserService};
+use user_gateway::telemetry::metrics;
 
-use crate::harness::{FakeRegion, Mood, PATIENCE, TestDatabase, at, eventually};
+use crate::harness::{Engine, FakeRegion, Mood, PATIENCE, TestDatabase, at, eventually};
 
 /// So rarely that no test lives to see it.
 const NEVER: Duration = Duration::from_hours(24);
@@ -347,4 +349,37 @@ contract! {
         assert_eq!(relay.drain().await.unwrap(), [told("de", 3, 0), told("us", 1, 0)]);
         assert_eq!(db.count("sentry_controloutbox").await, 0);
     }
+}
+
+/// The metrics are those of the whole process, so the region has a name that no other test knows.
+#[tokio::test]
+async fn what_the_relay_does_can_be_counted() {
+    let db = TestDatabase::open(Engine::Sqlite).await;
+    let [ada, grace] = db.add_users(["ada", "grace"]).await;
+    let policy = OutboxPolicy {
+        remote: vec!["counted".to_owned()],
+        ..OutboxPolicy::default()
+    };
+    let users = db.reopen_with(policy, &db.heard).await.services().users;
+    for user in [ada, ada, ada, grace] {
+        users.flush_nonce(user).await.unwrap();
+    }
+    let metrics = metrics();
+    let says = |name: &str, value: u64| {
+        let line = format!("user_gateway_outbox_{name}{{region=\"counted\"}} {value}");
+        metrics.render().lines().any(|said| said == line)
+    };
+    db.clock.advance(Duration::from_secs(7));
+    let region = FakeRegion::new(Mood::Silent);
+    let running = start(&db, &[("counted", &region)]);
+    eventually("what waits is counted", async || {
+        says("pending", 4) && says("oldest_seconds", 7)
+    })
+    .await;
+    region.set(Mood::Refuses(grace));
+    eventually("what fails is counted", async || {
+        says("failures_total", 1) && says("delivered_total", 1) && says("coalesced_total", 2)
+    })
+    .await;
+    assert!(running.stop(PATIENCE).await);
 }
