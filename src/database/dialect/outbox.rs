@@ -34,8 +34,8 @@ impl Dialect {
                  FROM json_each($1) AS u CROSS JOIN json_each($2) AS r \
                  ORDER BY u.key, r.key RETURNING id",
                 [
-                    Json::from_iter(users.iter().copied()).to_string().into(),
-                    Json::from_iter(regions).to_string().into(),
+                    json_list(users.iter().copied()).into(),
+                    json_list(regions).into(),
                     from.into(),
                     due.into(),
                 ],
@@ -112,4 +112,8 @@ fn bigints(list: &[i64]) -> Value {
 fn texts(list: Vec<&str>) -> Value {
     let list = list.into_iter().map(Value::from).collect();
     Value::Array(ArrayType::String, Some(Box::new(list)))
+}
+
+fn json_list<T: Into<Json>>(list: impl IntoIterator<Item = T>) -> String {
+    list.into_iter().collect::<Json>().to_string()
 }

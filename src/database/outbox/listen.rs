@@ -49,7 +49,7 @@ impl Database {
     /// once.
     ///
     /// It keeps one connection besides those of the pool. A proxy that hands out connections for
-    /// single transactions, as PgBouncer does in its transaction mode, keeps notifications back:
+    /// single transactions, as `PgBouncer` does in its transaction mode, keeps notifications back:
     /// the database has to be reached past it.
     pub async fn listen(&self) {
         if self.dialect() == Dialect::Sqlite {

@@ -50,7 +50,7 @@ async fn left(db: &TestDatabase, region: &str) -> i64 {
     .await
 }
 
-contract! {
+database_contract! {
     async fn shards_are_claimed_oldest_first_and_for_their_region_alone(db: &TestDatabase) {
         let [ada, grace, joan] = db.add_users(["ada", "grace", "joan"]).await;
         change(db, &[joan, ada, joan, grace]).await;

@@ -78,7 +78,7 @@ async fn until_asked(region: &FakeRegion, times: usize) {
     eventually("the region is told", async || region.asked().len() >= times).await;
 }
 
-contract! {
+database_contract! {
     async fn a_commit_wakes_the_relay(db: &TestDatabase) {
         let [ada, grace] = db.add_users(["ada", "grace"]).await;
         let us = FakeRegion::new(Mood::Confirms);

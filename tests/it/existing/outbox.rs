@@ -143,7 +143,7 @@ existing! {
         assert!(find_and_claim(db).await.contains(&ada));
         assert_eq!(find_and_claim(db).await, []);
         users.flush_nonce(ADA).await.unwrap();
-        assert_eq!(find_and_claim(db).await, [ada.clone()]);
+        assert_eq!(find_and_claim(db).await, std::slice::from_ref(&ada));
         assert_eq!(drain_shard(db, &ada).await, [(0, ADA.0, 2)]);
     }
 
