@@ -48,21 +48,24 @@ pub(super) async fn handle(
 }
 
 fn refused(refusal: Refusal, service: &str, method: &str) -> Response {
-    tracing::info!(
-        rpc.service = service.escape_default().to_string(),
-        rpc.method = method.escape_default().to_string(),
-        "refused a call: {}",
-        match &refusal {
-            Refusal::NotSigned => "it is not signed",
-            Refusal::BadSignature => "its signature is none of the shared secrets'",
-            Refusal::Overloaded => "too many calls at a time",
-            Refusal::TooLarge => "its body is larger than allowed",
-            Refusal::Malformed => "it is malformed",
-            Refusal::Unknown => "nobody here answers it",
-            Refusal::Invalid | Refusal::Failed(_) => "the method failed",
-            Refusal::Deadline => "it took longer than it may",
-        }
-    );
+    let why = match &refusal {
+        // Anybody can do this as often as they like; and a method says itself why it fails.
+        Refusal::NotSigned | Refusal::Invalid | Refusal::Failed(_) => None,
+        Refusal::BadSignature => Some("it is signed with none of the shared secrets"),
+        Refusal::Overloaded => Some("as many calls as may be are worked on already"),
+        Refusal::TooLarge => Some("its body is larger than allowed"),
+        Refusal::Malformed => Some("it is malformed"),
+        Refusal::Unknown => Some("nobody here answers it"),
+        Refusal::Deadline => Some("it took longer than it may"),
+    };
+    if let Some(why) = why {
+        // The path has not been checked; it is written so that it cannot forge lines.
+        tracing::warn!(
+            rpc.service = service.escape_default().to_string(),
+            rpc.method = method.escape_default().to_string(),
+            "refused a call: {why}"
+        );
+    }
     refusal.into_response()
 }
 

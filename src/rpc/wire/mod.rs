@@ -12,6 +12,8 @@ mod loose;
 mod model;
 mod moment;
 mod organization;
+mod part;
+mod profile;
 
 pub mod caching;
 pub mod gateway;
@@ -21,12 +23,11 @@ pub mod user_option;
 pub use envelope::{Extension, Meta, Request, Response, VERSION};
 pub use error::WireError;
 pub use filter::{Key, UserFilterArgs, UserOptionFilterArgs};
-pub use model::{
-    RpcAuthenticator, RpcAvatar, RpcUser, RpcUserEmail, RpcUserOption, RpcUserProfile,
-    RpcVerifyUserEmail, UserCreateResult,
-};
+pub use model::{RpcUser, RpcVerifyUserEmail, UserCreateResult};
 pub use moment::Moment;
 pub use organization::RpcOrganizationMapping;
+pub use part::{RpcAuthenticator, RpcAvatar, RpcUserEmail, RpcUserOption};
+pub use profile::RpcUserProfile;
 
 /// Makes of each item the arguments of a remote method. A field is read forgivingly, and may be
 /// missing if it has a default.

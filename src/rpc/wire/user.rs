@@ -11,8 +11,10 @@ use serde_json::Value;
 use super::calls;
 use super::filter::{Key, UserFilterArgs};
 use super::loose::{self, Loose};
-use super::model::{RpcAvatar, RpcUser, RpcUserProfile, RpcVerifyUserEmail, UserCreateResult};
+use super::model::{RpcUser, RpcVerifyUserEmail, UserCreateResult};
 use super::organization::RpcOrganizationMapping;
+use super::part::RpcAvatar;
+use super::profile::RpcUserProfile;
 use crate::domain::{
     AvatarKind, Error, OrganizationId, PictureUrl, Serializer, UserId, UserUpdate,
 };

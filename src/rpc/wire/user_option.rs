@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::calls;
 use super::filter::UserOptionFilterArgs;
-use super::model::{RpcUser, RpcUserOption};
+use super::model::RpcUser;
+use super::part::RpcUserOption;
 use super::user::AuthenticationContext;
 use crate::domain::{OrganizationId, ProjectId, UserId, UserOptionId};
 

@@ -125,3 +125,27 @@ async fn consent_is_asked_for_of_somebody_who_is_there() {
         .await
         .is_invalid();
 }
+
+#[tokio::test]
+async fn addresses_are_looked_up_by_user() {
+    let control = Control::start().await;
+    let [ada, grace] = control.db.add_users(["ada", "grace"]).await;
+    control.db.add_email(ada, "second@example.com", false).await;
+    let method = "user/verify_user_emails";
+    let asked = json!([
+        { "user_id": ada, "email": "grace@example.com" },
+        { "user_id": ada.to_string(), "email": "SECOND@example.com" },
+        { "user_id": grace, "email": "ada@example.com" },
+        { "user_id": 404, "email": "ada@example.com" },
+    ]);
+    let expected = json!({
+        "1": { "exists": true, "email": "SECOND@example.com" },
+        "2": { "exists": false, "email": "ada@example.com" },
+        "404": { "exists": false, "email": "ada@example.com" },
+    });
+    let args = json!({ "user_id_emails": asked });
+    assert_eq!(control.value(method, args.clone()).await, expected);
+    assert_eq!(control.told(method, args).await, expected);
+    let args = json!({ "user_id_emails": asked, "only_verified": true });
+    assert_eq!(control.value(method, args).await["1"]["exists"], false);
+}

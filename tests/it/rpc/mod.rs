@@ -6,11 +6,13 @@ mod caching;
 mod change;
 mod filter;
 mod gateway;
+mod organization;
 mod provision;
 mod read;
 mod refusals;
 mod region;
 mod requests;
+mod serialize;
 
 mod user_option;
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::{Control, SECRET};
-use crate::harness::{Account, TestDatabase};
+use crate::harness::{Account, Engine, TestDatabase};
 
 /// Makes the directory that the script expects.
 async fn arrange(db: &TestDatabase) {
@@ -64,7 +64,17 @@ fn every_method() -> Vec<String> {
 #[tokio::test]
 #[ignore = "needs Python"]
 async fn a_region_of_sentrys_gets_every_answer_it_asks_for() {
-    let control = Control::start().await;
+    answers(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Python and PostgreSQL"]
+async fn a_region_of_sentrys_gets_every_answer_it_asks_for_on_postgresql() {
+    answers(Engine::Postgres).await;
+}
+
+async fn answers(engine: Engine) {
+    let control = Control::over(TestDatabase::open(engine).await, |_| {}).await;
     arrange(&control.db).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sentry/region.py");
     let origin = control.origin.clone();
