@@ -53,7 +53,6 @@ impl Source {
 /// The user as it is kept: a copy is no place for secrets, and what a copy lacks must not be there
 /// on the first look either.
 fn without_secrets(mut user: User) -> User {
-    user.profile.session_nonce = None;
     for authenticator in &mut user.authenticators {
         authenticator.config = None;
     }

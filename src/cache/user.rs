@@ -17,7 +17,7 @@ use crate::domain::{
 use crate::service::{UserService, user_parts};
 
 /// [`UserService`] answered from copies where users are asked for by id. Its users come without
-/// what ties sessions to the account and without the secrets of second factors.
+/// the secrets of second factors.
 #[derive(Debug)]
 pub struct CachedUserService {
     cache: RegionCache,

@@ -7,6 +7,8 @@ use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, FromQueryResult, JsonValue, Statement};
 use serde_json::Value;
 use tempfile::TempDir;
+use user_gateway::cache::{RegionCache, RegionParts, Timing};
+use user_gateway::config::CacheConfig;
 use user_gateway::database::{Connection, Database, DatabaseOptions, OutboxPolicy};
 use user_gateway::domain::Clock;
 use user_gateway::rpc::client::remote_services;
@@ -101,6 +103,27 @@ impl TestDatabase {
         let silo = Silo::over(&database.database).await;
         database.services = remote_services(&silo.client());
         database.silo = Some(silo);
+        database
+    }
+
+    /// As [`TestDatabase::remote`], with the cache of a region in front of the services.
+    pub(crate) async fn cached() -> Self {
+        let mut database = Self::remote().await;
+        let config = CacheConfig {
+            redis_url: None,
+            ttl: Duration::from_mins(5),
+            max_bytes: 1024 * 1024,
+        };
+        let parts = RegionParts {
+            region: "us",
+            services: database.services.clone(),
+            may_keep: Arc::new(|| true),
+            announcer: Announcer::default(),
+            clock: Arc::clone(&database.clock) as Arc<dyn Clock>,
+            timing: Timing::default(),
+        };
+        let cache = RegionCache::open(&config, parts).unwrap();
+        database.services = cache.services();
         database
     }
 
