@@ -68,7 +68,8 @@ pub struct RegionParts<'a> {
     /// The services behind the cache.
     pub services: Services,
     /// Whether the control silo announces every change. One of Sentry's tells neither of options
-    /// nor of new users: those are then not kept at all. It is asked again at each read.
+    /// nor of new users: those are then not kept at all. It is asked again at each read; what was
+    /// kept before it said no is kept for its time, should it say yes again.
     pub may_keep: MayKeep,
     /// Who is told of invalidations, once the copies are gone.
     pub announcer: Announcer,
@@ -165,6 +166,11 @@ impl RegionCache {
         outcome
     }
 
+    /// Whether options are kept at all.
+    pub(super) fn keeps_options(&self) -> bool {
+        (self.inner.may_keep)()
+    }
+
     /// Ends this replica's part in the region, so that no other waits for it. Reads go on, past the
     /// cache if there is a Redis.
     pub async fn stop(&self) {
@@ -181,7 +187,7 @@ impl RegionCache {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let is_kept = part == Part::User || (self.inner.may_keep)();
+        let is_kept = part == Part::User || self.keeps_options();
         if !is_kept || !self.is_live() {
             return self.inner.source.fetch(part, &ids).await;
         }

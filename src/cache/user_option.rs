@@ -78,8 +78,13 @@ impl UserOptionService for CachedUserOptionService {
     }
 
     async fn delete_options(&self, ids: &[UserOptionId]) -> Result<Vec<UserOptionId>> {
-        // Whose they are cannot be asked any more when they are gone.
-        let options = self.inner.get_many_by_id(ids).await?;
+        // Whose they are cannot be asked any more when they are gone; and there is a kind of control
+        // silo that cannot be asked at all, of which nothing is kept.
+        let options = if self.cache.keeps_options() {
+            self.inner.get_many_by_id(ids).await?
+        } else {
+            Vec::new()
+        };
         let mut owners: Vec<_> = options.iter().map(|option| option.user_id).collect();
         owners.sort_unstable();
         owners.dedup();

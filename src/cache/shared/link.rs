@@ -30,9 +30,13 @@ pub(super) async fn keep(state: Arc<State>) {
                     tracing::info!("the cache's Redis can be reached again");
                 }
                 is_known = false;
-                pause = PAUSES.0;
                 tally::redis_connected(true);
-                link.run().await
+                let begun = Instant::now();
+                let error = link.run().await;
+                if begun.elapsed() > pause {
+                    pause = PAUSES.0;
+                }
+                error
             }
             Ok(Err(error)) => error,
             Err(_) => lost("connecting took too long"),
