@@ -340,6 +340,27 @@ async fn a_replica_that_hears_nothing_stops_answering_before_others_go_on() {
 
 #[tokio::test]
 #[ignore = "needs Redis"]
+async fn a_replica_that_is_deaf_does_not_renew_its_lease() {
+    let server = RedisServer::start();
+    let control = Control::default();
+    control.change(1);
+    let wire = Wire::to(&server);
+    let one = Setup::shared(server.url()).ready(&control).await;
+    let two = Setup::shared(wire.url()).ready(&control).await;
+    settled(&server).await;
+    assert_eq!((one.read(1).await, two.read(1).await), (1, 1));
+    // It goes on talking to Redis, which answers.
+    wire.deafen();
+    let version = control.change(1);
+    invalidate(&one, 1).await;
+    assert_eq!((one.read(1).await, two.read(1).await), (version, version));
+    wire.release();
+    two.live().await;
+    assert_eq!(two.read(1).await, version);
+}
+
+#[tokio::test]
+#[ignore = "needs Redis"]
 async fn a_replica_whose_connection_is_cut_forgets_and_says_so() {
     let server = RedisServer::start();
     let control = Control::default();

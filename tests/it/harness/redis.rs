@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -137,6 +138,8 @@ pub(crate) struct Wire {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Passage {
     is_open: bool,
+    /// Whether subscribers hear what they subscribed to.
+    is_audible: bool,
     /// How often it was cut.
     cuts: u32,
 }
@@ -149,6 +152,7 @@ impl Wire {
         let far = server.socket();
         let (state, seen) = watch::channel(Passage {
             is_open: true,
+            is_audible: true,
             cuts: 0,
         });
         let task = tokio::spawn(async move {
@@ -162,9 +166,19 @@ impl Wire {
                     let (far_reads, far_writes) = far.into_split();
                     let mut cut = seen.clone();
                     let cuts = cut.borrow().cuts;
+                    let subscribes = &AtomicBool::new(false);
                     tokio::select! {
-                        () = pass(near_reads, far_writes, seen.clone()) => {}
-                        () = pass(far_reads, near_writes, seen) => {}
+                        () = pass(near_reads, far_writes, seen.clone(), |bytes, state| {
+                            let word = b"SUBSCRIBE";
+                            if bytes.windows(word.len()).any(|part| part == word) {
+                                subscribes.store(true, Ordering::Release);
+                            }
+                            state.is_open
+                        }) => {}
+                        () = pass(far_reads, near_writes, seen, |_, state| {
+                            let is_heard = !subscribes.load(Ordering::Acquire) || state.is_audible;
+                            state.is_open && is_heard
+                        }) => {}
                         _ = cut.wait_for(|state| state.cuts != cuts) => {}
                     }
                 });
@@ -188,9 +202,17 @@ impl Wire {
         self.state.send_modify(|state| state.is_open = false);
     }
 
+    /// Holds up what subscribers would hear, and nothing else.
+    pub(crate) fn deafen(&self) {
+        self.state.send_modify(|state| state.is_audible = false);
+    }
+
     /// Lets everything pass, what was held up first.
     pub(crate) fn release(&self) {
-        self.state.send_modify(|state| state.is_open = true);
+        self.state.send_modify(|state| {
+            state.is_open = true;
+            state.is_audible = true;
+        });
     }
 
     /// Ends every connection there is.
@@ -209,11 +231,13 @@ async fn pass(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
     mut state: watch::Receiver<Passage>,
+    passes: impl Fn(&[u8], &Passage) -> bool,
 ) {
-    let mut bytes = vec![0; 64 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        if state.wait_for(|state| state.is_open).await.is_err()
-            || to.write_all(&bytes[..count]).await.is_err()
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let bytes = &buffer[..count];
+        if state.wait_for(|state| passes(bytes, state)).await.is_err()
+            || to.write_all(bytes).await.is_err()
         {
             return;
         }

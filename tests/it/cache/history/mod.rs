@@ -172,7 +172,11 @@ async fn live(
 /// Holds a replica's wire up for a while.
 async fn hold(region: &dyn Region, dice: &mut Dice) {
     if let Some(wire) = region.wire(dice.place(REPLICAS)) {
-        wire.hold();
+        if dice.below(3) == 0 {
+            wire.deafen();
+        } else {
+            wire.hold();
+        }
         dice.rest(TIMING.lease * 4).await;
         wire.release();
     }
