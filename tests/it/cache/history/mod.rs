@@ -230,13 +230,13 @@ async fn first_violation<F>(histories: u64, history: F) -> Option<(u64, Violatio
 where
     F: AsyncFn(u64, &mut RedisServer) -> Option<Violation>,
 {
-    const SERVERS: u64 = 8;
+    const SERVERS: u8 = 8;
     let history = &history;
     let found = Mutex::new(None);
     let found = &found;
     let workers = (0..SERVERS).map(|worker| async move {
         let mut server = RedisServer::start();
-        for seed in (worker..histories).step_by(SERVERS as usize) {
+        for seed in (u64::from(worker)..histories).step_by(SERVERS.into()) {
             if found.lock().unwrap().is_some() {
                 return;
             }
@@ -259,11 +259,11 @@ async fn no_history_shows_a_read_of_what_was_invalidated_before() {
         let control = control(seed);
         // Patient replicas notice by their leases alone that Redis cannot be reached.
         let timing = Timing {
-            command: TIMING.command * if seed % 3 == 0 { 20 } else { 1 },
+            command: TIMING.command * if seed.is_multiple_of(3) { 20 } else { 1 },
             ..TIMING
         };
         let fleet = Fleet::of(REPLICAS, server, &format!("r{seed}"), &control, |_| timing);
-        let mischief = if seed % 8 == 0 {
+        let mischief = if seed.is_multiple_of(8) {
             fleet.live().await;
             Mischief::Nothing
         } else {
