@@ -48,6 +48,11 @@ impl CachedUserOptionService {
 #[async_trait]
 impl UserOptionService for CachedUserOptionService {
     async fn get_many(&self, filter: &UserOptionFilter) -> Result<Vec<UserOption>> {
+        // A control silo of which no options are kept may be of the kind that cannot be asked for
+        // those of all scopes at once.
+        if !self.cache.keeps_options() {
+            return self.inner.get_many(filter).await;
+        }
         let is_wanted = |option: &UserOption| {
             let has_key = filter.keys.as_ref().is_none_or(|k| k.contains(&option.key));
             has_key

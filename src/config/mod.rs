@@ -88,6 +88,21 @@ pub struct DatabaseConfig {
     pub statement_timeout: Duration,
 }
 
+impl SubscriptionConfig {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            per_connection: settings.max_subscriptions.unwrap_or(100),
+            connections: settings.max_subscription_connections.unwrap_or(1_024),
+            init_timeout: settings
+                .connection_init_timeout
+                .map_or(Duration::from_secs(10), Into::into),
+            idle_timeout: settings
+                .idle_timeout
+                .map_or(Duration::from_mins(1), Into::into),
+        }
+    }
+}
+
 /// What GraphQL offers.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -144,6 +159,29 @@ impl Default for Limits {
             page_size: 500,
             default_page_size: 50,
             usernames_per_minute: 5_000,
+        }
+    }
+}
+
+impl Limits {
+    fn new(settings: &Settings) -> Self {
+        let limits = Self::default();
+        Self {
+            depth: settings.max_depth.unwrap_or(limits.depth),
+            cost: settings.max_cost.unwrap_or(limits.cost),
+            aliases: settings.max_aliases.unwrap_or(limits.aliases),
+            directives: settings.max_directives.unwrap_or(limits.directives),
+            tokens: settings.max_tokens.unwrap_or(limits.tokens),
+            selections: settings.max_selections.unwrap_or(limits.selections),
+            batch: settings.max_batch.unwrap_or(limits.batch),
+            list_items: settings.max_list_items.unwrap_or(limits.list_items),
+            page_size: settings.max_page_size.unwrap_or(limits.page_size),
+            default_page_size: limits
+                .default_page_size
+                .min(settings.max_page_size.unwrap_or(limits.page_size)),
+            usernames_per_minute: settings
+                .max_usernames_per_minute
+                .unwrap_or(limits.usernames_per_minute),
         }
     }
 }
@@ -219,22 +257,13 @@ impl Config {
     /// Checks the settings and fills in defaults.
     pub fn from_settings(settings: Settings) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
-        let limits = Limits::default();
         let config = Self {
             silo: SiloConfig::new(&settings, &mut problems),
             rpc: RpcConfig::new(&settings, &mut problems),
             cache: CacheConfig::new(&settings),
             outbox: OutboxConfig::new(&settings),
-            subscriptions: SubscriptionConfig {
-                per_connection: settings.max_subscriptions.unwrap_or(100),
-                connections: settings.max_subscription_connections.unwrap_or(1_024),
-                init_timeout: settings
-                    .connection_init_timeout
-                    .map_or(Duration::from_secs(10), Into::into),
-                idle_timeout: settings
-                    .idle_timeout
-                    .map_or(Duration::from_mins(1), Into::into),
-            },
+            subscriptions: SubscriptionConfig::new(&settings),
+            limits: Limits::new(&settings),
             server: ServerConfig {
                 listen: settings
                     .listen
@@ -275,23 +304,6 @@ impl Config {
                     .is_some_and(Switch::is_on),
                 draft_statuses: settings.draft_statuses.is_some_and(Switch::is_on),
             },
-            limits: Limits {
-                depth: settings.max_depth.unwrap_or(limits.depth),
-                cost: settings.max_cost.unwrap_or(limits.cost),
-                aliases: settings.max_aliases.unwrap_or(limits.aliases),
-                directives: settings.max_directives.unwrap_or(limits.directives),
-                tokens: settings.max_tokens.unwrap_or(limits.tokens),
-                selections: settings.max_selections.unwrap_or(limits.selections),
-                batch: settings.max_batch.unwrap_or(limits.batch),
-                list_items: settings.max_list_items.unwrap_or(limits.list_items),
-                page_size: settings.max_page_size.unwrap_or(limits.page_size),
-                default_page_size: limits
-                    .default_page_size
-                    .min(settings.max_page_size.unwrap_or(limits.page_size)),
-                usernames_per_minute: settings
-                    .max_usernames_per_minute
-                    .unwrap_or(limits.usernames_per_minute),
-            },
             auth: AuthConfig {
                 service_tokens: settings
                     .service_token
@@ -321,9 +333,20 @@ impl Config {
             ("max-depth", config.limits.depth > 0),
             ("max-page-size", config.limits.page_size > 0),
             ("max-list-items", config.limits.list_items > 0),
+            ("max-subscriptions", config.subscriptions.per_connection > 0),
         ];
         for (name, _) in positive.into_iter().filter(|(_, positive)| !positive) {
             problems.push(format!("{name} must be at least 1"));
+        }
+        let lasting = [
+            ("idle-timeout", config.subscriptions.idle_timeout),
+            ("connection-init-timeout", config.subscriptions.init_timeout),
+            ("rpc-timeout", config.rpc.timeout),
+            ("outbox-poll-interval", config.outbox.poll_interval),
+            ("cache-ttl", config.cache.ttl),
+        ];
+        for (name, _) in lasting.into_iter().filter(|(_, time)| time.is_zero()) {
+            problems.push(format!("{name} must be longer than nothing"));
         }
         problems.extend(config.server.cors_origins.iter().filter_map(|o| origin(o)));
         if problems.is_empty() {

@@ -398,7 +398,6 @@ async fn documents_that_repeat_without_end_are_refused_or_answered() {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "most of them are a table")]
 async fn what_the_specification_forbids_is_refused() {
     let (gateway, token) = limited(|_| {}).await;
     let huge = "9".repeat(100_000);

@@ -57,6 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "outbox",
             "auth",
             "database",
+            "cache",
             "rpc",
             "graphql",
             "http",
