@@ -37,6 +37,10 @@ pub(super) struct Worker {
     probes: bool,
     /// Whether the next success has to make due what was put off.
     owes_due: bool,
+    /// What was delivered and is to be deleted, and what failed and is to be put off. They stay here
+    /// while the store fails: what is claimed would otherwise wait until the claim has ended.
+    told: Vec<Claim>,
+    untold: Vec<Claim>,
     /// Whether the last statement failed, so that an outage is logged once.
     store_fails: bool,
     delivered: u64,
@@ -61,6 +65,8 @@ impl Worker {
             pause: Some(Pause::none()),
             probes: false,
             owes_due: true,
+            told: Vec::new(),
+            untold: Vec::new(),
             store_fails: false,
             delivered: 0,
             failed: 0,
@@ -78,6 +84,10 @@ impl Worker {
             let stopping = *stopped.borrow_and_update();
             if stopping && self.in_progress.is_empty() {
                 return;
+            }
+            if !self.told.is_empty() || !self.untold.is_empty() {
+                let recorded = self.record().await;
+                self.note_store(recorded);
             }
             if !stopping {
                 let taken = self.take().await;
@@ -144,39 +154,51 @@ impl Worker {
 
     /// Draws the consequences of a delivery that has ended, and of those that have ended with it.
     async fn settle(&mut self, first: Outcome) -> Result<()> {
-        let mut delivered = Vec::new();
-        let mut failed = Vec::new();
+        let (told, untold) = (self.told.len(), self.untold.len());
         let mut next = Some(first);
         while let Some((claim, outcome)) = next {
             match outcome {
-                Ok(()) => delivered.push(claim),
+                Ok(()) => self.told.push(claim),
                 Err(error) => {
                     self.note_failure(&claim, &error);
-                    failed.push(claim);
+                    self.untold.push(claim);
                 }
             }
             let ended = self.in_progress.try_join_next();
             next = ended.and_then(std::result::Result::ok);
         }
+        let delivered = &self.told[told..];
+        let failed = self.untold.len() - untold;
         self.delivered += delivered.len() as u64;
-        self.failed += failed.len() as u64;
-        if !failed.is_empty() {
-            observe::count_failed(&self.region, failed.len());
-            self.store.failed(&failed, self.clock.now()).await?;
+        self.failed += failed as u64;
+        if failed > 0 {
+            observe::count_failed(&self.region, failed);
         }
-        if delivered.is_empty() {
+        if !delivered.is_empty() {
+            observe::count_delivered(&self.region, delivered);
+            if self.pause.take().is_some() {
+                tracing::info!(region = %self.region, "the region can be reached");
+            }
+        }
+        self.record().await
+    }
+
+    /// Writes down what deliveries have come to.
+    async fn record(&mut self) -> Result<()> {
+        if !self.untold.is_empty() {
+            self.store.failed(&self.untold, self.clock.now()).await?;
+            self.untold.clear();
+        }
+        if self.told.is_empty() {
             return Ok(());
         }
-        observe::count_delivered(&self.region, &delivered);
-        self.store.delivered(&delivered).await?;
-        if self.pause.take().is_some() {
-            tracing::info!(region = %self.region, "the region can be reached");
-        }
+        self.store.delivered(&self.told).await?;
         if self.owes_due {
             let now = self.clock.now();
             self.store.make_due(Some(&self.region), now).await?;
             self.owes_due = false;
         }
+        self.told.clear();
         Ok(())
     }
 
@@ -211,8 +233,7 @@ impl Worker {
         self.owes_due = true;
     }
 
-    /// Says once that the store fails, and once that it works again. What was claimed meanwhile
-    /// comes due by itself.
+    /// Says once that the store fails, and once that it works again.
     fn note_store(&mut self, result: Result<()>) {
         match result {
             Ok(()) => {

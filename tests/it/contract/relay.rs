@@ -301,6 +301,26 @@ database_contract! {
         assert!(running.stop(PATIENCE).await);
     }
 
+    async fn what_was_told_while_the_store_failed_is_done_once_it_works(db: &TestDatabase) {
+        let [ada, grace] = db.add_users(["ada", "grace"]).await;
+        for user in [ada, grace] {
+            elsewhere(db).await.flush_nonce(user).await.unwrap();
+        }
+        let us = FakeRegion::new(Mood::Silent);
+        let running = start(db, &[("us", &us)]);
+        until_asked(&us, 1).await;
+        db.execute("ALTER TABLE sentry_controloutbox RENAME TO elsewhere").await;
+        us.set(Mood::Confirms);
+        eventually("it is told", async || us.confirmed().len() == 1).await;
+        let asks = db.database().statement_count() + 10;
+        eventually("it tries", async || db.database().statement_count() >= asks).await;
+        db.execute("ALTER TABLE elsewhere RENAME TO sentry_controloutbox").await;
+        // No claim ends meanwhile: the clock stands still.
+        until_told(db, "us", Duration::ZERO).await;
+        assert!(running.stop(PATIENCE).await);
+        assert_eq!(us.confirmed(), [ada, grace]);
+    }
+
     async fn two_relays_share_the_work_and_never_meet(db: &TestDatabase) {
         let mut everybody: Vec<UserId> = Vec::new();
         for n in 0..20 {
