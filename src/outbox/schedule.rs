@@ -5,12 +5,13 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// For how long a claim holds. Every delivery is given up before.
-pub const LEASE: Duration = Duration::from_secs(30);
+/// For how long a claim holds. Every delivery is given up before. It is also how long a change may
+/// wait that was being delivered by a relay that died.
+pub const LEASE: Duration = Duration::from_secs(10);
 
 /// How long one delivery may take. What is left of [`LEASE`] after it covers the statements around
 /// it, and clocks of several relays that differ.
-pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For how long a region that cannot be reached is left alone at most.
 pub const MAX_PAUSE: Duration = Duration::from_secs(15);
