@@ -14,7 +14,7 @@ use crate::domain::Clock;
 /// How many failures in a row open the breaker.
 pub(super) const THRESHOLD: u32 = 5;
 /// How long it stays open before it lets an attempt through.
-pub(super) const PAUSE: TimeDelta = TimeDelta::seconds(5);
+pub(super) const PAUSE: TimeDelta = TimeDelta::seconds(1);
 
 /// Guards one peer.
 #[derive(Debug)]
