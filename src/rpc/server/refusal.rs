@@ -1,7 +1,7 @@
 //! Why a call gets no result, and how that is said.
 
 use axum::Json;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -48,6 +48,19 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        // A connection with a body on it that nobody reads cannot carry another call.
+        let is_unread = matches!(self, Self::NotSigned | Self::Overloaded | Self::TooLarge);
+        let mut response = self.written();
+        if is_unread {
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+impl Refusal {
+    fn written(self) -> Response {
         let retry = [(RETRY_AFTER, HeaderValue::from_static("1"))];
         let detail = |detail: &str| Json(json!({ "detail": detail }));
         match self {

@@ -97,6 +97,7 @@ fn every_option_of_a_server_is_a_variable_too() {
         }
         let variable = match &*option {
             "database-url" => "DATABASE_URL".to_owned(),
+            "redis-url" => "REDIS_URL".to_owned(),
             _ => format!("USER_GATEWAY_{}", option.to_uppercase().replace('-', "_")),
         };
         assert!(
