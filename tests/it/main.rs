@@ -16,4 +16,5 @@ mod house;
 mod http;
 mod rpc;
 mod rpc_client;
+mod silo;
 mod subscription;
