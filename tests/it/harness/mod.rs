@@ -28,6 +28,7 @@ pub(crate) use fleet::{Fleet, Plan, SECRET, Silo};
 pub(crate) use gateway::Gateway;
 pub(crate) use listener::Recorder;
 pub(crate) use node::run_script;
+pub(crate) use port::free_port;
 pub(crate) use postgres::{Contents, PostgresServer};
 pub(crate) use process::{PATIENCE, Process, Scratch, eventually, look_into};
 pub(crate) use raw::Raw;

@@ -1,7 +1,7 @@
 //! The repository tests itself: rules that would otherwise be kept by memory.
 
 mod imports;
-mod readme;
+pub(crate) mod readme;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use user_gateway::domain::Code;
 use super::root;
 use crate::harness::Scratch;
 
-fn readme() -> String {
+pub(crate) fn readme() -> String {
     fs::read_to_string(root().join("README.md")).unwrap()
 }
 
@@ -95,7 +95,7 @@ fn every_error_code_stands_in_the_readme_and_no_other() {
 }
 
 /// The lines of the blocks of commands, continued ones joined.
-fn commands(readme: &str) -> Vec<String> {
+pub(crate) fn commands(readme: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for block in readme.split("\n```sh\n").skip(1) {
         let (block, _) = block.split_once("\n```").unwrap();
@@ -106,7 +106,7 @@ fn commands(readme: &str) -> Vec<String> {
 }
 
 /// The words of a line as a shell takes them, with a `None` where another command begins.
-fn words(line: &str) -> Vec<Option<String>> {
+pub(crate) fn words(line: &str) -> Vec<Option<String>> {
     let mut words = Vec::new();
     let mut word = None::<String>;
     let mut quote = None;
@@ -131,7 +131,7 @@ fn words(line: &str) -> Vec<Option<String>> {
 }
 
 /// The arguments for the binary in a command, if it starts the binary.
-fn arguments(command: &[String]) -> Option<Vec<String>> {
+pub(crate) fn arguments(command: &[String]) -> Option<Vec<String>> {
     let is_variable = |word: &&String| word.contains('=') && !word.starts_with('-');
     let mut words = command.iter().skip_while(is_variable);
     let program = words.next()?;

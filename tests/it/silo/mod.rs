@@ -7,6 +7,7 @@ mod parity;
 mod replica;
 mod secret;
 mod settings;
+mod terminal;
 mod warm;
 
 use serde_json::{Value, json};
