@@ -1,9 +1,10 @@
-// node graphiql.mjs BASE TOKEN
+// node graphiql.mjs BASE TOKEN [CONTROL]
 //
 // Drives the GraphiQL page of a running gateway in headless Chromium. BASE is where the gateway
-// answers (http://127.0.0.1:8000, or with a path prefix), TOKEN an API token it accepts. Prints a
-// line per check and stops with status 1 at the first that fails. CHROMIUM names another browser
-// than /usr/bin/chromium.
+// answers (http://127.0.0.1:8000, or with a path prefix), TOKEN an API token it accepts. CONTROL is
+// where the control silo answers, if the gateway is a region; what the page is to hear of is then
+// changed there. Prints a line per check and stops with status 1 at the first that fails. CHROMIUM
+// names another browser than /usr/bin/chromium.
 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,9 +12,9 @@ import { chromium } from 'playwright-core';
 import { examples } from '../../src/http/graphiql/app/src/examples.js';
 
 const TIMEOUT = 20_000;
-const [base, token] = process.argv.slice(2);
+const [base, token, control] = process.argv.slice(2);
 if (!base || !token) {
-  console.error('usage: node graphiql.mjs BASE TOKEN');
+  console.error('usage: node graphiql.mjs BASE TOKEN [CONTROL]');
   process.exit(2);
 }
 const root = base.replace(/\/+$/, '');
@@ -112,7 +113,7 @@ async function run(name) {
 
 /** Changes the name of user 2, past the page. */
 async function rename(name) {
-  const response = await fetch(endpoint, {
+  const response = await fetch(control ? `${control}/graphql` : endpoint, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
     body: JSON.stringify({

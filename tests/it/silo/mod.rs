@@ -1,6 +1,7 @@
 //! A control silo and its regions, as their clients meet them together: what is answered where,
 //! what is fresh when, and what happens while a part of them is gone.
 
+mod browser;
 mod freshness;
 mod outage;
 mod parity;
