@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Child, ChildStderr, Command, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::ConnectionTrait;
@@ -23,6 +23,8 @@ use tokio::runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use user_gateway::database::{Connection, DatabaseOptions};
+
+use super::process::{PATIENCE, PAUSE};
 
 const FOLDER_PREFIX: &str = "user-gateway-postgres-";
 const SUPERUSER: &str = "gateway";
@@ -270,21 +272,47 @@ impl PostgresServer {
         server.wait().unwrap();
     }
 
+    /// Ends the server without a warning. What it has acknowledged is in its files.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill().unwrap();
+            server.wait().unwrap();
+        }
+    }
+
     /// Starts the server again, with everything it held.
     pub(crate) fn resume(&mut self) {
+        // Who works for a server that was killed goes on for a moment, and a new one waits for it.
+        let end = Instant::now() + PATIENCE;
+        while let Err(log) = self.try_to_resume() {
+            let goes_on = log.contains("still in use") || log.contains("already exists");
+            assert!(
+                goes_on && Instant::now() < end,
+                "PostgreSQL did not start:\n{log}"
+            );
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn try_to_resume(&mut self) -> Result<(), String> {
         // The program takes the place of the one that sets it up, so the child is the server.
         let mut command = run_as(unprivileged_user(), Some("INT"));
         command.arg(programs().join("postgres"));
         let folder = self.folder.path();
         serve(&mut command, folder, &folder.join("data"));
+        // A test that kills the server looks for what was committed.
+        command.args(["-c", "synchronous_commit=on"]);
         let mut server = command.spawn().unwrap();
         let log = server.stderr.take().unwrap();
         let (ready, is_ready) = mpsc::channel();
         thread::spawn(move || watch(log, &ready));
-        self.server = Some(server);
-        if let Err(log) = is_ready.recv().unwrap() {
-            panic!("PostgreSQL did not start:\n{log}");
+        let started = is_ready.recv().unwrap();
+        if started.is_ok() {
+            self.server = Some(server);
+        } else {
+            server.wait().unwrap();
         }
+        started
     }
 }
 

@@ -244,6 +244,12 @@ impl Process {
         assert!(status.success());
     }
 
+    /// Ends the process without a warning.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for the end of the process; its exit code, if it was not killed.
     pub(crate) fn ended(&mut self) -> Option<i32> {
         let status = wait(&mut self.child);

@@ -1,5 +1,7 @@
-//! A control silo and the regions that ask it, in this process, each on a port of its own.
+//! A control silo and the regions that ask it, in this process, each on a port of its own;
+//! and such a fleet of processes.
 
+mod process;
 mod silo;
 
 use user_gateway::auth::{NewToken, NewTokenOwner, Scopes, TokenKind, TokenStore, TokenText};
@@ -10,6 +12,7 @@ use super::database::{Engine, TestDatabase};
 use super::port::free_port;
 use super::process::eventually;
 
+pub(crate) use self::process::ProcessFleet;
 pub(crate) use self::silo::Silo;
 
 /// The secret that the silos of a fleet share.
