@@ -10,12 +10,15 @@ use crate::auth::TokenStore;
 use crate::cache::{CachedTokenStore, RegionCache, RegionParts, Timing};
 use crate::config::{Config, PeerConfig, SiloMode};
 use crate::database::Database;
-use crate::domain::Clock;
+use crate::domain::{Clock, Result, UserFilter};
 use crate::http::Readiness;
 use crate::outbox::{Relay, WakeUp};
 use crate::rpc::client::{
     Peer, RegionDelivery, RemoteTokenStore, RpcClient, RpcPeer, remote_services,
 };
+use crate::rpc::wire::UserFilterArgs;
+use crate::rpc::wire::caching::ClearRegionKey;
+use crate::rpc::wire::user::GetManyIds;
 use crate::rpc::{RpcLimits, RpcServer, Secrets};
 use crate::service::{Announcer, Delivery, Listener, Services, SiloCache};
 
@@ -61,11 +64,7 @@ pub(super) fn over_control(
     announcer: &Announcer,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<(Silo, RegionCache)> {
-    let peer = PeerConfig {
-        name: "control".to_owned(),
-        url: config.silo.control_url.clone(),
-    };
-    let control = client(config, &peer, clock)?;
+    let control = client(config, &control(config), clock)?;
     let known = control.clone();
     let parts = RegionParts {
         region: &config.silo.region,
@@ -122,6 +121,50 @@ pub(crate) fn relay(
         clock: Arc::clone(clock),
         poll_interval: config.outbox.poll_interval,
     })
+}
+
+/// What is known of another silo once it was asked something.
+#[derive(Debug)]
+pub(crate) struct Acquaintance {
+    /// Who was asked, by name and address.
+    pub(crate) peer: PeerConfig,
+    /// What it turned out to be, or why there was no answer.
+    pub(crate) outcome: Result<Peer>,
+}
+
+/// Asks every other silo that `config` names something that changes nothing.
+pub(crate) async fn meet(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Vec<Acquaintance>> {
+    let mut met = Vec::new();
+    if config.silo.mode == SiloMode::Region {
+        let peer = control(config);
+        let client = client(config, &peer, clock)?;
+        let nobody = GetManyIds {
+            filter: UserFilterArgs::from(&UserFilter::ids(&[])),
+        };
+        let outcome = client.call(&nobody).await.map(|_| client.peer());
+        met.push(Acquaintance { peer, outcome });
+    }
+    for region in &config.silo.regions {
+        let client = client(config, region, clock)?;
+        let nothing = ClearRegionKey::new(&region.name, "user_gateway.check:0".to_owned());
+        let outcome = client.call(&nothing).await.map(|_| client.peer());
+        met.push(Acquaintance {
+            peer: region.clone(),
+            outcome,
+        });
+    }
+    Ok(met)
+}
+
+/// The control silo of a region.
+fn control(config: &Config) -> PeerConfig {
+    PeerConfig {
+        name: "control".to_owned(),
+        url: config.silo.control_url.clone(),
+    }
 }
 
 fn client(config: &Config, peer: &PeerConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<RpcClient> {

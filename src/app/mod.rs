@@ -13,7 +13,7 @@ use migration::{Migrator, MigratorTrait};
 
 use background::Background;
 use delegation::Silo;
-pub(crate) use delegation::relay;
+pub(crate) use delegation::{meet, relay};
 
 use crate::auth::{Authentication, ConfiguredServiceToken, RateLimits, Scopes};
 use crate::cache::RegionCache;

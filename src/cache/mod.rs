@@ -64,7 +64,7 @@ mod user;
 mod user_option;
 
 pub use region::{MayKeep, RegionCache, RegionParts};
-pub use shared::Timing;
+pub use shared::{Timing, reach};
 pub use token::{CachedTokenStore, TOKEN_LIFE};
 pub use user::CachedUserService;
 pub use user_option::CachedUserOptionService;

@@ -121,11 +121,12 @@ enum Command {
     /// The same number of users always gives the same directory.
     Seed(seed::SeedArgs),
 
-    /// Check the configuration and the database
+    /// Check the configuration, the database and the other silos
     ///
     /// Says whose tables the database holds, which form they have, and which indexes are missing,
-    /// what each costs to be without, and the statement that would add it. Ends with 1 if the
-    /// gateway could not serve.
+    /// what each costs to be without, and the statement that would add it; and of the other silos
+    /// whether they answer, and as what. Ends with 1 if the gateway could not serve, or if one of
+    /// them does not answer.
     Check(Settings),
 }
 

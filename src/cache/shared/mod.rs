@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use redis::{Client, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -51,6 +51,24 @@ impl Default for Timing {
             connect: Duration::from_secs(1),
         }
     }
+}
+
+/// Whether the Redis at `url` answers.
+pub async fn reach(url: &str) -> Result<()> {
+    let unreachable = |error: RedisError| Error::Unavailable(Arc::new(error));
+    let timing = Timing::default();
+    let settings = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(timing.connect))
+        .set_response_timeout(Some(timing.connect));
+    let client = Client::open(url).map_err(unreachable)?;
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&settings)
+        .await
+        .map_err(unreachable)?;
+    redis::cmd("PING")
+        .exec_async(&mut connection)
+        .await
+        .map_err(unreachable)
 }
 
 /// The tier, and this replica's part in it. It ends with this.

@@ -71,8 +71,9 @@ calls! { "user_gateway":
         option_ids: Vec<UserOptionId>,
     }
 
-    /// Sets an option, and says whether that changed anything: a second time it does not.
-    SetUserOption = "set_user_option", repeatable: false -> SetOptionResult {
+    /// Sets an option, and says whether that changed anything. A second time it does not, so if the
+    /// first answer was lost, the result is right and what is said of it may be too modest.
+    SetUserOption = "set_user_option", repeatable: true -> SetOptionResult {
         /// Whose.
         user_id: UserId,
         /// To what; null is a value.

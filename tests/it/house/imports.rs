@@ -74,6 +74,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "outbox",
             "auth",
             "database",
+            "cache",
+            "rpc",
             "graphql",
             "app",
         ],

@@ -235,6 +235,6 @@ fn what_may_be_repeated_is_said() {
     assert!(!is_repeatable::<user::CreateByUsernameAndEmail>());
     // Their answers say whether the call changed anything.
     assert!(!is_repeatable::<user::VerifyUserEmail>());
-    assert!(!is_repeatable::<gateway::SetUserOption>());
+    assert!(is_repeatable::<gateway::SetUserOption>());
     assert!(!is_repeatable::<gateway::DeleteUserOptions>());
 }

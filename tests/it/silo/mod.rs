@@ -2,6 +2,7 @@
 //! what is fresh when, and what happens while a part of them is gone.
 
 mod browser;
+mod check;
 mod crash;
 mod freshness;
 mod outage;
