@@ -1,6 +1,6 @@
 //! Writers, readers, and somebody who watches what has been delivered.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use user_gateway::database::Connection;
 
-use super::slot::{Kind, SILOS, Slot, Slots};
+use super::slot::{Kind, SILOS, Slots};
 use crate::harness::{PAUSE, ProcessFleet};
 
 /// How many read at each silo.
@@ -44,6 +44,8 @@ struct Shared {
     sent: AtomicU64,
     acknowledged: AtomicU64,
     read: AtomicU64,
+    /// By silo, how many of the reads could have been too old.
+    telling: [AtomicU64; SILOS],
     wrong: Mutex<Vec<String>>,
 }
 
@@ -79,6 +81,7 @@ impl Load {
             sent: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
             read: AtomicU64::new(0),
+            telling: Default::default(),
             wrong: Mutex::default(),
         });
         let mut tasks = vec![tokio::spawn(watch(Arc::clone(&shared), database.clone()))];
@@ -108,6 +111,14 @@ impl Load {
     /// How many reads were answered so far.
     pub(super) fn read(&self) -> u64 {
         self.shared.read.load(Ordering::SeqCst)
+    }
+
+    /// By silo, how many of them could have been answered too old.
+    pub(super) fn telling(&self) -> [u64; SILOS] {
+        self.shared
+            .telling
+            .each_ref()
+            .map(|count| count.load(Ordering::SeqCst))
     }
 
     /// What was wrong so far.
@@ -201,23 +212,44 @@ async fn read(shared: Arc<Shared>, silo: usize, mut random: StdRng) {
                     ));
                 }
                 shared.read.fetch_add(1, Ordering::SeqCst);
+                shared.telling[silo].fetch_add(u64::from(floor > 0), Ordering::SeqCst);
             }
             Outcome::Refused | Outcome::Unknown => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-/// Finds out what has been delivered: what was acknowledged before no row of its user was there
-/// for a region is known in all of the region.
+/// The first and the last row that wait, by user and region.
+type Waiting = HashMap<(u64, String), (u64, u64)>;
+
+/// Finds out what has been delivered: what was acknowledged before a look is known in all of a
+/// region once the rows are gone that this look has seen there.
 async fn watch(shared: Arc<Shared>, database: Connection) {
+    // By value and region, the number and the last row of a look.
+    let mut looks: HashMap<(String, &str), (u64, u64)> = HashMap::new();
+    let regions: HashSet<_> = shared.silos.iter().map(|(_, region)| *region).collect();
     while shared.goes_on() {
         let slots = shared.slots.all();
         let numbers: Vec<_> = slots.iter().map(|slot| slot.acknowledged()).collect();
         if let Some(waiting) = waiting(&database).await {
             for (slot, number) in slots.iter().zip(numbers) {
-                for (silo, (_, region)) in shared.silos.iter().enumerate() {
-                    if !region.is_empty() && !is_waiting(&waiting, slot, region) {
-                        slot.raise(silo, number);
+                for region in regions.iter().filter(|region| !region.is_empty()) {
+                    let rows = waiting.get(&(slot.user as u64, (*region).to_owned()));
+                    let look = (slot.key.clone(), *region);
+                    let known = match (rows, looks.get(&look)) {
+                        (None, _) => number,
+                        (Some((first, _)), Some((number, last))) if first > last => *number,
+                        (Some((_, last)), None) => {
+                            looks.insert(look, (number, *last));
+                            continue;
+                        }
+                        _ => continue,
+                    };
+                    looks.remove(&look);
+                    for (silo, (_, of)) in shared.silos.iter().enumerate() {
+                        if of == region {
+                            slot.raise(silo, known);
+                        }
                     }
                 }
             }
@@ -226,19 +258,16 @@ async fn watch(shared: Arc<Shared>, database: Connection) {
     }
 }
 
-fn is_waiting(waiting: &HashSet<(u64, String)>, slot: &Slot, region: &str) -> bool {
-    waiting.contains(&(slot.user as u64, region.to_owned()))
-}
-
-/// Of whom which region is still to be told; `None` while the database is gone.
-async fn waiting(database: &Connection) -> Option<HashSet<(u64, String)>> {
-    let sql = "SELECT DISTINCT shard_identifier AS id, region_name FROM sentry_controloutbox";
+/// What waits for whom; `None` while the database is gone.
+async fn waiting(database: &Connection) -> Option<Waiting> {
+    let sql = "SELECT shard_identifier AS id, region_name AS region, MIN(id) AS first, \
+               MAX(id) AS last FROM sentry_controloutbox GROUP BY 1, 2";
     let database = database.writer();
     let statement = Statement::from_string(database.get_database_backend(), sql);
     let rows = JsonValue::find_by_statement(statement).all(database).await;
     let rows = rows.ok()?.into_iter().filter_map(|row| {
-        let region = row["region_name"].as_str()?.to_owned();
-        Some((row["id"].as_u64()?, region))
+        let whom = (row["id"].as_u64()?, row["region"].as_str()?.to_owned());
+        Some((whom, (row["first"].as_u64()?, row["last"].as_u64()?)))
     });
     Some(rows.collect())
 }

@@ -86,13 +86,14 @@ async fn any_part_may_be_killed_and_nothing_is_lost_or_stale() {
     let slots = Arc::new(Slots::default());
     let mut story = format!("the seed is {seed}\n");
     let mut next = Vec::new();
+    let mut telling = [0; SILOS];
     for number in 0..rounds {
         if next.is_empty() {
             next = Victim::shuffled(&mut random);
         }
         let victim = next.pop().unwrap();
         let _ = writeln!(story, "round {number}: {victim:?} is killed");
-        round(
+        let counts = round(
             &mut fleet,
             &slots,
             &database,
@@ -101,12 +102,21 @@ async fn any_part_may_be_killed_and_nothing_is_lost_or_stale() {
             &mut story,
         )
         .await;
+        for (sum, count) in telling.iter_mut().zip(counts) {
+            *sum += count;
+        }
         slots.clear();
     }
+    // Without such reads nothing was shown.
+    assert!(
+        telling.iter().all(|count| *count > 0),
+        "{telling:?}\n{story}"
+    );
     eprintln!("{story}");
 }
 
-/// Kills the victim under load and starts it again, and looks at everything once it is quiet.
+/// Kills the victim under load and starts it again, and looks at everything once it is quiet. By
+/// silo, how many reads could have been too old.
 async fn round(
     fleet: &mut ProcessFleet,
     slots: &Arc<Slots>,
@@ -114,7 +124,7 @@ async fn round(
     victim: Victim,
     random: &mut StdRng,
     story: &mut String,
-) {
+) -> [u64; SILOS] {
     let begun = Instant::now();
     let mut moments = Vec::new();
     let mut done =
@@ -149,11 +159,12 @@ async fn round(
     done("delivered");
     let _ = writeln!(
         story,
-        "  {}\n  {} of {} changes acknowledged, {} reads, {} values",
+        "  {}\n  {} of {} changes acknowledged, {} reads, telling {:?}, {} values",
         moments.join(", "),
         load.acknowledged(),
         load.sent(),
         load.read(),
+        load.telling(),
         slots.all().len()
     );
     let mut wrong = load.wrong();
@@ -173,6 +184,7 @@ async fn round(
         }
         panic!("{story}\n{}", wrong.join("\n"));
     }
+    load.telling()
 }
 
 /// What is wrong with a value after everything was delivered.
