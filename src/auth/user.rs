@@ -1,6 +1,6 @@
 //! Users as one caller may see and change them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::access::{PrivateFields, RateLimits, VisibleUser, lacking, private_fields, withheld};
@@ -37,22 +37,26 @@ impl AuthorizedUserService {
         }
     }
 
-    /// Those of these users who exist and whom the caller may see, by id.
-    pub async fn get_many(&self, ids: &[UserId]) -> Result<Vec<VisibleUser>> {
+    /// Those of these users who exist and whom the caller may see, each by itself: where some of
+    /// them cannot be told at the moment, the others are.
+    pub async fn get_each(&self, ids: &[UserId]) -> Result<Vec<(UserId, Result<VisibleUser>)>> {
         self.require_some_sight()?;
         // Both are asked for whoever exists, so that an answer about somebody invisible takes as
         // long as one about nobody.
         let (profiles, visible) =
-            futures_util::try_join!(self.inner.get_profiles(ids), self.visible_among(ids))?;
-        Ok(profiles
-            .into_iter()
-            .filter(|profile| {
-                visible
-                    .as_ref()
-                    .is_none_or(|visible| visible.contains(&profile.id))
-            })
-            .map(|profile| self.view(profile))
-            .collect())
+            futures_util::join!(self.inner.get_each_profile(ids), self.visible_among(ids));
+        let mut profiles: HashMap<UserId, Result<UserProfile>> = profiles.into_iter().collect();
+        let told = ids.iter().filter_map(|id| {
+            let is_visible = match &visible {
+                _ if self.caller.is(*id) => true,
+                Ok(visible) => visible.as_ref().is_none_or(|seen| seen.contains(id)),
+                // Whoever there is and whoever there is not look alike in this, too.
+                Err(error) => return Some((*id, Err(error.clone()))),
+            };
+            let profile = profiles.remove(id).filter(|_| is_visible)?;
+            Some((*id, profile.map(|profile| self.view(profile))))
+        });
+        Ok(told.collect())
     }
 
     /// A page of the users whom the caller may see. `query.viewer` is set here.

@@ -179,17 +179,32 @@ impl RegionCache {
         }
     }
 
-    /// A part of each of these users. A failure of the other silo is the answer of all who waited
-    /// for it, and is not kept.
+    /// A part of all of these users; see [`RegionCache::get_each`].
     pub(super) async fn get(&self, part: Part, ids: &[UserId]) -> Result<HashMap<UserId, Record>> {
+        let records = self.get_each(part, ids).await.into_iter();
+        records
+            .map(|(id, record)| record.map(|record| (id, record)))
+            .collect()
+    }
+
+    /// A part of each of these users, as far as it is known or can be asked for. A failure of the
+    /// other silo is the answer of all who waited for it, and is not kept.
+    pub(super) async fn get_each(
+        &self,
+        part: Part,
+        ids: &[UserId],
+    ) -> HashMap<UserId, Result<Record>> {
         let mut seen = HashSet::with_capacity(ids.len());
         let ids: Vec<UserId> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
         if ids.is_empty() {
-            return Ok(HashMap::new());
+            return HashMap::new();
         }
         let is_kept = part == Part::User || self.keeps_options();
         if !is_kept || !self.is_live() {
-            return self.inner.source.fetch(part, &ids).await;
+            return match self.inner.source.fetch(part, &ids).await {
+                Ok(records) => records.into_iter().map(|(id, r)| (id, Ok(r))).collect(),
+                Err(error) => ids.iter().map(|id| (*id, Err(error.clone()))).collect(),
+            };
         }
         let boarding = self.inner.memory.board(part, &ids);
         if let Some(flights) = boarding.flights {
@@ -197,12 +212,13 @@ impl RegionCache {
             let inner = Arc::clone(&self.inner);
             tokio::spawn(carry(async move { inner.fill(flights).await }));
         }
-        let mut records: HashMap<_, _> = boarding.known.into_iter().collect();
+        let known = boarding.known.into_iter();
+        let mut records: HashMap<_, _> = known.map(|(id, record)| (id, Ok(record))).collect();
         for (id, landing) in boarding.awaited {
-            let landed = landing.await.map_err(Error::internal)?;
-            records.insert(id, landed?);
+            let landed = landing.await.map_err(Error::internal).flatten();
+            records.insert(id, landed);
         }
-        Ok(records)
+        records
     }
 }
 

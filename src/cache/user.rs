@@ -201,6 +201,16 @@ impl UserService for CachedUserService {
         self.get_many_by_id(ids).await.map(user_parts::profiles)
     }
 
+    async fn get_each_profile(&self, ids: &[UserId]) -> Vec<(UserId, Result<UserProfile>)> {
+        let records = self.cache.get_each(Part::User, ids).await;
+        let found = records.into_iter().filter_map(|(id, record)| match record {
+            Ok(Record::User(user)) => Some((id, Ok(user?.profile.clone()))),
+            Ok(Record::Options(_)) => None,
+            Err(error) => Some((id, Err(error))),
+        });
+        found.collect()
+    }
+
     async fn get_avatars(&self, ids: &[UserId]) -> Result<Vec<(UserId, Avatar)>> {
         self.get_many_by_id(ids).await.map(user_parts::avatars)
     }

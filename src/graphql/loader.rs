@@ -98,7 +98,8 @@ where
 /// The loaders of one request, bound to its caller.
 #[derive(Debug)]
 pub(super) struct Loaders {
-    pub(super) users: BatchLoader<UserId, Arc<VisibleUser>>,
+    /// Users, each by itself; see [`Loaders::user`].
+    users: BatchLoader<UserId, Result<Arc<VisibleUser>>>,
     pub(super) avatars: BatchLoader<UserId, Avatar>,
     pub(super) emails: BatchLoader<UserId, Vec<UserEmail>>,
     pub(super) authenticators: BatchLoader<UserId, Vec<Authenticator>>,
@@ -114,6 +115,17 @@ pub(super) struct Loaders {
 }
 
 impl Loaders {
+    /// The user with this id, if the caller sees one.
+    pub(super) async fn user(&self, id: UserId) -> Result<Option<Arc<VisibleUser>>> {
+        self.users.load(id).await?.transpose()
+    }
+
+    /// Makes users known that were found in another way.
+    pub(super) async fn know_users(&self, found: impl IntoIterator<Item = Arc<VisibleUser>>) {
+        let found = found.into_iter().map(|user| (user.id(), Ok(user)));
+        self.users.prime(found).await;
+    }
+
     #[expect(
         clippy::too_many_lines,
         reason = "one entry a kind of look-up, and nothing between them"
@@ -134,11 +146,8 @@ impl Loaders {
         }
         Self {
             users: loader!(users, |users, ids| {
-                let found = users.get_many(&ids).await?;
-                Ok(found
-                    .into_iter()
-                    .map(|user| (user.id(), Arc::new(user)))
-                    .collect())
+                let found = users.get_each(&ids).await?.into_iter();
+                Ok(found.map(|(id, user)| (id, user.map(Arc::new))).collect())
             }),
             avatars: loader!(users, |users, ids| {
                 Ok(users.get_avatars(&ids).await?.into_iter().collect())

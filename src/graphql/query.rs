@@ -34,7 +34,7 @@ impl Query {
         #[graphql(desc = "The id of a user, `User:1` or `1`.")] id: ID,
     ) -> FieldResult<Option<User>> {
         let id = UserId::parse(&id, &["id"])?;
-        Ok(request(ctx)?.loaders().users.load(id).await?.map(User))
+        Ok(request(ctx)?.loaders().user(id).await?.map(User))
     }
 
     /// Users, a page at a time. Staff and services with the scope `user:read` may list everybody;
@@ -69,12 +69,8 @@ impl Query {
             viewer: Eyes::All,
         };
         let page = request.services.users.page(&query).await?.map(Arc::new);
-        let found: Vec<_> = page
-            .rows
-            .iter()
-            .map(|user| (user.id(), Arc::clone(user)))
-            .collect();
-        request.loaders().users.prime(found).await;
+        let found = page.rows.iter().map(Arc::clone);
+        request.loaders().know_users(found).await;
         Ok(UserConnection { query, page })
     }
 

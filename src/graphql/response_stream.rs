@@ -190,8 +190,9 @@ impl Subject {
                 *user_id
             }
         };
-        let found = services.users.get_many(&[id]).await?.pop();
-        Ok(found.map(|user| User(Arc::new(user))))
+        let found = services.users.get_each(&[id]).await?.pop();
+        let user = found.map(|(_, user)| user).transpose()?;
+        Ok(user.map(|user| User(Arc::new(user))))
     }
 
     /// What has happened since the last look.

@@ -151,6 +151,15 @@ pub trait UserService: Debug + Send + Sync + 'static {
     /// The account rows with these ids.
     async fn get_profiles(&self, ids: &[UserId]) -> Result<Vec<UserProfile>>;
 
+    /// As [`UserService::get_profiles`], each user by itself: where some of them cannot be told at
+    /// the moment, the others are. Those that do not exist are absent, as ever.
+    async fn get_each_profile(&self, ids: &[UserId]) -> Vec<(UserId, Result<UserProfile>)> {
+        match self.get_profiles(ids).await {
+            Ok(profiles) => profiles.into_iter().map(|p| (p.id, Ok(p))).collect(),
+            Err(error) => ids.iter().map(|id| (*id, Err(error.clone()))).collect(),
+        }
+    }
+
     /// The pictures of these users, at most one each.
     async fn get_avatars(&self, ids: &[UserId]) -> Result<Vec<(UserId, Avatar)>>;
 

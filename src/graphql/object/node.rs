@@ -28,11 +28,10 @@ pub(in super::super) async fn find(ctx: &Context<'_>, id: NodeId) -> FieldResult
     let request = request(ctx)?;
     let loaders = &request.loaders();
     let found = match id {
-        NodeId::User(id) => loaders
-            .users
-            .load(id)
-            .await
-            .map(|u| u.map(|u| Node::User(User(u)))),
+        NodeId::User(id) => {
+            let found = loaders.user(id).await;
+            found.map(|u| u.map(|u| Node::User(User(u))))
+        }
         NodeId::Organization(id) => {
             let found = loaders.organizations.load(id).await;
             found.map(|o| o.map(|o| Node::Organization(Organization(Arc::new(o)))))

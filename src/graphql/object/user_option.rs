@@ -39,7 +39,7 @@ impl UserOption {
 
     /// Whose option it is.
     async fn user(&self, ctx: &Context<'_>) -> FieldResult<User> {
-        let found = request(ctx)?.loaders().users.load(self.0.user_id).await?;
+        let found = request(ctx)?.loaders().user(self.0.user_id).await?;
         found.map(User).ok_or_else(|| {
             FieldError(Error::NotFound(
                 "the option's user has just been deleted".to_owned(),

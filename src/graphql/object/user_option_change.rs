@@ -24,7 +24,7 @@ pub(in super::super) struct UserOptionChange {
 impl UserOptionChange {
     /// Whose option it is or was.
     async fn user(&self, ctx: &Context<'_>) -> FieldResult<User> {
-        let found = request(ctx)?.loaders().users.load(self.user_id).await?;
+        let found = request(ctx)?.loaders().user(self.user_id).await?;
         found.map(User).ok_or_else(|| {
             FieldError(Error::NotFound(
                 "the option's user has just been deleted".to_owned(),

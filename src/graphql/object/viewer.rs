@@ -20,7 +20,7 @@ impl Viewer {
         let Some(id) = request.services.caller.user_id() else {
             return Ok(None);
         };
-        let found = request.loaders().users.load(id).await?;
+        let found = request.loaders().user(id).await?;
         let user = found.ok_or_else(|| {
             FieldError(Error::NotFound(
                 "the user of the credentials has just been deleted".to_owned(),

@@ -71,6 +71,36 @@ async fn a_region_answers_what_it_holds_while_control_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_request_gets_what_is_held_beside_what_is_not() {
+    let fleet = fleet(&["us"], |_| {}).await;
+    let region = &fleet.regions[0];
+    let held = name_of(region, TOKEN, 1).await;
+    fleet.control.close();
+    let query = "{ cold: user(id: 2) { name } held: user(id: 1) { name } }";
+    let answer = region.answer(TOKEN, query, json!({})).await;
+    let data = json!({ "cold": null, "held": { "name": held } });
+    assert_eq!(answer.json()["data"], data, "{}", answer.text());
+    assert_eq!(answer.code(), "UNAVAILABLE");
+    assert_eq!(answer.json()["errors"][0]["path"], json!(["cold"]));
+    assert_eq!(answer.json()["errors"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_caller_who_was_known_is_known_while_control_is_away() {
+    let fleet = fleet(&["us"], |_| {}).await;
+    let token = fleet.service_token(&EVERYTHING).await;
+    let region = &fleet.regions[0];
+    let held = name_of(region, &token, 1).await;
+    fleet.control.close();
+    // For how long is for the cache's own tests, which set the clock.
+    assert_eq!(name_of(region, &token, 1).await, held);
+    let answer = region
+        .answer("nobody-knows-this", NAME, json!({ "id": 1 }))
+        .await;
+    assert_eq!(answer.code(), "UNAVAILABLE", "{}", answer.text());
+}
+
+#[tokio::test]
 async fn a_region_answers_what_it_holds_while_control_turns_it_away() {
     let fleet = fleet(&["us"], |_| {}).await;
     let region = &fleet.regions[0];
