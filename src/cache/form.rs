@@ -2,25 +2,16 @@
 //!
 //! A record is JSON behind a tag that names this form. Another release may write another form under
 //! another tag into the same key: a reader takes what does not begin with its own tag for nothing
-//! at all, so releases can run side by side and never misread each other. Whoever changes a type
-//! below changes [`TAG`].
+//! at all, so releases can run side by side and never misread each other. Whoever changes a field
+//! of [`User`] or [`UserOption`] changes [`TAG`].
 //!
 //! The secret material of second factors has no place in the form: nothing that a region answers
 //! needs it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 use super::record::{Part, Record};
-use crate::domain::{
-    Authenticator, AuthenticatorId, AuthenticatorKind, Avatar, AvatarKind, OptionScope,
-    OrganizationId, ProjectId, Secret, StoredValue, User, UserEmail, UserEmailId, UserFlags,
-    UserId, UserOption, UserOptionId, UserProfile,
-};
+use crate::domain::{User, UserId, UserOption};
 
 /// What a record of this form begins with.
 pub(super) const TAG: &str = "1:";
@@ -29,14 +20,8 @@ pub(super) const TAG: &str = "1:";
 pub(super) fn encode(record: &Record) -> serde_json::Result<Vec<u8>> {
     let mut bytes = TAG.as_bytes().to_vec();
     match record {
-        Record::User(user) => {
-            let form = user.as_deref().map(UserForm::from);
-            serde_json::to_writer(&mut bytes, &form)?;
-        }
-        Record::Options(options) => {
-            let form: Vec<OptionForm> = options.iter().map(OptionForm::from).collect();
-            serde_json::to_writer(&mut bytes, &form)?;
-        }
+        Record::User(user) => serde_json::to_writer(&mut bytes, &user.as_deref())?,
+        Record::Options(options) => serde_json::to_writer(&mut bytes, &options[..])?,
     }
     Ok(bytes)
 }
@@ -46,179 +31,14 @@ pub(super) fn decode(part: Part, user_id: UserId, bytes: &[u8]) -> Option<Record
     let json = bytes.strip_prefix(TAG.as_bytes())?;
     match part {
         Part::User => {
-            let form: Option<UserForm> = serde_json::from_slice(json).ok()?;
-            let user = form.map(|form| Arc::new(form.into_user()));
+            let user: Option<User> = serde_json::from_slice(json).ok()?;
             let is_theirs = user.as_ref().is_none_or(|user| user.profile.id == user_id);
-            is_theirs.then_some(Record::User(user))
+            is_theirs.then(|| Record::User(user.map(Arc::new)))
         }
         Part::Options => {
-            let form: Vec<OptionForm> = serde_json::from_slice(json).ok()?;
-            let options = form.into_iter().map(|form| form.into_option(user_id));
-            Some(Record::Options(options.collect()))
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct UserForm {
-    #[serde(with = "ProfileForm")]
-    profile: UserProfile,
-    role_permissions: BTreeSet<String>,
-    permissions: BTreeSet<String>,
-    /// Id, file, name and kind.
-    avatar: Option<(i64, Option<i64>, String, i16)>,
-    /// Id, address and whether it is verified.
-    emails: Vec<(i64, String, bool)>,
-    authenticators: Vec<AuthenticatorForm>,
-}
-
-/// Id, kind, when enrolled and when last used.
-type AuthenticatorForm = (i64, i32, DateTime<Utc>, Option<DateTime<Utc>>);
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "UserProfile")]
-#[expect(clippy::struct_excessive_bools, reason = "the fields of a profile")]
-struct ProfileForm {
-    id: UserId,
-    username: String,
-    name: String,
-    email: String,
-    is_active: bool,
-    is_superuser: bool,
-    is_staff: bool,
-    is_unclaimed: bool,
-    is_sentry_app: bool,
-    password_usable: bool,
-    is_password_expired: bool,
-    date_joined: DateTime<Utc>,
-    last_active: Option<DateTime<Utc>>,
-    #[serde(with = "flags")]
-    flags: Option<UserFlags>,
-    avatar_url: Option<String>,
-    session_nonce: Option<Secret<String>>,
-}
-
-/// Flags as the bits that control stores.
-mod flags {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::domain::UserFlags;
-
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        clippy::ref_option,
-        reason = "serde passes the field as it is"
-    )]
-    pub(super) fn serialize<S: Serializer>(
-        flags: &Option<UserFlags>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let prompt = flags.map(|flags| flags.newsletter_consent_prompt);
-        prompt.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<UserFlags>, D::Error> {
-        let prompt = Option::<bool>::deserialize(deserializer)?;
-        Ok(prompt.map(|newsletter_consent_prompt| UserFlags {
-            newsletter_consent_prompt,
-        }))
-    }
-}
-
-impl From<&User> for UserForm {
-    fn from(user: &User) -> Self {
-        let avatar = user.avatar.as_ref();
-        let authenticators = user.authenticators.iter();
-        Self {
-            profile: user.profile.clone(),
-            role_permissions: user.role_permissions.clone(),
-            permissions: user.permissions.clone(),
-            avatar: avatar.map(|a| (a.id, a.file_id, a.ident.clone(), a.kind.stored())),
-            emails: user
-                .emails
-                .iter()
-                .map(|e| (e.id.0, e.email.clone(), e.is_verified))
-                .collect(),
-            authenticators: authenticators
-                .map(|a| (a.id.0, a.kind.stored(), a.created_at, a.last_used_at))
-                .collect(),
-        }
-    }
-}
-
-impl UserForm {
-    fn into_user(self) -> User {
-        let user_id = self.profile.id;
-        let email = |(id, email, is_verified)| UserEmail {
-            id: UserEmailId(id),
-            email,
-            is_verified,
-        };
-        let authenticator = |(id, kind, created_at, last_used_at)| Authenticator {
-            id: AuthenticatorId(id),
-            user_id,
-            kind: AuthenticatorKind::from_stored(kind),
-            created_at,
-            last_used_at,
-            config: None,
-        };
-        User {
-            profile: self.profile,
-            role_permissions: self.role_permissions,
-            permissions: self.permissions,
-            avatar: self.avatar.map(|(id, file_id, ident, kind)| Avatar {
-                id,
-                file_id,
-                ident,
-                kind: AvatarKind::from_stored(kind),
-            }),
-            emails: self.emails.into_iter().map(email).collect(),
-            authenticators: self.authenticators.into_iter().map(authenticator).collect(),
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct OptionForm {
-    id: i64,
-    key: String,
-    /// The value, or nothing where it cannot be read.
-    value: Vec<Value>,
-    project_id: Option<i64>,
-    organization_id: Option<i64>,
-}
-
-impl From<&UserOption> for OptionForm {
-    fn from(option: &UserOption) -> Self {
-        Self {
-            id: option.id.0,
-            key: option.key.clone(),
-            value: match &option.value {
-                StoredValue::Json(value) => vec![value.clone()],
-                StoredValue::Unreadable => Vec::new(),
-            },
-            project_id: option.scope.project_id.map(|id| id.0),
-            organization_id: option.scope.organization_id.map(|id| id.0),
-        }
-    }
-}
-
-impl OptionForm {
-    fn into_option(mut self, user_id: UserId) -> UserOption {
-        UserOption {
-            id: UserOptionId(self.id),
-            user_id,
-            key: self.key,
-            value: self
-                .value
-                .pop()
-                .map_or(StoredValue::Unreadable, StoredValue::Json),
-            scope: OptionScope {
-                project_id: self.project_id.map(ProjectId),
-                organization_id: self.organization_id.map(OrganizationId),
-            },
+            let options: Vec<UserOption> = serde_json::from_slice(json).ok()?;
+            let are_theirs = options.iter().all(|option| option.user_id == user_id);
+            are_theirs.then(|| Record::Options(options.into()))
         }
     }
 }
@@ -228,6 +48,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::{
+        Authenticator, AuthenticatorId, AuthenticatorKind, Avatar, AvatarKind, OptionScope,
+        ProjectId, Secret, StoredValue, UserEmail, UserEmailId, UserFlags, UserOptionId,
+        UserProfile,
+    };
 
     fn user() -> User {
         let moment = "2026-01-02T03:04:05.678901Z".parse().unwrap();

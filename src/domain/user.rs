@@ -96,7 +96,7 @@ impl UserFlags {
 }
 
 /// A user with all that Sentry's services tell each other about one.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct User {
     /// The account row.
     pub profile: UserProfile,
@@ -125,7 +125,7 @@ impl User {
 }
 
 /// An address of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserEmail {
     /// The id.
     pub id: UserEmailId,
@@ -136,7 +136,7 @@ pub struct UserEmail {
 }
 
 /// The picture of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Avatar {
     /// The row's id.
     pub id: i64,
@@ -149,7 +149,8 @@ pub struct Avatar {
 }
 
 /// Where a picture comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AvatarKind {
     /// The initials of the user; also what an unknown stored number means.
     #[default]
@@ -193,7 +194,7 @@ impl AvatarKind {
 }
 
 /// A second factor of a user.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Authenticator {
     /// The id.
     pub id: AuthenticatorId,
@@ -206,11 +207,14 @@ pub struct Authenticator {
     /// When it was last used.
     pub last_used_at: Option<DateTime<Utc>>,
     /// The raw secret material, for services that check a code; `None` when it was not asked for.
+    /// It is left out wherever a user is written down.
+    #[serde(skip)]
     pub config: Option<Secret<Value>>,
 }
 
 /// The kinds of second factors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AuthenticatorKind {
     /// Recovery codes: a backup, not a factor of their own.
     Recovery,
