@@ -25,11 +25,11 @@
 //!
 //! # Why it holds
 //!
-//! - **In a process**, each fetch is entered in a list before it begins ([`memory`]). An
+//! - **In a process**, each fetch is entered in a list before it begins (`memory.rs`). An
 //!   invalidation takes the copy away and strikes the fetches of the user off the list; what they
 //!   bring is not kept, and a read that comes later begins a fetch of its own.
 //! - **In Redis**, a reader takes the version of a key before it fetches, and its record is stored
-//!   only while the key still has that version ([`shared`]). An invalidation deletes the key. A
+//!   only while the key still has that version (`shared/`). An invalidation deletes the key. A
 //!   version is random and never guessed, so one that was lost revives nothing, however it was
 //!   lost; and all keys carry the run of the server, so neither does what a snapshot brings back.
 //! - **Between processes**, each replica answers from its memory under a lease. Invalidations are
