@@ -6,12 +6,14 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[macro_use]
+mod harness;
+
 mod cache;
 mod cli;
 mod contract;
 mod existing;
 mod graphql;
-mod harness;
 mod house;
 mod http;
 mod rpc;

@@ -5,26 +5,6 @@ use serde_json::Value;
 
 use crate::harness::{Engine, Gateway, TestDatabase};
 
-/// Makes two tests of each function: one on SQLite and one on PostgreSQL.
-macro_rules! on_each_engine {
-    ($($name:ident)*) => {
-        mod sqlite {$(
-            #[tokio::test]
-            async fn $name() {
-                super::$name(crate::harness::Engine::Sqlite).await;
-            }
-        )*}
-
-        mod postgres {$(
-            #[tokio::test]
-            #[ignore = "needs PostgreSQL"]
-            async fn $name() {
-                super::$name(crate::harness::Engine::Postgres).await;
-            }
-        )*}
-    };
-}
-
 mod answer;
 mod delete_user_options;
 mod existing_usernames;

@@ -1,5 +1,25 @@
 //! What tests stand on: databases of their own, a clock they set, and an ear for events.
 
+/// Makes two tests of each function: one on SQLite and one on PostgreSQL.
+macro_rules! on_each_engine {
+    ($($name:ident)*) => {
+        mod sqlite {$(
+            #[tokio::test]
+            async fn $name() {
+                super::$name(crate::harness::Engine::Sqlite).await;
+            }
+        )*}
+
+        mod postgres {$(
+            #[tokio::test]
+            #[ignore = "needs PostgreSQL"]
+            async fn $name() {
+                super::$name(crate::harness::Engine::Postgres).await;
+            }
+        )*}
+    };
+}
+
 mod answer;
 mod arrange;
 mod client;

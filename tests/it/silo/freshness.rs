@@ -127,26 +127,6 @@ async fn everything_that_belongs_to_a_user_is_fresh(engine: Engine) {
     }
 }
 
-/// Makes two tests of each function: one on SQLite and one on PostgreSQL.
-macro_rules! on_each_engine {
-    ($($name:ident)*) => {
-        mod sqlite {$(
-            #[tokio::test]
-            async fn $name() {
-                super::$name(crate::harness::Engine::Sqlite).await;
-            }
-        )*}
-
-        mod postgres {$(
-            #[tokio::test]
-            #[ignore = "needs PostgreSQL"]
-            async fn $name() {
-                super::$name(crate::harness::Engine::Postgres).await;
-            }
-        )*}
-    };
-}
-
 on_each_engine! {
     a_change_through_control_is_read_in_every_region
     a_change_through_a_region_is_read_there_at_once

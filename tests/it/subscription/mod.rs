@@ -5,26 +5,6 @@ use user_gateway::domain::UserId;
 
 use crate::harness::{Account, Engine, Gateway, TestDatabase};
 
-/// Makes two tests of each function: one on SQLite and one on PostgreSQL.
-macro_rules! on_each_engine {
-    ($($name:ident)*) => {
-        mod sqlite {$(
-            #[tokio::test]
-            async fn $name() {
-                super::$name(crate::harness::Engine::Sqlite).await;
-            }
-        )*}
-
-        mod postgres {$(
-            #[tokio::test]
-            #[ignore = "needs PostgreSQL"]
-            async fn $name() {
-                super::$name(crate::harness::Engine::Postgres).await;
-            }
-        )*}
-    };
-}
-
 mod events;
 mod opening;
 mod protocol;
