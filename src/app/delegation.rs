@@ -36,10 +36,11 @@ pub(super) struct Silo {
 
 /// A monolith or a control silo: the database answers for everything.
 pub(super) fn over_database(config: &Config, database: &Database) -> Silo {
+    let services = database.services();
     let tokens: Arc<dyn TokenStore> = Arc::new(database.clone());
     let rpc = secrets(config).map(|secrets| RpcServer {
         secrets,
-        services: Some(database.services()),
+        services: Some(services.clone()),
         tokens: Some(Arc::clone(&tokens)),
         region_caching: None,
         control_caching: Some(Arc::new(database.clone())),
@@ -47,7 +48,7 @@ pub(super) fn over_database(config: &Config, database: &Database) -> Silo {
     });
     let pinged = database.clone();
     Silo {
-        services: database.services(),
+        services,
         tokens,
         readiness: Arc::new(move || {
             let database = pinged.clone();

@@ -1,7 +1,5 @@
 //! The user option service over the tables.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use entity::{user, user_option};
 use sea_orm::sea_query::{Cond, Expr};
@@ -18,7 +16,7 @@ use super::rows::stored_value;
 use crate::domain::{
     Change, Error, Invalid, InvalidCode, OptionScope, OptionScopeFilter, OrganizationId, ProjectId,
     Result, SetOption, SetOptionResult, StoredValue, UserId, UserOption, UserOptionFilter,
-    UserOptionId,
+    UserOptionId, newest,
 };
 use crate::service::UserOptionService;
 
@@ -150,7 +148,7 @@ impl UserOptionService for DatabaseUserOptionService {
             .into_model::<OptionRow>()
             .all(self.database.reader())
             .await?;
-        Ok(newest(rows.into_iter().map(UserOption::from).collect()))
+        Ok(newest(rows.into_iter().map(UserOption::from)))
     }
 
     async fn get_all(&self, user_ids: &[UserId]) -> Result<Vec<UserOption>> {
@@ -160,7 +158,7 @@ impl UserOptionService for DatabaseUserOptionService {
             .into_model::<OptionRow>()
             .all(self.database.reader())
             .await?;
-        Ok(newest(rows.into_iter().map(UserOption::from).collect()))
+        Ok(newest(rows.into_iter().map(UserOption::from)))
     }
 
     async fn get_many_by_id(&self, ids: &[UserOptionId]) -> Result<Vec<UserOption>> {
@@ -228,23 +226,6 @@ impl UserOptionService for DatabaseUserOptionService {
         database.commit_changes(tx, &changes).await?;
         Ok(found.into_iter().map(|(id, _)| UserOptionId(id)).collect())
     }
-}
-
-/// Of several rows for one option, keeps the newest; only old global options can have several.
-fn newest(options: Vec<UserOption>) -> Vec<UserOption> {
-    let mut place: HashMap<(UserId, OptionScope, String), usize> = HashMap::new();
-    let mut kept: Vec<UserOption> = Vec::with_capacity(options.len());
-    for option in options {
-        match place.entry((option.user_id, option.scope, option.key.clone())) {
-            std::collections::hash_map::Entry::Occupied(entry) => kept[*entry.get()] = option,
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(kept.len());
-                kept.push(option);
-            }
-        }
-    }
-    kept.sort_unstable_by_key(|option| (option.user_id, option.id));
-    kept
 }
 
 /// Rows of exactly this scope, where no project or organization means that the column is null.

@@ -42,5 +42,5 @@ pub use user::{
 };
 pub use user_option::{
     OPTION_KEY_MAX_CHARS, OptionKey, OptionScope, OptionScopeFilter, SetOption, SetOptionResult,
-    StoredValue, UserOption, UserOptionFilter, get_option_from_list,
+    StoredValue, UserOption, UserOptionFilter, get_option_from_list, newest,
 };

@@ -1,5 +1,7 @@
 //! Options: small values that a user has set, for everything, for a project or an organization.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -120,6 +122,21 @@ pub fn get_option_from_list<'a>(
             key.is_none_or(|key| option.key == key) && user_id.is_none_or(|id| option.user_id == id)
         })
         .map(|option| &option.value)
+}
+
+/// The options by user and id. Of several that stand for one, which old data may hold, the newest
+/// is kept.
+#[must_use]
+pub fn newest(options: impl IntoIterator<Item = UserOption>) -> Vec<UserOption> {
+    let mut options: Vec<UserOption> = options.into_iter().collect();
+    options.sort_by_key(|option| (option.user_id, option.id));
+    let mut kept = HashMap::with_capacity(options.len());
+    for option in options {
+        kept.insert((option.user_id, option.scope, option.key.clone()), option);
+    }
+    let mut options: Vec<UserOption> = kept.into_values().collect();
+    options.sort_unstable_by_key(|option| (option.user_id, option.id));
+    options
 }
 
 /// Which options are wanted.

@@ -1,7 +1,5 @@
 //! The user option service, asked of another silo.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 
 use super::super::wire::gateway::{
@@ -12,7 +10,7 @@ use super::batch::{BATCH, gather};
 use super::transport::RpcClient;
 use crate::domain::{
     Error, OptionScopeFilter, Result, SetOption, SetOptionResult, StoredValue, UserId, UserOption,
-    UserOptionFilter, UserOptionId,
+    UserOptionFilter, UserOptionId, newest,
 };
 use crate::service::UserOptionService;
 
@@ -129,19 +127,4 @@ impl UserOptionService for RemoteUserOptionService {
         deleted.dedup();
         Ok(deleted)
     }
-}
-
-/// The options by user and id. Of several that stand for one, which old data may hold, the newest
-/// is kept.
-fn newest(options: impl IntoIterator<Item = UserOption>) -> Vec<UserOption> {
-    let mut options: Vec<UserOption> = options.into_iter().collect();
-    options.sort_by_key(|option| (option.user_id, option.id));
-    let mut kept = BTreeMap::new();
-    for option in options {
-        let scope = (option.scope.project_id, option.scope.organization_id);
-        kept.insert((option.user_id, scope, option.key.clone()), option);
-    }
-    let mut options: Vec<UserOption> = kept.into_values().collect();
-    options.sort_by_key(|option| (option.user_id, option.id));
-    options
 }
