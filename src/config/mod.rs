@@ -116,6 +116,8 @@ pub struct GraphqlConfig {
     /// Whether the statuses of the specification's draft are used: 422 for documents and
     /// variables that are refused, 294 for partial results.
     pub draft_statuses: bool,
+    /// How many bytes the documents may take that are kept parsed and validated; 0 keeps none.
+    pub document_cache_bytes: u64,
 }
 
 /// What one request may ask for. Every bound stands in the error that refuses what exceeds it.
@@ -303,6 +305,7 @@ impl Config {
                     .anonymous_introspection
                     .is_some_and(Switch::is_on),
                 draft_statuses: settings.draft_statuses.is_some_and(Switch::is_on),
+                document_cache_bytes: settings.document_cache_bytes.unwrap_or(16 * 1024 * 1024),
             },
             auth: AuthConfig {
                 service_tokens: settings

@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::config::Limits;
-    use crate::graphql::document::{Document, coerce};
+    use crate::graphql::document::{StoredDocument, coerce};
 
     const SDL: &str = "
         type Query { a: A strict: A! node: Node list: [A!] loose: [A]! }
@@ -160,7 +160,7 @@ mod tests {
     fn completed(query: &str, data: serde_json::Value) -> String {
         let model = SchemaModel::parse(SDL).unwrap();
         let limits = Limits::default();
-        let document = Document::parse(query, &limits, &model).unwrap();
+        let document = StoredDocument::parse(query, &limits, &model).unwrap();
         let operation = document.operation(None).unwrap();
         let variables = coerce(&operation, serde_json::Map::new(), &model, &limits).unwrap();
         let data = Value::from_json(data).unwrap();

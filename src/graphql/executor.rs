@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_graphql::parser::types::ExecutableDocument;
-use async_graphql::{Request, SDLExportOptions, Schema, Value, Variables};
+use async_graphql::{
+    Request, SDLExportOptions, Schema, SchemaBuilder, ValidationMode, Value, Variables,
+};
 use futures_util::StreamExt as _;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Map;
@@ -12,8 +14,8 @@ use tokio::sync::Semaphore;
 use super::completion::complete;
 use super::context::RequestContext;
 use super::document::{
-    Document, Operation, asks_about_schema, bind, check_cost, coerce, is_introspection,
-    refuse_null_characters, require_one_event_field,
+    DocumentStore, Operation, StoredDocument, Verdict, asks_about_schema, bind, check_cost, coerce,
+    is_introspection, is_settled, missing, refuse_null_characters, require_one_event_field,
 };
 use super::error::{GraphqlError, RequestError, from_engine};
 use super::hub::ChangeHub;
@@ -21,6 +23,7 @@ use super::model::SchemaModel;
 use super::mutation::Mutation;
 use super::query::Query;
 use super::subscription::{Happening, Stage, Subscription, Topic};
+use super::validator::Validator;
 use crate::auth::AuthorizedServices;
 use crate::config::{GraphqlConfig, Limits};
 use crate::domain::{Code, Error};
@@ -30,7 +33,11 @@ use crate::service::Listener;
 /// those who ask; each waits a little instead.
 const EVENTS_AT_A_TIME: usize = 16;
 
-type Engine = Schema<Query, Mutation, Subscription>;
+/// The schema, ready to execute.
+pub(super) type Engine = Schema<Query, Mutation, Subscription>;
+
+/// The schema, with how to execute still to be said.
+pub(super) type EngineBuilder = SchemaBuilder<Query, Mutation, Subscription>;
 
 /// The graph, ready to answer.
 #[derive(Clone)]
@@ -40,6 +47,8 @@ pub struct Graphql {
 
 struct Inner {
     engine: Engine,
+    validator: Validator,
+    documents: DocumentStore,
     model: SchemaModel,
     limits: Limits,
     config: GraphqlConfig,
@@ -100,7 +109,7 @@ impl Serialize for GraphqlResponse {
 /// A request whose document has been found good, so far as that does not depend on the schema.
 #[derive(Debug)]
 pub struct PreparedRequest {
-    document: Document,
+    document: Arc<StoredDocument>,
     request: GraphqlRequest,
 }
 
@@ -135,17 +144,24 @@ impl PreparedRequest {
 impl Graphql {
     /// The graph with these bounds.
     pub fn new(config: GraphqlConfig, limits: Limits) -> Result<Self, Error> {
-        let mut schema = Schema::build(Query, Mutation, Subscription)
-            // The document's own checks come first and have codes.
-            .limit_recursive_depth(usize::from(u8::MAX));
-        if !config.introspection {
-            schema = schema.disable_introspection();
-        }
-        let engine = schema.finish();
+        let schema = || {
+            let schema = Schema::build(Query, Mutation, Subscription)
+                // The document's own checks come first and have codes.
+                .limit_recursive_depth(usize::from(u8::MAX));
+            if config.introspection {
+                schema
+            } else {
+                schema.disable_introspection()
+            }
+        };
+        // What it executes has been validated by then.
+        let engine = schema().validation_mode(ValidationMode::Fast).finish();
         let model = SchemaModel::parse(&sdl(&engine)).map_err(Error::internal)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 engine,
+                validator: Validator::new(schema()),
+                documents: DocumentStore::new(config.document_cache_bytes),
                 model,
                 limits,
                 config,
@@ -179,10 +195,13 @@ impl Graphql {
         &self.inner.config
     }
 
-    /// Parses the document of `request` and finds the operation to run.
+    /// Parses the document of `request`, unless it is known, and finds the operation to run.
     pub fn prepare(&self, request: GraphqlRequest) -> Result<PreparedRequest, RequestError> {
         let Inner { model, limits, .. } = &*self.inner;
-        let document = Document::parse(&request.query, limits, model)?;
+        let document = match self.inner.documents.get(&request.query) {
+            Some(document) => document,
+            None => Arc::new(StoredDocument::parse(&request.query, limits, model)?),
+        };
         let prepared = PreparedRequest { document, request };
         prepared.operation()?;
         Ok(prepared)
@@ -228,7 +247,7 @@ impl Graphql {
         bound.complete(&self.inner.model, response)
     }
 
-    /// Checks all of a request that depends on its variables.
+    /// Checks all of a request that depends on its variables, and validates it.
     fn bind(&self, mut prepared: PreparedRequest) -> Result<BoundRequest, RequestError> {
         let Inner {
             model,
@@ -249,12 +268,46 @@ impl Graphql {
         let variables = coerce(&operation, given, model, limits)?;
         refuse_null_characters(&operation, &variables)?;
         check_cost(&operation, &variables, model, limits)?;
-        let executable = bind(&operation, &variables);
-        Ok(BoundRequest {
+        let bound = BoundRequest {
             prepared,
             variables,
-            executable,
-        })
+        };
+        self.validate(&bound)?;
+        Ok(bound)
+    }
+
+    /// Refuses what the engine's rules forbid. The document of what they allow is kept, and what
+    /// they say of it, as far as they would say the same whatever the variables are.
+    fn validate(&self, bound: &BoundRequest) -> Result<(), RequestError> {
+        let Inner {
+            validator,
+            documents,
+            model,
+            ..
+        } = &*self.inner;
+        let operation = bound.operation()?;
+        let verdict = &operation.stored.verdict;
+        if verdict.get() == Some(&Verdict::Always) {
+            return Ok(());
+        }
+        validator.validate(bound.request()?)?;
+        if verdict.get().is_some() {
+            return Ok(());
+        }
+        // What was taken out with a variable that has no value may still be wrong.
+        let is_whole = missing(&operation, &bound.variables).next().is_none();
+        if !is_whole && validator.validate(bound.whole_request()?).is_err() {
+            return Ok(());
+        }
+        // What is run of a mutation, or of a subscription, depends on its variables.
+        let found = if operation.is_query() && is_settled(&operation, model) {
+            Verdict::Always
+        } else {
+            Verdict::ByValues
+        };
+        verdict.get_or_init(|| found);
+        documents.keep(&bound.prepared.document);
+        Ok(())
     }
 
     /// Checks a subscription, and finds what it waits for.
@@ -303,23 +356,39 @@ impl Graphql {
     }
 }
 
-/// A request that may be run, any number of times.
+/// A valid request, which may be run, any number of times.
 #[derive(Debug)]
 pub(super) struct BoundRequest {
     prepared: PreparedRequest,
     variables: Variables,
-    executable: ExecutableDocument,
 }
 
 impl BoundRequest {
+    fn operation(&self) -> Result<Operation<'_>, RequestError> {
+        self.prepared.operation()
+    }
+
     /// The request as the engine takes it.
     fn request(&self) -> Result<Request, RequestError> {
+        let operation = self.operation()?;
+        let executable = bind(&operation, &self.variables);
+        Ok(self.request_for(&operation, executable))
+    }
+
+    /// The request with what depends on variables that have no value.
+    fn whole_request(&self) -> Result<Request, RequestError> {
+        let operation = self.operation()?;
+        let executable = operation.document.executable.clone();
+        Ok(self.request_for(&operation, executable))
+    }
+
+    fn request_for(&self, operation: &Operation<'_>, executable: ExecutableDocument) -> Request {
         let mut request = Request::new("").variables(self.variables.clone());
-        if let Some(name) = self.prepared.operation()?.name {
+        if let Some(name) = operation.name {
             request = request.operation_name(name);
         }
-        request.set_parsed_query(self.executable.clone());
-        Ok(request)
+        request.set_parsed_query(executable);
+        request
     }
 
     /// What the client gets of the engine's response to an operation that was executed.
@@ -328,7 +397,7 @@ impl BoundRequest {
         model: &SchemaModel,
         response: async_graphql::Response,
     ) -> Result<GraphqlResponse, RequestError> {
-        let operation = self.prepared.operation()?;
+        let operation = self.operation()?;
         let errors = response.errors.into_iter();
         Ok(GraphqlResponse {
             data: Some(complete(&operation, &self.variables, model, response.data)),
@@ -338,7 +407,7 @@ impl BoundRequest {
 }
 
 /// Why the engine executed nothing.
-fn refused(response: async_graphql::Response) -> RequestError {
+pub(super) fn refused(response: async_graphql::Response) -> RequestError {
     let errors = response.errors.into_iter();
     let errors = errors.map(|error| GraphqlError {
         path: Vec::new(),

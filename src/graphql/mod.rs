@@ -26,6 +26,7 @@ mod query;
 mod response_stream;
 mod scalar;
 mod subscription;
+mod validator;
 
 pub use error::{GraphqlError, RequestError, log};
 pub use executor::{Graphql, GraphqlRequest, GraphqlResponse, ONLY_AS_EVENTS, PreparedRequest};

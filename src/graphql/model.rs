@@ -60,7 +60,7 @@ pub(super) enum Kind {
     },
 }
 
-/// A field of an input object.
+/// A field of an input object, or an argument.
 #[derive(Debug)]
 pub(super) struct InputField {
     /// Its type.
@@ -74,7 +74,7 @@ pub(super) struct InputField {
 pub(super) struct FieldModel {
     /// Its type.
     pub(super) ty: Type,
-    arguments: HashSet<String>,
+    arguments: HashMap<String, InputField>,
 }
 
 impl FieldModel {
@@ -90,7 +90,12 @@ impl FieldModel {
 
     /// Whether it has an argument of this name.
     pub(super) fn has_argument(&self, name: &str) -> bool {
-        self.arguments.contains(name)
+        self.arguments.contains_key(name)
+    }
+
+    /// Its argument of this name.
+    pub(super) fn argument(&self, name: &str) -> Option<&InputField> {
+        self.arguments.get(name)
     }
 }
 
@@ -131,7 +136,7 @@ impl SchemaModel {
                         name.to_owned(),
                         FieldModel {
                             ty,
-                            arguments: HashSet::new(),
+                            arguments: HashMap::new(),
                         },
                     );
                 }
@@ -239,7 +244,7 @@ fn output_field(field: FieldDefinition) -> (String, FieldModel) {
     let arguments = field
         .arguments
         .into_iter()
-        .map(|argument| argument.node.name.node.to_string());
+        .map(|argument| input_field(argument.node));
     (
         field.name.node.to_string(),
         FieldModel {

@@ -17,13 +17,8 @@ pub(in super::super) fn bind(
     operation: &Operation<'_>,
     variables: &Variables,
 ) -> ExecutableDocument {
-    let mut document = (*operation.document.executable).clone();
-    let declared = &operation.definition.node.variable_definitions;
-    let missing: HashSet<&Name> = declared
-        .iter()
-        .map(|definition| &definition.node.name.node)
-        .filter(|name| !variables.contains_key(*name))
-        .collect();
+    let mut document = operation.document.executable.clone();
+    let missing: HashSet<&Name> = missing(operation, variables).collect();
     if !missing.is_empty() {
         leave_out(&mut document, &missing);
     }
@@ -31,6 +26,18 @@ pub(in super::super) fn bind(
         run_once(&mut document, operation.name, variables);
     }
     document
+}
+
+/// The variables of the operation that have no value.
+pub(in super::super) fn missing<'a>(
+    operation: &Operation<'a>,
+    variables: &'a Variables,
+) -> impl Iterator<Item = &'a Name> {
+    let declared = &operation.definition.node.variable_definitions;
+    declared
+        .iter()
+        .map(|definition| &definition.node.name.node)
+        .filter(|name| !variables.contains_key(*name))
 }
 
 /// Takes out the arguments and input fields whose value is a variable that has none. The engine

@@ -9,25 +9,30 @@ mod inspect;
 mod limits;
 mod rewrite;
 mod scan;
+mod settled;
+mod store;
 mod variables;
+mod weight;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
 };
-use async_graphql::{Positioned, Variables};
+use async_graphql::{Name, Positioned, Variables};
 
 use super::error::{GraphqlError, RequestError};
 use super::model::SchemaModel;
 use crate::config::Limits;
 use crate::domain::Code;
 
-pub(super) use bind::bind;
+pub(super) use bind::{bind, missing};
 pub(super) use inspect::{
     asks_about_schema, is_introspection, refuse_null_characters, require_one_event_field,
 };
 pub(super) use limits::check_cost;
+pub(super) use settled::is_settled;
+pub(super) use store::DocumentStore;
 pub(super) use variables::coerce;
 
 /// The key under which the type of an object is asked for where the answer has to know it. Names
@@ -37,16 +42,38 @@ pub(super) const TYPE_KEY: &str = "__gatewayType";
 /// The name of the type whose fields are what can be subscribed to.
 const SUBSCRIPTION: &str = "Subscription";
 
-/// A parsed document within the limits that do not depend on variables.
-#[derive(Debug, Clone)]
-pub(super) struct Document {
+/// A parsed document within the limits that do not depend on variables, and what has been found
+/// out about it since. The [`DocumentStore`] keeps it once one of its operations is valid.
+#[derive(Debug)]
+pub(super) struct StoredDocument {
+    /// What was parsed.
+    text: Arc<str>,
     /// The document as the client wrote it.
-    pub(super) source: Arc<ExecutableDocument>,
+    pub(super) source: ExecutableDocument,
     /// The document as the engine runs it; see [`rewrite`].
-    pub(super) executable: Arc<ExecutableDocument>,
+    pub(super) executable: ExecutableDocument,
+    /// What is known of its operations, in the order of their names.
+    operations: Box<[(Option<Name>, StoredOperation)]>,
 }
 
-impl Document {
+/// What has been found out about an operation of a document.
+#[derive(Debug, Default)]
+pub(super) struct StoredOperation {
+    /// For which values of its variables it is valid. Nothing is known until it has been found
+    /// valid once; a document that is not valid is looked at anew each time.
+    pub(super) verdict: OnceLock<Verdict>,
+}
+
+/// For which values of its variables an operation is valid, of those that [`coerce`] lets pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// For all of them.
+    Always,
+    /// For those with which it has been validated.
+    ByValues,
+}
+
+impl StoredDocument {
     /// Parses `text` and checks it against `limits`.
     pub(super) fn parse(
         text: &str,
@@ -66,10 +93,16 @@ impl Document {
             })
         })?;
         limits::check(&source, limits)?;
-        let executable = Arc::new(rewrite::rewrite(&source, model));
+        let names = source.operations.iter().map(|(name, _)| name.cloned());
+        let mut operations: Vec<_> = names
+            .map(|name| (name, StoredOperation::default()))
+            .collect();
+        operations.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(Self {
-            source: Arc::new(source),
-            executable,
+            text: Arc::from(text),
+            executable: rewrite::rewrite(&source, model),
+            source,
+            operations: operations.into(),
         })
     }
 
@@ -101,10 +134,15 @@ impl Document {
                 }
             },
         };
+        let place = self
+            .operations
+            .binary_search_by(|(known, _)| known.as_deref().cmp(&name))
+            .map_err(|_| refuse("the document has no such operation".to_owned()))?;
         Ok(Operation {
             name,
             definition,
             document: self,
+            stored: &self.operations[place].1,
         })
     }
 }
@@ -117,10 +155,17 @@ pub(super) struct Operation<'a> {
     /// What it is.
     pub(super) definition: &'a Positioned<OperationDefinition>,
     /// Where it stands.
-    pub(super) document: &'a Document,
+    pub(super) document: &'a StoredDocument,
+    /// What has been found out about it.
+    pub(super) stored: &'a StoredOperation,
 }
 
 impl Operation<'_> {
+    /// Whether it only reads, and is answered once.
+    pub(super) fn is_query(&self) -> bool {
+        self.definition.node.ty == OperationType::Query
+    }
+
     /// Whether it may change something.
     pub(super) fn is_mutation(&self) -> bool {
         self.definition.node.ty == OperationType::Mutation

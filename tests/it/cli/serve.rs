@@ -192,3 +192,55 @@ async fn serve_prints_facts_to_standard_output_and_logs_to_standard_error() {
     gateway.signal("TERM");
     assert_eq!(gateway.ended(), Some(0));
 }
+
+/// The value of a metric; nothing was counted if there is no such metric.
+async fn metric(gateway: &Process, name: &str) -> u64 {
+    let page = Answer::to(gateway.get("/metrics")).await.text();
+    let name = format!("user_gateway_document_cache_{name} ");
+    let value = page.lines().find_map(|line| line.strip_prefix(&name));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+#[tokio::test]
+async fn metrics_tell_of_documents_that_are_kept() {
+    const HITS: &str = "hits_total";
+    const MISSES: &str = "misses_total";
+    let (scratch, token) = seeded();
+    let gateway = scratch.start(&["serve", "--document-cache-bytes", "50000"]);
+    let query = "query ($id: ID!) { user(id: $id) { name } }";
+    for id in 1..=3 {
+        gateway.data(&token, query, json!({ "id": id })).await;
+    }
+    assert_eq!(metric(&gateway, HITS).await, 2);
+    assert_eq!(metric(&gateway, MISSES).await, 1);
+    let bytes = metric(&gateway, "bytes").await;
+    assert!((100..50_000).contains(&bytes), "{bytes}");
+
+    for refused in [
+        "{ nothing }",
+        "{ nothing",
+        "query ($id: ID!) { user(id: $id) }",
+    ] {
+        for _ in 0..2 {
+            gateway.answer(&token, refused, json!({})).await;
+        }
+    }
+    assert_eq!(metric(&gateway, HITS).await, 2);
+    assert_eq!(metric(&gateway, MISSES).await, 7);
+    assert_eq!(metric(&gateway, "bytes").await, bytes);
+    assert_eq!(metric(&gateway, "evictions_total").await, 0);
+
+    eventually("a document makes room", async || {
+        for place in 0..50 {
+            let query = format!("query N{place} {{ viewer {{ user {{ name }} }} }}");
+            gateway.data(&token, &query, json!({})).await;
+        }
+        metric(&gateway, "evictions_total").await > 0
+    })
+    .await;
+    eventually("what is kept has shrunk to its bound", async || {
+        gateway.data(&token, query, json!({ "id": 1 })).await;
+        metric(&gateway, "bytes").await <= 50_000
+    })
+    .await;
+}

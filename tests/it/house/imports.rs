@@ -107,7 +107,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("governor", &["auth"]),
     ("md5", &["database"]),
     ("arc_swap", &["cache"]),
-    ("moka", &["cache"]),
+    ("moka", &["cache", "graphql"]),
     ("redis", &["cache"]),
     ("tracing_subscriber", &["telemetry"]),
     ("clap", &["config", "cli", "main"]),

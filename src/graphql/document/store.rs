@@ -1,0 +1,163 @@
+//! The documents that are kept.
+//!
+//! What is asked is asked again: clients send the same few texts with other variables. A text that
+//! is found here is neither scanned nor parsed nor counted nor, unless that depends on the values of
+//! its variables, validated again. Only documents that have been found valid are kept, so that
+//! nobody fills the store with what is never answered; and texts are compared, not their hashes, so
+//! that none is taken for another.
+//!
+//! # Metrics
+//!
+//! | name | what is counted |
+//! |---|---|
+//! | `user_gateway_document_cache_hits_total` | requests whose document was kept |
+//! | `user_gateway_document_cache_misses_total` | requests whose document was not |
+//! | `user_gateway_document_cache_evictions_total` | documents that had to make room, or were too large |
+//! | `user_gateway_document_cache_bytes` | roughly how many bytes the documents take that are kept |
+
+use std::sync::{Arc, OnceLock};
+
+use metrics::{Counter, counter, gauge};
+use moka::sync::Cache;
+
+use super::StoredDocument;
+use super::weight::weight;
+
+const HITS: &str = "user_gateway_document_cache_hits_total";
+const MISSES: &str = "user_gateway_document_cache_misses_total";
+const EVICTIONS: &str = "user_gateway_document_cache_evictions_total";
+const BYTES: &str = "user_gateway_document_cache_bytes";
+
+/// What a document costs beside its text and its trees.
+const ENTRY: usize = 512;
+
+/// Documents by their text.
+#[derive(Debug)]
+pub(in super::super) struct DocumentStore {
+    /// `None` if nothing is to be kept.
+    documents: Option<Cache<Arc<str>, Arc<StoredDocument>>>,
+    looks: OnceLock<Looks>,
+}
+
+/// The counters of every request. They are found once, at the first look, when whoever gathers
+/// them is there.
+struct Looks {
+    hits: Counter,
+    misses: Counter,
+}
+
+impl std::fmt::Debug for Looks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Looks").finish_non_exhaustive()
+    }
+}
+
+impl DocumentStore {
+    /// Keeps about `max_bytes` of documents, and nothing if it is 0.
+    pub(in super::super) fn new(max_bytes: u64) -> Self {
+        let documents = (max_bytes > 0).then(|| {
+            Cache::builder()
+                .max_capacity(max_bytes)
+                .weigher(|_, document: &Arc<StoredDocument>| bytes(document))
+                .eviction_listener(|_, document, cause| {
+                    gauge!(BYTES).decrement(f64::from(bytes(&document)));
+                    if cause.was_evicted() {
+                        counter!(EVICTIONS).increment(1);
+                    }
+                })
+                .build()
+        });
+        Self {
+            documents,
+            looks: OnceLock::new(),
+        }
+    }
+
+    /// The document with this text, if it is kept.
+    pub(in super::super) fn get(&self, text: &str) -> Option<Arc<StoredDocument>> {
+        let documents = self.documents.as_ref()?;
+        let looks = self.looks.get_or_init(|| Looks {
+            hits: counter!(HITS),
+            misses: counter!(MISSES),
+        });
+        let found = documents.get(text);
+        let counted = if found.is_some() {
+            &looks.hits
+        } else {
+            &looks.misses
+        };
+        counted.increment(1);
+        found
+    }
+
+    /// Keeps a document that has been found valid, unless one with its text is kept already.
+    pub(in super::super) fn keep(&self, document: &Arc<StoredDocument>) {
+        let Some(documents) = &self.documents else {
+            return;
+        };
+        let entry = documents.entry(Arc::clone(&document.text));
+        let entry = entry.or_insert_with(|| {
+            gauge!(BYTES).increment(f64::from(bytes(document)));
+            Arc::clone(document)
+        });
+        drop(entry);
+    }
+}
+
+/// Roughly how many bytes a document takes.
+fn bytes(document: &StoredDocument) -> u32 {
+    let trees = weight(&document.source).saturating_add(weight(&document.executable));
+    let all = ENTRY + document.text.len() + trees;
+    u32::try_from(all).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::graphql::model::SchemaModel;
+
+    fn document(text: &str) -> Arc<StoredDocument> {
+        let model = SchemaModel::parse("type Query { a: Int }").unwrap();
+        Arc::new(StoredDocument::parse(text, &Limits::default(), &model).unwrap())
+    }
+
+    #[test]
+    fn a_document_is_found_by_its_whole_text() {
+        let store = DocumentStore::new(1 << 20);
+        let kept = document("{ a }");
+        assert!(store.get("{ a }").is_none());
+        store.keep(&kept);
+        assert!(Arc::ptr_eq(&store.get("{ a }").unwrap(), &kept));
+        assert!(store.get("{ a  }").is_none());
+    }
+
+    #[test]
+    fn the_first_of_two_documents_with_one_text_stays() {
+        let store = DocumentStore::new(1 << 20);
+        let first = document("{ a }");
+        store.keep(&first);
+        store.keep(&document("{ a }"));
+        assert!(Arc::ptr_eq(&store.get("{ a }").unwrap(), &first));
+    }
+
+    #[test]
+    fn documents_make_room_for_each_other() {
+        let room = u64::from(bytes(&document("{ a }"))) * 10;
+        let store = DocumentStore::new(room);
+        for place in 0..1_000 {
+            store.keep(&document(&format!("{{ a{place}: a }}")));
+        }
+        let documents = store.documents.as_ref().unwrap();
+        documents.run_pending_tasks();
+        assert!(documents.weighted_size() <= room);
+        assert!(documents.entry_count() > 0);
+    }
+
+    #[test]
+    fn a_store_without_room_keeps_nothing() {
+        let store = DocumentStore::new(0);
+        store.keep(&document("{ a }"));
+        assert!(store.get("{ a }").is_none());
+    }
+}
