@@ -116,6 +116,9 @@ pub struct GraphqlConfig {
     /// Whether the statuses of the specification's draft are used: 422 for documents and
     /// variables that are refused, 294 for partial results.
     pub draft_statuses: bool,
+    /// Whether operations run by compiled plans where these cover them. The answers are the same
+    /// without, and slower.
+    pub plans: bool,
     /// How many bytes the documents may take that are kept parsed and validated; 0 keeps none.
     pub document_cache_bytes: u64,
 }
@@ -305,6 +308,7 @@ impl Config {
                     .anonymous_introspection
                     .is_some_and(Switch::is_on),
                 draft_statuses: settings.draft_statuses.is_some_and(Switch::is_on),
+                plans: settings.plans.is_none_or(Switch::is_on),
                 document_cache_bytes: settings.document_cache_bytes.unwrap_or(16 * 1024 * 1024),
             },
             auth: AuthConfig {

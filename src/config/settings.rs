@@ -188,6 +188,10 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_DRAFT_STATUSES", value_name = "SWITCH")]
     draft_statuses: Switch,
 
+    /// Run operations by compiled plans; the answers are the same without, and slower [default: on]
+    #[arg(long, env = "USER_GATEWAY_PLANS", value_name = "SWITCH")]
+    plans: Switch,
+
     /// Most bytes of documents that are kept parsed and validated; 0 keeps none [default: 16777216]
     #[arg(long, env = "USER_GATEWAY_DOCUMENT_CACHE_BYTES", value_name = "N")]
     document_cache_bytes: u64,

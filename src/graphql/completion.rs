@@ -1,14 +1,16 @@
-//! Puts the answer together as the specification wants it.
+//! Puts the answer of the engine together as the specification wants it.
 //!
 //! The engine writes fields in the order in which they finish and leaves out a field that failed,
-//! whatever its type. Here the fields come in the document's order, a failed field is null, and a
-//! null where none may be makes its parent null, up to the whole of `data`.
+//! whatever its type; it runs a field as often as fragments ask for it. Here the fields come in
+//! the document's order, and their errors in the same, one for a field; a failed field is null,
+//! and a null where none may be makes its parent null, up to the whole of `data`.
 
-use async_graphql::parser::types::{BaseType, Field, Selection, SelectionSet, Type};
-use async_graphql::{Name, Value, Variables};
+use async_graphql::parser::types::{BaseType, Field, SelectionSet, Type};
+use async_graphql::{PathSegment, Pos, Positioned, Value, Variables};
 use indexmap::IndexMap;
 
-use super::document::{Operation, TYPE_KEY, is_included};
+use super::document::{Operation, TYPE_KEY, collect};
+use super::error::GraphqlError;
 use super::model::SchemaModel;
 
 /// The answer to `operation` from what the engine made of it.
@@ -17,16 +19,23 @@ pub(super) fn complete(
     variables: &Variables,
     model: &SchemaModel,
     data: Value,
-) -> Value {
-    let completion = Completion {
+    errors: Vec<GraphqlError>,
+) -> (Value, Vec<GraphqlError>) {
+    let mut completion = Completion {
         operation,
         variables,
         model,
+        path: Vec::new(),
+        unplaced: errors,
+        errors: Vec::new(),
     };
     let root = &operation.definition.node.selection_set.node;
-    completion
+    let data = completion
         .object(&[root], operation.root_type(), data)
-        .unwrap_or(Value::Null)
+        .unwrap_or(Value::Null);
+    let mut errors = completion.errors;
+    errors.append(&mut completion.unplaced);
+    (data, errors)
 }
 
 /// A null stands where none may be.
@@ -36,12 +45,16 @@ struct Completion<'a> {
     operation: &'a Operation<'a>,
     variables: &'a Variables,
     model: &'a SchemaModel,
+    path: Vec<PathSegment>,
+    /// The errors whose place has not been reached.
+    unplaced: Vec<GraphqlError>,
+    errors: Vec<GraphqlError>,
 }
 
 impl<'a> Completion<'a> {
     /// `Err` if a field of the object is null and may not be.
     fn object(
-        &self,
+        &mut self,
         selections: &[&'a SelectionSet],
         ty: &str,
         value: Value,
@@ -54,41 +67,75 @@ impl<'a> Completion<'a> {
             Some(Value::String(name)) => name.as_str(),
             _ => ty,
         };
-        let mut fields = IndexMap::new();
-        for set in selections {
-            self.collect(set, concrete, &mut fields);
-        }
-        let mut object = IndexMap::with_capacity(fields.len());
+        let model = self.model;
+        let fields = collect(self.operation, self.variables, model, selections, concrete);
+        let mut object = Ok(IndexMap::with_capacity(fields.len()));
         for (key, same) in fields {
             let value = values.swap_remove(key.as_str()).unwrap_or_default();
             let first = same[0];
-            let value = match self.model.field(concrete, &first.name.node) {
+            self.path.push(PathSegment::Field(key.to_string()));
+            self.place_errors(first);
+            let value = match model.field(concrete, &first.node.name.node) {
                 Some(definition) => {
-                    let below: Vec<&SelectionSet> =
-                        same.iter().map(|field| &field.selection_set.node).collect();
-                    self.value(&below, &definition.ty, value)?
+                    let below = same.iter().map(|field| &field.node.selection_set.node);
+                    let below: Vec<&SelectionSet> = below.collect();
+                    self.value(&below, &definition.ty, value)
                 }
                 // `__typename`.
-                None => value,
+                None => Ok(value),
             };
-            object.insert(key.clone(), value);
+            self.path.pop();
+            object = match (object, value) {
+                (Ok(mut object), Ok(value)) => {
+                    object.insert(key.clone(), value);
+                    Ok(object)
+                }
+                // The fields that follow still have errors to place.
+                _ => Err(NullInNonNull),
+            };
         }
-        Ok(Value::Object(object))
+        object.map(Value::Object)
+    }
+
+    /// Places what went wrong with the current field. The engine says it for each fragment that
+    /// asks for the field; the first is enough.
+    fn place_errors(&mut self, first: &Positioned<Field>) {
+        let here = self
+            .unplaced
+            .extract_if(.., |error| error.path == self.path);
+        let mut here: Vec<GraphqlError> = here.collect();
+        let values = first.node.arguments.iter().map(|(_, value)| value.pos);
+        let places: Vec<Pos> = std::iter::once(first.pos).chain(values).collect();
+        let of_first =
+            |error: &GraphqlError| error.locations.iter().any(|pos| places.contains(pos));
+        let at = here.iter().position(of_first).unwrap_or(0);
+        self.errors.extend(here.drain(..).nth(at));
     }
 
     fn value(
-        &self,
+        &mut self,
         below: &[&'a SelectionSet],
         ty: &Type,
         value: Value,
     ) -> Result<Value, NullInNonNull> {
         let value = match (value, &ty.base) {
             (Value::Null, _) => Value::Null,
-            (Value::List(items), BaseType::List(inner)) => items
-                .into_iter()
-                .map(|item| self.value(below, inner, item))
-                .collect::<Result<_, _>>()
-                .map_or(Value::Null, Value::List),
+            (Value::List(items), BaseType::List(inner)) => {
+                let mut list = Ok(Vec::with_capacity(items.len()));
+                for (i, item) in items.into_iter().enumerate() {
+                    self.path.push(PathSegment::Index(i));
+                    let item = self.value(below, inner, item);
+                    self.path.pop();
+                    list = match (list, item) {
+                        (Ok(mut list), Ok(item)) => {
+                            list.push(item);
+                            Ok(list)
+                        }
+                        _ => Err(NullInNonNull),
+                    };
+                }
+                list.map_or(Value::Null, Value::List)
+            }
             (value, BaseType::Named(name)) if self.model.is_composite(name) => {
                 self.object(below, name, value).unwrap_or(Value::Null)
             }
@@ -98,44 +145,6 @@ impl<'a> Completion<'a> {
             Err(NullInNonNull)
         } else {
             Ok(value)
-        }
-    }
-
-    /// The fields of an object in the document's order, with all selections of each.
-    fn collect(
-        &self,
-        set: &'a SelectionSet,
-        concrete: &str,
-        fields: &mut IndexMap<&'a Name, Vec<&'a Field>>,
-    ) {
-        for selection in &set.items {
-            if !is_included(selection.node.directives(), self.variables) {
-                continue;
-            }
-            match &selection.node {
-                Selection::Field(field) => {
-                    fields
-                        .entry(&field.node.response_key().node)
-                        .or_default()
-                        .push(&field.node);
-                }
-                Selection::InlineFragment(fragment) => {
-                    let on = fragment.node.type_condition.as_ref();
-                    if on.is_none_or(|on| self.model.is_a(concrete, &on.node.on.node)) {
-                        self.collect(&fragment.node.selection_set.node, concrete, fields);
-                    }
-                }
-                Selection::FragmentSpread(spread) => {
-                    let fragments = &self.operation.document.source.fragments;
-                    if let Some(fragment) = fragments.get(&spread.node.fragment_name.node)
-                        && self
-                            .model
-                            .is_a(concrete, &fragment.node.type_condition.node.on.node)
-                    {
-                        self.collect(&fragment.node.selection_set.node, concrete, fields);
-                    }
-                }
-            }
         }
     }
 }
@@ -164,7 +173,8 @@ mod tests {
         let operation = document.operation(None).unwrap();
         let variables = coerce(&operation, serde_json::Map::new(), &model, &limits).unwrap();
         let data = Value::from_json(data).unwrap();
-        serde_json::to_string(&complete(&operation, &variables, &model, data)).unwrap()
+        let (data, _) = complete(&operation, &variables, &model, data, Vec::new());
+        serde_json::to_string(&data).unwrap()
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_graphql::Context;
+use futures_util::future::BoxFuture;
 
 use super::error::{FieldError, FieldResult};
-use super::loader::Loaders;
+use super::loader::{Driver, Loaders};
 use crate::auth::AuthorizedServices;
 use crate::config::Limits;
 use crate::domain::Error;
@@ -16,18 +17,27 @@ pub(super) struct RequestContext {
     /// What the caller may use.
     pub(super) services: AuthorizedServices,
     loaders: RwLock<Arc<Loaders>>,
+    driver: Driver,
     /// The bounds on arguments.
     pub(super) limits: Limits,
 }
 
 impl RequestContext {
-    pub(super) fn new(services: AuthorizedServices, limits: Limits) -> Self {
-        let loaders = RwLock::new(Arc::new(Loaders::new(&services, limits.list_items)));
+    /// The context of a request whose look-ups `driver` sends on their way.
+    pub(super) fn new(services: AuthorizedServices, limits: Limits, driver: Driver) -> Self {
+        let loaders = Loaders::new(&services, limits.list_items, driver);
         Self {
             services,
-            loaders,
+            loaders: RwLock::new(Arc::new(loaders)),
+            driver,
             limits,
         }
+    }
+
+    /// The batches of what resolvers wait for by now, where a plan drives them.
+    pub(super) fn wanted(&self) -> Vec<BoxFuture<'_, ()>> {
+        self.loaders()
+            .wanted(&self.services, self.limits.list_items)
     }
 
     /// Look-ups of this request, batched; what has been found is found again without asking.
@@ -39,7 +49,8 @@ impl RequestContext {
     /// Forgets what has been found. A mutation does so once it has changed something, for what
     /// is selected of its payload, and the mutations after it, must see the change.
     pub(super) fn forget(&self) {
-        let fresh = Arc::new(Loaders::new(&self.services, self.limits.list_items));
+        let fresh = Loaders::new(&self.services, self.limits.list_items, self.driver);
+        let fresh = Arc::new(fresh);
         *self.loaders.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 }

@@ -7,7 +7,6 @@ use async_graphql::{
     Request, SDLExportOptions, Schema, SchemaBuilder, ValidationMode, Value, Variables,
 };
 use futures_util::StreamExt as _;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Map;
 use tokio::sync::Semaphore;
 
@@ -15,13 +14,17 @@ use super::completion::complete;
 use super::context::RequestContext;
 use super::document::{
     DocumentStore, Operation, StoredDocument, Verdict, asks_about_schema, bind, check_cost, coerce,
-    is_introspection, is_settled, missing, refuse_null_characters, require_one_event_field,
+    is_introspection, is_settled, missing, refuse_null_characters, refuse_overlaps,
+    require_one_event_field, run_once,
 };
 use super::error::{GraphqlError, RequestError, from_engine};
 use super::hub::ChangeHub;
+use super::loader::Driver;
 use super::model::SchemaModel;
 use super::mutation::Mutation;
+use super::plan::{Answer, Plan, Run};
 use super::query::Query;
+use super::response::{Data, GraphqlResponse};
 use super::subscription::{Happening, Stage, Subscription, Topic};
 use super::validator::Validator;
 use crate::auth::AuthorizedServices;
@@ -32,6 +35,9 @@ use crate::service::Listener;
 /// How many events may be answered at a time. A change that very many wait for must not crowd out
 /// those who ask; each waits a little instead.
 const EVENTS_AT_A_TIME: usize = 16;
+
+/// Operations that were run, by whether a plan or the engine did it.
+const OPERATIONS: &str = "user_gateway_operations_total";
 
 /// The schema, ready to execute.
 pub(super) type Engine = Schema<Query, Mutation, Subscription>;
@@ -73,37 +79,6 @@ pub struct GraphqlRequest {
     pub operation_name: Option<String>,
     /// The values of its variables.
     pub variables: Map<String, serde_json::Value>,
-}
-
-/// What the client gets.
-#[derive(Debug)]
-pub struct GraphqlResponse {
-    /// The answer; `None` if nothing was executed.
-    pub data: Option<Value>,
-    /// What went wrong.
-    pub errors: Vec<GraphqlError>,
-}
-
-impl From<RequestError> for GraphqlResponse {
-    fn from(error: RequestError) -> Self {
-        Self {
-            data: None,
-            errors: error.errors,
-        }
-    }
-}
-
-impl Serialize for GraphqlResponse {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if !self.errors.is_empty() {
-            map.serialize_entry("errors", &self.errors)?;
-        }
-        if let Some(data) = &self.data {
-            map.serialize_entry("data", data)?;
-        }
-        map.end()
-    }
 }
 
 /// A request whose document has been found good, so far as that does not depend on the schema.
@@ -229,9 +204,21 @@ impl Graphql {
             return Err(GraphqlError::new(Code::NotAcceptable, ONLY_AS_EVENTS).into());
         }
         let bound = self.bind(prepared)?;
+        let services = match services {
+            Some(services) => match self.plan(&bound)? {
+                Some(plan) => return Ok(self.run_plan(&plan, &bound.variables, services).await),
+                None => Some(services),
+            },
+            None => None,
+        };
+        metrics::counter!(OPERATIONS, "executor" => "engine").increment(1);
         let mut request = bound.request()?;
         request = match services {
-            Some(services) => request.data(RequestContext::new(services, self.inner.limits)),
+            Some(services) => request.data(RequestContext::new(
+                services,
+                self.inner.limits,
+                Driver::Engine,
+            )),
             // Nothing but the schema can be read without services.
             None if self.inner.config.introspection => request.only_introspection(),
             None => request.disable_introspection(),
@@ -245,6 +232,35 @@ impl Graphql {
             return Err(refused(response));
         }
         bound.complete(&self.inner.model, response)
+    }
+
+    /// The plan of a valid request, if there are plans and they cover it.
+    fn plan(&self, bound: &BoundRequest) -> Result<Option<Arc<Plan>>, RequestError> {
+        if !self.inner.config.plans {
+            return Ok(None);
+        }
+        let operation = bound.operation()?;
+        let plans = &operation.stored.plans;
+        Ok(plans.get(&operation, &bound.variables, &self.inner.model))
+    }
+
+    async fn run_plan(
+        &self,
+        plan: &Plan,
+        variables: &Variables,
+        services: AuthorizedServices,
+    ) -> GraphqlResponse {
+        metrics::counter!(OPERATIONS, "executor" => "plan").increment(1);
+        let request = RequestContext::new(services, self.inner.limits, Driver::Plan);
+        let run = Run {
+            request: &request,
+            variables,
+        };
+        let Answer { data, errors } = plan.run(&run).await;
+        GraphqlResponse {
+            data: Some(Data::written(data)),
+            errors,
+        }
     }
 
     /// Checks all of a request that depends on its variables, and validates it.
@@ -290,7 +306,8 @@ impl Graphql {
         if verdict.get() == Some(&Verdict::Always) {
             return Ok(());
         }
-        validator.validate(bound.request()?)?;
+        validator.validate(bound.given_request()?)?;
+        refuse_overlaps(&operation, model)?;
         if verdict.get().is_some() {
             return Ok(());
         }
@@ -299,8 +316,7 @@ impl Graphql {
         if !is_whole && validator.validate(bound.whole_request()?).is_err() {
             return Ok(());
         }
-        // What is run of a mutation, or of a subscription, depends on its variables.
-        let found = if operation.is_query() && is_settled(&operation, model) {
+        let found = if is_settled(&operation, model) {
             Verdict::Always
         } else {
             Verdict::ByValues
@@ -340,7 +356,11 @@ impl Graphql {
         let request = bound
             .request()?
             .data(Arc::new(Stage::Event(happening)))
-            .data(RequestContext::new(services, self.inner.limits));
+            .data(RequestContext::new(
+                services,
+                self.inner.limits,
+                Driver::Engine,
+            ));
         let response = self.inner.engine.execute_stream(request).next().await;
         bound.complete(&self.inner.model, response.unwrap_or_default())
     }
@@ -368,8 +388,16 @@ impl BoundRequest {
         self.prepared.operation()
     }
 
-    /// The request as the engine takes it.
+    /// The request as the engine runs it.
     fn request(&self) -> Result<Request, RequestError> {
+        let operation = self.operation()?;
+        let mut executable = bind(&operation, &self.variables);
+        run_once(&operation, &self.variables, &mut executable);
+        Ok(self.request_for(&operation, executable))
+    }
+
+    /// The request without what depends on variables that have no value.
+    fn given_request(&self) -> Result<Request, RequestError> {
         let operation = self.operation()?;
         let executable = bind(&operation, &self.variables);
         Ok(self.request_for(&operation, executable))
@@ -399,9 +427,11 @@ impl BoundRequest {
     ) -> Result<GraphqlResponse, RequestError> {
         let operation = self.operation()?;
         let errors = response.errors.into_iter();
+        let errors = errors.map(|error| from_engine(error, true)).collect();
+        let (data, errors) = complete(&operation, &self.variables, model, response.data, errors);
         Ok(GraphqlResponse {
-            data: Some(complete(&operation, &self.variables, model, response.data)),
-            errors: errors.map(|error| from_engine(error, true)).collect(),
+            data: Some(Data::of(&data)),
+            errors,
         })
     }
 }
@@ -413,9 +443,15 @@ pub(super) fn refused(response: async_graphql::Response) -> RequestError {
         path: Vec::new(),
         ..from_engine(error, false)
     });
-    RequestError {
-        errors: errors.collect(),
-    }
+    let mut errors: Vec<GraphqlError> = errors.collect();
+    // The rules walk fragments in no order, and as often as they are spread.
+    let place = |error: &GraphqlError| {
+        let places = error.locations.iter().map(|pos| (pos.line, pos.column));
+        (places.collect::<Vec<_>>(), error.message.clone())
+    };
+    errors.sort_by_cached_key(place);
+    errors.dedup_by_key(|error| place(error));
+    RequestError { errors }
 }
 
 /// Why a subscription is not simply answered.

@@ -22,12 +22,15 @@ mod loader;
 mod model;
 mod mutation;
 mod object;
+mod plan;
 mod query;
+mod response;
 mod response_stream;
 mod scalar;
 mod subscription;
 mod validator;
 
 pub use error::{GraphqlError, RequestError, log};
-pub use executor::{Graphql, GraphqlRequest, GraphqlResponse, ONLY_AS_EVENTS, PreparedRequest};
+pub use executor::{Graphql, GraphqlRequest, ONLY_AS_EVENTS, PreparedRequest};
+pub use response::{Data, GraphqlResponse};
 pub use response_stream::{Renewal, ResponseStream};

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{Enum, ID, MaybeUndefined};
+use macros::object;
 
-use super::context::request;
+use super::context::RequestContext;
 use super::error::{FieldError, FieldResult};
 use super::id::GlobalId;
 use super::input::{
@@ -15,6 +16,7 @@ use super::input::{
     UserOptionScope, VerifyUserEmailInput, check_length,
 };
 use super::object::{User, UserOption};
+use super::plan::enum_outputs;
 use crate::domain::{
     DisplayName, Email, Error, Invalid, InvalidCode, NewUser, OptionKey, OptionScopeFilter,
     PictureUrl, Result, SetOption, UserId, UserOptionFilter, UserUpdate, Username,
@@ -31,13 +33,13 @@ const SHORT_TEXT_MAX_CHARS: usize = 128;
 pub(super) struct Mutation;
 
 /// What can be changed.
-#[Object]
+#[object]
 impl Mutation {
     /// The active user with this primary address, created if there is none. However many calls
     /// are made at once, one creates.
     async fn get_or_create_user_by_email(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "Whose account is wanted.")] input: GetOrCreateUserByEmailInput,
     ) -> FieldResult<GetOrCreateUserByEmailPayload> {
         let outcome = async {
@@ -55,14 +57,14 @@ impl Mutation {
                 referrer: short(input.referrer, "referrer")?,
                 idempotency_key: None,
             };
-            request(ctx)?
+            request
                 .services
                 .users
                 .get_or_create_by_email(&new)
                 .await
                 .map_err(FieldError)
         };
-        Ok(match form(ctx, outcome.await)? {
+        Ok(match form(request, outcome.await)? {
             Ok((user, created)) => GetOrCreateUserByEmailPayload {
                 user: Some(User(Arc::new(user))),
                 created,
@@ -79,7 +81,7 @@ impl Mutation {
     /// Sets an option of a user. An equal value changes nothing.
     async fn set_user_option(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "Which option, and to what.")] input: SetUserOptionInput,
     ) -> FieldResult<SetUserOptionPayload> {
         let outcome = async {
@@ -101,15 +103,11 @@ impl Mutation {
                 value,
                 scope: UserOptionScope::parse(input.scope, &["scope"])?,
             };
-            Ok(request(ctx)?
-                .services
-                .user_options
-                .set_option(&option)
-                .await?)
+            Ok(request.services.user_options.set_option(&option).await?)
         };
-        Ok(match form(ctx, outcome.await)? {
+        Ok(match form(request, outcome.await)? {
             Ok(result) => SetUserOptionPayload {
-                option: Some(UserOption(result.option)),
+                option: Some(UserOption(Arc::new(result.option))),
                 changed: result.changed,
                 errors: Vec::new(),
             },
@@ -124,11 +122,10 @@ impl Mutation {
     /// Deletes options of a user. Those that do not exist are passed over.
     async fn delete_user_options(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "Which options.")] input: DeleteUserOptionsInput,
     ) -> FieldResult<DeleteUserOptionsPayload> {
         let outcome = async {
-            let request = request(ctx)?;
             check_length(input.keys.len(), &request.limits, &["keys"])?;
             let scope = UserOptionScope::parse(input.scope, &["scope"])?;
             let filter = UserOptionFilter {
@@ -142,7 +139,7 @@ impl Mutation {
                 .delete_options(&filter)
                 .await?)
         };
-        Ok(match form(ctx, outcome.await)? {
+        Ok(match form(request, outcome.await)? {
             Ok(ids) => DeleteUserOptionsPayload {
                 deleted_ids: ids.iter().map(GlobalId::to_global).collect(),
                 errors: Vec::new(),
@@ -158,7 +155,7 @@ impl Mutation {
     /// services with the scope `user:write` everything of everybody.
     async fn update_user(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "Whom to change, and how.")] input: UpdateUserInput,
     ) -> FieldResult<UpdateUserPayload> {
         let outcome = async {
@@ -179,14 +176,10 @@ impl Mutation {
                 avatar_type: None,
                 avatar_url,
             };
-            let user = request(ctx)?
-                .services
-                .users
-                .update_user(id, &update)
-                .await?;
+            let user = request.services.users.update_user(id, &update).await?;
             Ok(user.ok_or_else(|| no_such_user(id))?)
         };
-        Ok(match form(ctx, outcome.await)? {
+        Ok(match form(request, outcome.await)? {
             Ok(user) => UpdateUserPayload {
                 user: Some(User(Arc::new(user))),
                 errors: Vec::new(),
@@ -198,19 +191,19 @@ impl Mutation {
     /// Marks an address of a user as verified.
     async fn verify_user_email(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "Which address.")] input: VerifyUserEmailInput,
     ) -> FieldResult<VerifyUserEmailPayload> {
         let outcome = async {
             let id: UserId = GlobalId::parse(&input.user_id, &["userId"])?;
             Email::parse(&input.email, &["email"])?;
-            Ok(request(ctx)?
+            Ok(request
                 .services
                 .users
                 .verify_user_email(id, &input.email)
                 .await?)
         };
-        Ok(match form(ctx, outcome.await)? {
+        Ok(match form(request, outcome.await)? {
             Ok(changed) => VerifyUserEmailPayload {
                 changed,
                 errors: Vec::new(),
@@ -254,8 +247,11 @@ fn check_value(value: &serde_json::Value) -> Result<()> {
 }
 
 /// Takes what a form's user can mend out of the outcome of a mutation.
-fn form<T>(ctx: &Context<'_>, outcome: FieldResult<T>) -> FieldResult<Result<T, Vec<UserError>>> {
-    request(ctx)?.forget();
+fn form<T>(
+    request: &RequestContext,
+    outcome: FieldResult<T>,
+) -> FieldResult<Result<T, Vec<UserError>>> {
+    request.forget();
     match outcome {
         Ok(value) => Ok(Ok(value)),
         Err(FieldError(Error::Invalid(invalid))) => Ok(Err(vec![UserError::from(invalid)])),
@@ -263,15 +259,30 @@ fn form<T>(ctx: &Context<'_>, outcome: FieldResult<T>) -> FieldResult<Result<T, 
     }
 }
 
-/// Something that a person filling in a form can mend.
-#[derive(Debug, Clone, SimpleObject)]
+#[derive(Debug, Clone)]
 pub(super) struct UserError {
-    /// What is wrong, for programs.
     code: UserErrorCode,
-    /// What is wrong and what would be right, for people.
     message: String,
-    /// Where in the arguments, from `input` inwards.
     path: Vec<String>,
+}
+
+/// Something that a person filling in a form can mend.
+#[object]
+impl UserError {
+    /// What is wrong, for programs.
+    fn code(&self) -> UserErrorCode {
+        self.code
+    }
+
+    /// What is wrong and what would be right, for people.
+    fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Where in the arguments, from `input` inwards.
+    fn path(&self) -> &[String] {
+        &self.path
+    }
 }
 
 impl From<Invalid> for UserError {
@@ -314,51 +325,116 @@ impl From<InvalidCode> for UserErrorCode {
     }
 }
 
-/// The user behind an address.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug)]
 pub(super) struct GetOrCreateUserByEmailPayload {
-    /// The user; null if the input is wrong.
     user: Option<User>,
-    /// Whether this call created the user.
     created: bool,
+    errors: Vec<UserError>,
+}
+
+/// The user behind an address.
+#[object]
+impl GetOrCreateUserByEmailPayload {
+    /// The user; null if the input is wrong.
+    fn user(&self) -> Option<&User> {
+        self.user.as_ref()
+    }
+
+    /// Whether this call created the user.
+    fn created(&self) -> bool {
+        self.created
+    }
+
     /// What is wrong with the input.
+    fn errors(&self) -> &[UserError] {
+        &self.errors
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct SetUserOptionPayload {
+    option: Option<UserOption>,
+    changed: bool,
     errors: Vec<UserError>,
 }
 
 /// An option as it is now.
-#[derive(Debug, SimpleObject)]
-pub(super) struct SetUserOptionPayload {
+#[object]
+impl SetUserOptionPayload {
     /// The option; null if the input is wrong.
-    option: Option<UserOption>,
+    fn option(&self) -> Option<&UserOption> {
+        self.option.as_ref()
+    }
+
     /// Whether anything was written.
-    changed: bool,
+    fn changed(&self) -> bool {
+        self.changed
+    }
+
     /// What is wrong with the input.
+    fn errors(&self) -> &[UserError] {
+        &self.errors
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct DeleteUserOptionsPayload {
+    deleted_ids: Vec<ID>,
     errors: Vec<UserError>,
 }
 
 /// The options that were deleted.
-#[derive(Debug, SimpleObject)]
-pub(super) struct DeleteUserOptionsPayload {
+#[object]
+impl DeleteUserOptionsPayload {
     /// The global ids of the options that existed and exist no more.
-    deleted_ids: Vec<ID>,
+    fn deleted_ids(&self) -> &[ID] {
+        &self.deleted_ids
+    }
+
     /// What is wrong with the input.
+    fn errors(&self) -> &[UserError] {
+        &self.errors
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct UpdateUserPayload {
+    user: Option<User>,
     errors: Vec<UserError>,
 }
 
 /// The user as it is now.
-#[derive(Debug, SimpleObject)]
-pub(super) struct UpdateUserPayload {
+#[object]
+impl UpdateUserPayload {
     /// The user; null if the input is wrong.
-    user: Option<User>,
+    fn user(&self) -> Option<&User> {
+        self.user.as_ref()
+    }
+
     /// What is wrong with the input.
+    fn errors(&self) -> &[UserError] {
+        &self.errors
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct VerifyUserEmailPayload {
+    changed: bool,
     errors: Vec<UserError>,
 }
 
 /// What became of an address.
-#[derive(Debug, SimpleObject)]
-pub(super) struct VerifyUserEmailPayload {
+#[object]
+impl VerifyUserEmailPayload {
     /// Whether this call changed the address from unverified to verified.
-    changed: bool,
+    fn changed(&self) -> bool {
+        self.changed
+    }
+
     /// What is wrong with the input.
-    errors: Vec<UserError>,
+    fn errors(&self) -> &[UserError] {
+        &self.errors
+    }
 }
+
+enum_outputs!(UserErrorCode);

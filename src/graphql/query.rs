@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::ID;
+use macros::object;
 
-use super::context::request;
+use super::context::RequestContext;
 use super::cursor::PageArguments;
 use super::error::FieldResult;
 use super::id::{GlobalId, NodeId};
@@ -20,21 +21,21 @@ use crate::domain::{
 pub(super) struct Query;
 
 /// What can be read.
-#[Object]
+#[object]
 impl Query {
     /// Who the credentials are, and what they may do.
-    async fn viewer(&self) -> Viewer {
+    fn viewer(&self) -> Viewer {
         Viewer
     }
 
     /// The user with this id; null if there is none or the caller may not see them.
     async fn user(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "The id of a user, `User:1` or `1`.")] id: ID,
     ) -> FieldResult<Option<User>> {
         let id = UserId::parse(&id, &["id"])?;
-        Ok(request(ctx)?.loaders().user(id).await?.map(User))
+        Ok(request.loaders().user(id).await?.map(User))
     }
 
     /// Users, a page at a time. Staff and services with the scope `user:read` may list everybody;
@@ -46,7 +47,7 @@ impl Query {
     )]
     async fn users(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "Which users.", default)] filter: Sparse<UserFilter>,
         #[graphql(desc = "In which order.", default)] order_by: UserOrder,
         #[graphql(desc = "The size of the page, counted from the start.")] first: Option<i32>,
@@ -54,7 +55,6 @@ impl Query {
         #[graphql(desc = "The size of the page, counted from the end.")] last: Option<i32>,
         #[graphql(desc = "Users before this cursor.")] before: Option<String>,
     ) -> FieldResult<UserConnection> {
-        let request = request(ctx)?;
         let order = DomainUserOrder::from(order_by);
         let page = PageArguments {
             first,
@@ -78,10 +78,9 @@ impl Query {
     /// each once. Users may ask about a limited number in a minute.
     async fn existing_usernames(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "The usernames to ask about.")] usernames: Vec<String>,
     ) -> FieldResult<Vec<String>> {
-        let request = request(ctx)?;
         check_length(usernames.len(), &request.limits, &["usernames"])?;
         Ok(request
             .services
@@ -94,7 +93,7 @@ impl Query {
     /// exist or whom the caller may not see.
     async fn organizations(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "The id of a user, `User:1` or `1`.")] user_id: ID,
         #[graphql(
             desc = "Leave out organizations that are being deleted or moved.",
@@ -102,74 +101,69 @@ impl Query {
         )]
         only_visible: bool,
     ) -> FieldResult<Vec<Organization>> {
-        let request = request(ctx)?;
         let id = UserId::parse(&user_id, &["userId"])?;
         let ids = [id];
         let visible = request.services.users.get_visible_ids(&ids);
         let loaders = request.loaders();
         let memberships = loaders.memberships.load((id, visibility(only_visible)));
         let (visible, memberships) = futures_util::try_join!(visible, memberships)?;
-        let found = if visible.is_empty() {
-            None
-        } else {
-            memberships
-        };
-        let found = found.unwrap_or_default().into_iter();
-        Ok(found
-            .map(|organization| Organization(Arc::new(organization)))
-            .collect())
+        let found = memberships.filter(|_| !visible.is_empty());
+        let found = found.iter().flat_map(|found| found.iter());
+        Ok(found.cloned().map(Organization).collect())
     }
 
     /// The options of users, by user and id: those that apply to everything, unless the filter
     /// names another scope. Options are private.
     async fn user_options(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "Which options.")] filter: UserOptionFilter,
     ) -> FieldResult<Vec<UserOption>> {
-        let request = request(ctx)?;
         let filter = filter.parse(&request.limits)?;
         let found = request.services.user_options.get_many(&filter).await?;
-        Ok(found.into_iter().map(UserOption).collect())
+        let found = found.into_iter().map(Arc::new);
+        Ok(found.map(UserOption).collect())
     }
 
     /// Whatever has this id; null if there is nothing or the caller may not see it.
     async fn node(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "A global id, such as `User:1`.")] id: ID,
     ) -> FieldResult<Option<Node>> {
-        find(ctx, NodeId::parse(&id, &["id"])?).await
+        find(request, NodeId::parse(&id, &["id"])?).await
     }
 
     /// Whatever has these ids, in the order asked, with null where `node` would be null.
     async fn nodes(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "Global ids, such as `User:1`.")] ids: Vec<ID>,
     ) -> FieldResult<Vec<Option<Node>>> {
-        check_length(ids.len(), &request(ctx)?.limits, &["ids"])?;
+        check_length(ids.len(), &request.limits, &["ids"])?;
         let mut parsed = Vec::with_capacity(ids.len());
         for (i, id) in ids.iter().enumerate() {
             parsed.push(NodeId::parse(id, &["ids", &i.to_string()])?);
         }
-        futures_util::future::try_join_all(parsed.into_iter().map(|id| find(ctx, id))).await
+        futures_util::future::try_join_all(parsed.into_iter().map(|id| find(request, id))).await
     }
 
     /// An organization; null if there is none or the caller may not see it.
     async fn organization(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "By which of its names.")] by: OrganizationBy,
     ) -> FieldResult<Option<Organization>> {
-        let request = request(ctx)?;
         let found = match by {
             OrganizationBy::Id(id) => {
                 let id = OrganizationId::parse(&id, &["by", "id"])?;
                 request.loaders().organizations.load(id).await?
             }
-            OrganizationBy::Slug(slug) => request.services.organizations.get_by_slug(&slug).await?,
+            OrganizationBy::Slug(slug) => {
+                let found = request.services.organizations.get_by_slug(&slug).await?;
+                found.map(Arc::new)
+            }
         };
-        Ok(found.map(|organization| Organization(Arc::new(organization))))
+        Ok(found.map(Organization))
     }
 }

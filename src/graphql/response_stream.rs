@@ -12,9 +12,10 @@ use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 
 use super::error::{GraphqlError, RequestError, log};
-use super::executor::{BoundRequest, Graphql, GraphqlResponse, PreparedRequest};
+use super::executor::{BoundRequest, Graphql, PreparedRequest};
 use super::hub::Watch;
 use super::object::{User, UserOptionChange};
+use super::response::{Data, GraphqlResponse};
 use super::subscription::{Happening, Topic};
 use crate::auth::AuthorizedServices;
 use crate::domain::{Error, OptionScope, Result, UserId, UserOption};
@@ -104,7 +105,7 @@ impl ResponseStream {
                     }
                     log(&error);
                     return Some(Ok(GraphqlResponse {
-                        data: Some(async_graphql::Value::Null),
+                        data: Some(Data::null()),
                         errors: vec![GraphqlError::from(&error)],
                     }));
                 }
@@ -237,7 +238,7 @@ fn differences(before: &Options, now: &Options, user_id: UserId) -> Vec<UserOpti
             user_id,
             key: key.clone(),
             scope: *scope,
-            option: option.cloned(),
+            option: option.cloned().map(Arc::new),
         };
     let deleted = before
         .keys()

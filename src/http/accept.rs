@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
-use serde::Serialize;
 
 /// Whether the client of a request with these headers takes an answer as a stream of events. It
 /// must say so: what goes by `*/*` does not expect one.
@@ -61,12 +60,8 @@ impl MediaType {
     }
 
     /// A response of this type.
-    pub(super) fn response(self, status: StatusCode, body: &impl Serialize) -> Response<Body> {
-        let bytes = serde_json::to_vec(body).unwrap_or_else(|error| {
-            tracing::error!(%error, "a response could not be written");
-            Vec::new()
-        });
-        let mut response = Response::new(Body::from(bytes));
+    pub(super) fn response(self, status: StatusCode, json: Vec<u8>) -> Response<Body> {
+        let mut response = Response::new(Body::from(json));
         *response.status_mut() = status;
         let content_type = match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",

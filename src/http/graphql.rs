@@ -9,6 +9,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use futures_util::future::join_all;
 use http_body_util::LengthLimitError;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
@@ -78,7 +79,8 @@ async fn answer(
     deadline: Instant,
 ) -> Result<Response<Body>, Failure> {
     let (parts, body) = request.into_parts();
-    if parts.uri.to_string().len() > MAX_URI_BYTES {
+    let target = parts.uri.path_and_query();
+    if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
         return Err(Failure::new(
             StatusCode::URI_TOO_LONG,
             Code::UriTooLong,
@@ -216,7 +218,7 @@ async fn single(
         Err(refusal) => refusal.into(),
     };
     let status = status(state, &response, media);
-    Ok(media.response(status, &response))
+    Ok(media.response(status, response.into_json()))
 }
 
 /// Prepares a request. To an anonymous caller a good document and a bad one look the same,
@@ -281,16 +283,27 @@ async fn batch(
     } else {
         join_all(prepared.into_iter().map(run)).await
     };
-    Ok(media.response(StatusCode::OK, &responses))
+    Ok(media.response(StatusCode::OK, list(responses)))
+}
+
+/// The responses of a batch as they are sent.
+fn list(responses: Vec<GraphqlResponse>) -> Vec<u8> {
+    let mut json = vec![b'['];
+    for (i, response) in responses.into_iter().enumerate() {
+        if i > 0 {
+            json.push(b',');
+        }
+        json.append(&mut response.into_json());
+    }
+    json.push(b']');
+    json
 }
 
 /// The status that says how far the request came.
 fn status(state: &HttpState, response: &GraphqlResponse, media: MediaType) -> StatusCode {
     let draft = state.graphql.config().draft_statuses;
     match &response.data {
-        Some(data)
-            if draft && !response.errors.is_empty() && *data != async_graphql::Value::Null =>
-        {
+        Some(data) if draft && !response.errors.is_empty() && !data.is_null() => {
             StatusCode::from_u16(294).unwrap_or(StatusCode::OK)
         }
         Some(_) => StatusCode::OK,
@@ -338,6 +351,27 @@ fn unread(error: &axum::Error, bound: usize) -> Failure {
     Failure::bad_request("the body could not be read to its end")
 }
 
+/// The members of a request that is as it should be.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Members {
+    query: String,
+    operation_name: Option<String>,
+    variables: Option<Map<String, Value>>,
+    #[serde(rename = "extensions")]
+    _extensions: Option<Map<String, Value>>,
+}
+
+impl From<Members> for GraphqlRequest {
+    fn from(members: Members) -> Self {
+        Self {
+            query: members.query,
+            operation_name: members.operation_name,
+            variables: members.variables.unwrap_or_default(),
+        }
+    }
+}
+
 /// What a body holds.
 enum Payload {
     Single(GraphqlRequest),
@@ -346,6 +380,10 @@ enum Payload {
 
 impl Payload {
     fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+        // Most bodies are as they should be; the others are looked at closely.
+        if let Ok(members) = serde_json::from_slice::<Members>(bytes) {
+            return Ok(Self::Single(members.into()));
+        }
         let value: Value = serde_json::from_slice(bytes)
             .map_err(|error| Failure::bad_request(format!("the body is not JSON: {error}")))?;
         match value {

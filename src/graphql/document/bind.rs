@@ -12,7 +12,7 @@ use async_graphql_value::Value;
 
 use super::{Operation, is_included};
 
-/// The document as the engine runs it with these variables.
+/// The document without what depends on variables that have no value.
 pub(in super::super) fn bind(
     operation: &Operation<'_>,
     variables: &Variables,
@@ -21,9 +21,6 @@ pub(in super::super) fn bind(
     let missing: HashSet<&Name> = missing(operation, variables).collect();
     if !missing.is_empty() {
         leave_out(&mut document, &missing);
-    }
-    if operation.is_mutation() || operation.is_subscription() {
-        run_once(&mut document, operation.name, variables);
     }
     document
 }
@@ -141,7 +138,15 @@ impl Leaving<'_> {
 
 /// Makes one field of those that stand under one key, wherever in the fragments of a mutation or
 /// of a subscription. The engine would run each, and of a subscription none in a fragment.
-fn run_once(document: &mut ExecutableDocument, name: Option<&str>, variables: &Variables) {
+pub(in super::super) fn run_once(
+    operation: &Operation<'_>,
+    variables: &Variables,
+    document: &mut ExecutableDocument,
+) {
+    if !(operation.is_mutation() || operation.is_subscription()) {
+        return;
+    }
+    let name = operation.name;
     let ExecutableDocument {
         operations,
         fragments,

@@ -5,8 +5,10 @@
 //! take exponential time over fragments that spread each other.
 
 mod bind;
+mod collect;
 mod inspect;
 mod limits;
+mod overlap;
 mod rewrite;
 mod scan;
 mod settled;
@@ -23,14 +25,17 @@ use async_graphql::{Name, Positioned, Variables};
 
 use super::error::{GraphqlError, RequestError};
 use super::model::SchemaModel;
+use super::plan::Plans;
 use crate::config::Limits;
 use crate::domain::Code;
 
-pub(super) use bind::{bind, missing};
+pub(super) use bind::{bind, missing, run_once};
+pub(super) use collect::collect;
 pub(super) use inspect::{
     asks_about_schema, is_introspection, refuse_null_characters, require_one_event_field,
 };
 pub(super) use limits::check_cost;
+pub(super) use overlap::refuse_overlaps;
 pub(super) use settled::is_settled;
 pub(super) use store::DocumentStore;
 pub(super) use variables::coerce;
@@ -62,6 +67,8 @@ pub(super) struct StoredOperation {
     /// For which values of its variables it is valid. Nothing is known until it has been found
     /// valid once; a document that is not valid is looked at anew each time.
     pub(super) verdict: OnceLock<Verdict>,
+    /// How it is run.
+    pub(super) plans: Plans,
 }
 
 /// For which values of its variables an operation is valid, of those that [`coerce`] lets pass.
@@ -161,11 +168,6 @@ pub(super) struct Operation<'a> {
 }
 
 impl Operation<'_> {
-    /// Whether it only reads, and is answered once.
-    pub(super) fn is_query(&self) -> bool {
-        self.definition.node.ty == OperationType::Query
-    }
-
     /// Whether it may change something.
     pub(super) fn is_mutation(&self) -> bool {
         self.definition.node.ty == OperationType::Mutation

@@ -14,7 +14,7 @@ use async_graphql_value::Value;
 use super::super::model::{Kind, SchemaModel, innermost};
 use super::Operation;
 
-/// Whether a valid query is valid for every value of its variables that may be given, those that
+/// Whether a valid operation is valid for every value of its variables that may be given, those that
 /// are not given included. All fragments of the document count, as they do for the engine.
 pub(in super::super) fn is_settled(operation: &Operation<'_>, model: &SchemaModel) -> bool {
     let definition = &operation.definition.node;
@@ -122,9 +122,11 @@ impl Look<'_> {
     }
 
     /// Whether a value of this type has been looked at as closely as the engine would. Scalars of
-    /// the schema's own know their form themselves.
+    /// the schema's own know their form themselves; `JSON` has none.
     fn is_checked<'a>(&'a self, name: &'a str, seen: &mut Vec<&'a str>) -> bool {
-        if matches!(name, "String" | "ID" | "Boolean" | "Int" | "Float") || seen.contains(&name) {
+        if matches!(name, "String" | "ID" | "Boolean" | "Int" | "Float" | "JSON")
+            || seen.contains(&name)
+        {
             return true;
         }
         seen.push(name);

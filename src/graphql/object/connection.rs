@@ -2,27 +2,46 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Object, SimpleObject};
+use macros::object;
 
 use super::User;
 use crate::auth::{OrganizationMembers, VisibleMember, VisibleUser};
 use crate::domain::{OrderField, OrganizationId, Page, UserPageQuery};
-use crate::graphql::context::request;
+use crate::graphql::context::RequestContext;
 use crate::graphql::cursor;
 use crate::graphql::error::FieldResult;
 use crate::graphql::scalar::DateTime;
 
-/// Where a page stands in its list.
-#[derive(Debug, Clone, SimpleObject)]
+#[derive(Debug, Clone)]
 pub(in super::super) struct PageInfo {
-    /// Whether rows follow this page.
     has_next_page: bool,
-    /// Whether rows stand before this page.
     has_previous_page: bool,
-    /// The cursor of the first row, to ask for rows `before` it.
     start_cursor: Option<String>,
-    /// The cursor of the last row, to ask for rows `after` it.
     end_cursor: Option<String>,
+}
+
+/// Where a page stands in its list.
+#[object]
+impl PageInfo {
+    /// Whether rows follow this page.
+    fn has_next_page(&self) -> bool {
+        self.has_next_page
+    }
+
+    /// Whether rows stand before this page.
+    fn has_previous_page(&self) -> bool {
+        self.has_previous_page
+    }
+
+    /// The cursor of the first row, to ask for rows `before` it.
+    fn start_cursor(&self) -> Option<&str> {
+        self.start_cursor.as_deref()
+    }
+
+    /// The cursor of the last row, to ask for rows `after` it.
+    fn end_cursor(&self) -> Option<&str> {
+        self.end_cursor.as_deref()
+    }
 }
 
 impl PageInfo {
@@ -54,10 +73,10 @@ impl UserConnection {
 }
 
 /// A page of users.
-#[Object]
+#[object]
 impl UserConnection {
     /// The users with their cursors.
-    async fn edges(&self) -> Vec<UserEdge> {
+    fn edges(&self) -> Vec<UserEdge> {
         let edge = |user: &Arc<VisibleUser>| UserEdge {
             cursor: cursor::of_user(user, self.order()),
             node: User(Arc::clone(user)),
@@ -66,7 +85,7 @@ impl UserConnection {
     }
 
     /// The users.
-    async fn nodes(&self) -> Vec<User> {
+    fn nodes(&self) -> Vec<User> {
         self.page
             .rows
             .iter()
@@ -75,25 +94,34 @@ impl UserConnection {
     }
 
     /// Where the page stands in the list.
-    async fn page_info(&self) -> PageInfo {
+    fn page_info(&self) -> PageInfo {
         PageInfo::new(&self.page, |user| cursor::of_user(user, self.order()))
     }
 
     /// How many users the whole list has. They are counted only if this is selected.
-    async fn total_count(&self, ctx: &Context<'_>) -> FieldResult<i32> {
-        Ok(count(
-            request(ctx)?.services.users.count(&self.query).await?,
-        ))
+    async fn total_count(&self, request: &RequestContext) -> FieldResult<i32> {
+        Ok(count(request.services.users.count(&self.query).await?))
     }
 }
 
-/// A user in a page.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug)]
 pub(in super::super) struct UserEdge {
-    /// The place of the user in the list.
     cursor: String,
-    /// The user.
     node: User,
+}
+
+/// A user in a page.
+#[object]
+impl UserEdge {
+    /// The place of the user in the list.
+    fn cursor(&self) -> &str {
+        &self.cursor
+    }
+
+    /// The user.
+    fn node(&self) -> &User {
+        &self.node
+    }
 }
 
 #[derive(Debug)]
@@ -107,10 +135,10 @@ fn member_cursor(member: &VisibleMember) -> String {
 }
 
 /// A page of the members of an organization.
-#[Object]
+#[object]
 impl OrganizationMemberConnection {
     /// The members with their cursors and their roles.
-    async fn edges(&self) -> Vec<OrganizationMemberEdge> {
+    fn edges(&self) -> Vec<OrganizationMemberEdge> {
         let edge = |member: &VisibleMember| OrganizationMemberEdge {
             cursor: member_cursor(member),
             node: User(Arc::clone(&member.user)),
@@ -121,7 +149,7 @@ impl OrganizationMemberConnection {
     }
 
     /// The members.
-    async fn nodes(&self) -> Vec<User> {
+    fn nodes(&self) -> Vec<User> {
         self.page
             .rows
             .iter()
@@ -130,13 +158,13 @@ impl OrganizationMemberConnection {
     }
 
     /// Where the page stands in the list.
-    async fn page_info(&self) -> PageInfo {
+    fn page_info(&self) -> PageInfo {
         PageInfo::new(&self.page, member_cursor)
     }
 
     /// How many members the organization has. They are counted only if this is selected.
-    async fn total_count(&self, ctx: &Context<'_>) -> FieldResult<i32> {
-        let found = request(ctx)?
+    async fn total_count(&self, request: &RequestContext) -> FieldResult<i32> {
+        let found = request
             .loaders()
             .member_counts
             .load(self.organization)
@@ -145,15 +173,34 @@ impl OrganizationMemberConnection {
     }
 }
 
-/// A member in a page.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug)]
 pub(in super::super) struct OrganizationMemberEdge {
-    /// The place of the member in the list.
     cursor: String,
-    /// The member.
     node: User,
-    /// What the member may do there, such as `owner` or `member`.
     role: String,
-    /// When the member was added.
     date_added: DateTime,
+}
+
+/// A member in a page.
+#[object]
+impl OrganizationMemberEdge {
+    /// The place of the member in the list.
+    fn cursor(&self) -> &str {
+        &self.cursor
+    }
+
+    /// The member.
+    fn node(&self) -> &User {
+        &self.node
+    }
+
+    /// What the member may do there, such as `owner` or `member`.
+    fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// When the member was added.
+    fn date_added(&self) -> DateTime {
+        self.date_added
+    }
 }

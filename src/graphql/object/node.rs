@@ -1,14 +1,13 @@
 //! What can be found again by its global id.
 
-use std::sync::Arc;
-
-use async_graphql::{Context, ID, Interface};
+use async_graphql::{ID, Interface};
 
 use super::{Organization, User, UserOption};
 use crate::domain::Error;
-use crate::graphql::context::request;
+use crate::graphql::context::RequestContext;
 use crate::graphql::error::FieldResult;
 use crate::graphql::id::NodeId;
+use crate::graphql::plan::plan_interface;
 
 /// Something with an id that is unique across all types.
 #[derive(Debug, Clone, Interface)]
@@ -22,10 +21,18 @@ pub(in super::super) enum Node {
     UserOption(UserOption),
 }
 
+plan_interface!(Node, NodePlan {
+    User(user: User),
+    Organization(organization: Organization),
+    UserOption(user_option: UserOption),
+});
+
 /// The node with this id, if it exists and the caller may see it. Nodes of a kind that the
 /// caller may see none of are, like absent ones, null.
-pub(in super::super) async fn find(ctx: &Context<'_>, id: NodeId) -> FieldResult<Option<Node>> {
-    let request = request(ctx)?;
+pub(in super::super) async fn find(
+    request: &RequestContext,
+    id: NodeId,
+) -> FieldResult<Option<Node>> {
     let loaders = &request.loaders();
     let found = match id {
         NodeId::User(id) => {
@@ -34,7 +41,7 @@ pub(in super::super) async fn find(ctx: &Context<'_>, id: NodeId) -> FieldResult
         }
         NodeId::Organization(id) => {
             let found = loaders.organizations.load(id).await;
-            found.map(|o| o.map(|o| Node::Organization(Organization(Arc::new(o)))))
+            found.map(|o| o.map(|o| Node::Organization(Organization(o))))
         }
         NodeId::UserOption(id) => {
             let found = loaders.user_options.load(id).await;

@@ -2,74 +2,75 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Enum, ID};
+use macros::object;
 
 use super::OrganizationMemberConnection;
 use crate::domain::{self, OrderField};
-use crate::graphql::context::request;
+use crate::graphql::context::RequestContext;
 use crate::graphql::cursor::PageArguments;
 use crate::graphql::error::FieldResult;
 use crate::graphql::id::GlobalId;
+use crate::graphql::plan::enum_outputs;
 use crate::graphql::scalar::DateTime;
 
 #[derive(Debug, Clone)]
 pub(in super::super) struct Organization(pub(in super::super) Arc<domain::Organization>);
 
 /// An organization, as the directory knows it; the rest of it lives in its region.
-#[Object]
+#[object]
 impl Organization {
     /// The globally unique id, such as `Organization:1`.
-    pub(in super::super) async fn id(&self) -> ID {
+    pub(in super::super) fn id(&self) -> ID {
         self.0.id.to_global()
     }
 
     /// The id in the database, such as `1`.
-    async fn database_id(&self) -> String {
+    fn database_id(&self) -> String {
         self.0.id.to_string()
     }
 
     /// The name in addresses, unique.
-    async fn slug(&self) -> &str {
+    fn slug(&self) -> &str {
         &self.0.slug
     }
 
     /// The name for people.
-    async fn name(&self) -> &str {
+    fn name(&self) -> &str {
         &self.0.name
     }
 
     /// Its state.
-    async fn status(&self) -> OrganizationStatus {
+    fn status(&self) -> OrganizationStatus {
         self.0
             .status
             .map_or(OrganizationStatus::Unknown, Into::into)
     }
 
     /// The name of the region it lives in.
-    async fn region_name(&self) -> &str {
+    fn region_name(&self) -> &str {
         &self.0.region_name
     }
 
     /// When it was created.
-    async fn date_created(&self) -> DateTime {
+    fn date_created(&self) -> DateTime {
         DateTime(self.0.date_created)
     }
 
     /// Its settings.
-    async fn flags(&self) -> OrganizationFlags {
+    fn flags(&self) -> OrganizationFlags {
         OrganizationFlags(self.0.flags)
     }
 
     /// Its members, by user id. Whoever is merely invited is no member yet, and sees none.
     async fn members(
         &self,
-        ctx: &Context<'_>,
+        request: &RequestContext,
         #[graphql(desc = "The size of the page, counted from the start.")] first: Option<i32>,
         #[graphql(desc = "Members after this cursor.")] after: Option<String>,
         #[graphql(desc = "The size of the page, counted from the end.")] last: Option<i32>,
         #[graphql(desc = "Members before this cursor.")] before: Option<String>,
     ) -> FieldResult<OrganizationMemberConnection> {
-        let request = request(ctx)?;
         let page = PageArguments {
             first,
             after,
@@ -118,51 +119,53 @@ impl From<domain::OrganizationStatus> for OrganizationStatus {
 pub(in super::super) struct OrganizationFlags(domain::OrganizationFlags);
 
 /// The settings of an organization that the directory mirrors.
-#[Object]
+#[object]
 impl OrganizationFlags {
     /// Gets features before others.
-    async fn early_adopter(&self) -> bool {
+    fn early_adopter(&self) -> bool {
         self.0.early_adopter
     }
 
     /// Members must use a second factor.
     #[graphql(name = "require2FA")]
-    async fn require_2fa(&self) -> bool {
+    fn require_2fa(&self) -> bool {
         self.0.require_2fa
     }
 
     /// Members may join and leave teams freely.
-    async fn allow_joinleave(&self) -> bool {
+    fn allow_joinleave(&self) -> bool {
         self.0.allow_joinleave
     }
 
     /// Private data is kept out of notifications.
-    async fn enhanced_privacy(&self) -> bool {
+    fn enhanced_privacy(&self) -> bool {
         self.0.enhanced_privacy
     }
 
     /// Issues cannot be shared publicly.
-    async fn disable_shared_issues(&self) -> bool {
+    fn disable_shared_issues(&self) -> bool {
         self.0.disable_shared_issues
     }
 
     /// New features are not shown.
-    async fn disable_new_visibility_features(&self) -> bool {
+    fn disable_new_visibility_features(&self) -> bool {
         self.0.disable_new_visibility_features
     }
 
     /// Members may not create projects.
-    async fn disable_member_project_creation(&self) -> bool {
+    fn disable_member_project_creation(&self) -> bool {
         self.0.disable_member_project_creation
     }
 
     /// Superusers have no access.
-    async fn prevent_superuser_access(&self) -> bool {
+    fn prevent_superuser_access(&self) -> bool {
         self.0.prevent_superuser_access
     }
 
     /// Members may not invite others.
-    async fn disable_member_invite(&self) -> bool {
+    fn disable_member_invite(&self) -> bool {
         self.0.disable_member_invite
     }
 }
+
+enum_outputs!(OrganizationStatus);

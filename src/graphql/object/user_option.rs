@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::ID;
+use macros::object;
 
 use super::{Organization, User};
 use crate::domain::{self, Error, Result, StoredValue};
-use crate::graphql::context::request;
+use crate::graphql::context::RequestContext;
 use crate::graphql::error::{FieldError, FieldResult};
 use crate::graphql::id::GlobalId;
 use crate::graphql::scalar::Json;
 
 #[derive(Debug, Clone)]
-pub(in super::super) struct UserOption(pub(in super::super) domain::UserOption);
+pub(in super::super) struct UserOption(pub(in super::super) Arc<domain::UserOption>);
 
 impl UserOption {
     /// The value, or why it cannot be read.
@@ -30,16 +31,16 @@ impl UserOption {
 }
 
 /// A small value that a user has set, for everything, for a project or for an organization.
-#[Object]
+#[object]
 impl UserOption {
     /// The globally unique id, such as `UserOption:1`.
-    pub(in super::super) async fn id(&self) -> ID {
+    pub(in super::super) fn id(&self) -> ID {
         self.0.id.to_global()
     }
 
     /// Whose option it is.
-    async fn user(&self, ctx: &Context<'_>) -> FieldResult<User> {
-        let found = request(ctx)?.loaders().user(self.0.user_id).await?;
+    async fn user(&self, request: &RequestContext) -> FieldResult<User> {
+        let found = request.loaders().user(self.0.user_id).await?;
         found.map(User).ok_or_else(|| {
             FieldError(Error::NotFound(
                 "the option's user has just been deleted".to_owned(),
@@ -48,27 +49,27 @@ impl UserOption {
     }
 
     /// What it sets, such as `theme`.
-    async fn key(&self) -> &str {
+    fn key(&self) -> &str {
         &self.0.key
     }
 
     /// To what. Null is a value too. A value in a form that cannot be read, as old installations
     /// may hold, is null with an error of the code `UNREADABLE_VALUE`.
-    async fn value(&self) -> FieldResult<Option<Json>> {
+    fn value(&self) -> FieldResult<Option<Json>> {
         Ok(self.read()?)
     }
 
     /// The id of the project it applies to, if it applies to one.
-    async fn project(&self) -> Option<ID> {
+    fn project(&self) -> Option<ID> {
         self.0.scope.project_id.map(|id| id.to_global())
     }
 
     /// The organization it applies to, if it applies to one and the caller may see it.
-    async fn organization(&self, ctx: &Context<'_>) -> FieldResult<Option<Organization>> {
+    async fn organization(&self, request: &RequestContext) -> FieldResult<Option<Organization>> {
         let Some(id) = self.0.scope.organization_id else {
             return Ok(None);
         };
-        let found = request(ctx)?.loaders().organizations.load(id).await?;
-        Ok(found.map(|organization| Organization(Arc::new(organization))))
+        let found = request.loaders().organizations.load(id).await?;
+        Ok(found.map(Organization))
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::ID;
+use macros::object;
 
 use super::{Organization, User, UserOption};
 use crate::domain::{self, Error, OptionScope, UserId};
-use crate::graphql::context::request;
+use crate::graphql::context::RequestContext;
 use crate::graphql::error::{FieldError, FieldResult};
 use crate::graphql::id::GlobalId;
 
@@ -16,15 +17,15 @@ pub(in super::super) struct UserOptionChange {
     pub(in super::super) key: String,
     pub(in super::super) scope: OptionScope,
     /// The option as it is now; `None` if it was deleted.
-    pub(in super::super) option: Option<domain::UserOption>,
+    pub(in super::super) option: Option<Arc<domain::UserOption>>,
 }
 
 /// An option that was set or deleted.
-#[Object]
+#[object]
 impl UserOptionChange {
     /// Whose option it is or was.
-    async fn user(&self, ctx: &Context<'_>) -> FieldResult<User> {
-        let found = request(ctx)?.loaders().user(self.user_id).await?;
+    async fn user(&self, request: &RequestContext) -> FieldResult<User> {
+        let found = request.loaders().user(self.user_id).await?;
         found.map(User).ok_or_else(|| {
             FieldError(Error::NotFound(
                 "the option's user has just been deleted".to_owned(),
@@ -33,31 +34,31 @@ impl UserOptionChange {
     }
 
     /// What it sets, such as `theme`.
-    async fn key(&self) -> &str {
+    fn key(&self) -> &str {
         &self.key
     }
 
     /// The id of the project it applies to, if it applies to one.
-    async fn project(&self) -> Option<ID> {
+    fn project(&self) -> Option<ID> {
         self.scope.project_id.map(|id| id.to_global())
     }
 
     /// The organization it applies to, if it applies to one and the caller may see it.
-    async fn organization(&self, ctx: &Context<'_>) -> FieldResult<Option<Organization>> {
+    async fn organization(&self, request: &RequestContext) -> FieldResult<Option<Organization>> {
         let Some(id) = self.scope.organization_id else {
             return Ok(None);
         };
-        let found = request(ctx)?.loaders().organizations.load(id).await?;
-        Ok(found.map(|organization| Organization(Arc::new(organization))))
+        let found = request.loaders().organizations.load(id).await?;
+        Ok(found.map(Organization))
     }
 
     /// Whether it was deleted.
-    async fn is_deleted(&self) -> bool {
+    fn is_deleted(&self) -> bool {
         self.option.is_none()
     }
 
     /// The option as it is now; null if it was deleted.
-    async fn option(&self) -> Option<UserOption> {
+    fn option(&self) -> Option<UserOption> {
         self.option.clone().map(UserOption)
     }
 }

@@ -1,13 +1,13 @@
 //! What belongs to a user.
 
-use std::sync::Arc;
-
-use async_graphql::{Context, Enum, Object};
+use async_graphql::Enum;
+use macros::object;
 
 use super::Organization;
 use crate::domain;
-use crate::graphql::context::request;
+use crate::graphql::context::RequestContext;
 use crate::graphql::error::FieldResult;
+use crate::graphql::plan::enum_outputs;
 use crate::graphql::scalar::DateTime;
 
 #[derive(Debug, Clone)]
@@ -17,24 +17,24 @@ pub(in super::super) struct Avatar {
 }
 
 /// The picture of a user.
-#[Object]
+#[object]
 impl Avatar {
     /// Where the picture comes from.
     #[graphql(name = "type")]
-    async fn kind(&self) -> AvatarType {
+    fn kind(&self) -> AvatarType {
         self.stored
             .as_ref()
             .map_or(AvatarType::LetterAvatar, |avatar| avatar.kind.into())
     }
 
     /// The name under which an uploaded picture is served.
-    async fn ident(&self) -> Option<&str> {
+    fn ident(&self) -> Option<&str> {
         let stored = self.stored.as_ref()?;
         stored.file_id.is_some().then_some(&stored.ident)
     }
 
     /// The address of a picture that the account itself names.
-    async fn url(&self) -> Option<&str> {
+    fn url(&self) -> Option<&str> {
         self.url.as_deref()
     }
 }
@@ -64,20 +64,20 @@ impl From<domain::AvatarKind> for AvatarType {
 pub(in super::super) struct UserEmail(pub(super) domain::UserEmail);
 
 /// An address of a user.
-#[Object]
+#[object]
 impl UserEmail {
     /// The id in the database.
-    async fn database_id(&self) -> String {
+    fn database_id(&self) -> String {
         self.0.id.to_string()
     }
 
     /// The address.
-    async fn email(&self) -> &str {
+    fn email(&self) -> &str {
         &self.0.email
     }
 
     /// Whether the user has shown that it is theirs.
-    async fn is_verified(&self) -> bool {
+    fn is_verified(&self) -> bool {
         self.0.is_verified
     }
 }
@@ -86,42 +86,42 @@ impl UserEmail {
 pub(in super::super) struct AuthIdentity(pub(super) domain::AuthIdentity);
 
 /// An identity at a single sign-on provider.
-#[Object]
+#[object]
 impl AuthIdentity {
     /// The id in the database.
-    async fn database_id(&self) -> String {
+    fn database_id(&self) -> String {
         self.0.id.to_string()
     }
 
     /// The name by which the provider knows the user.
-    async fn ident(&self) -> &str {
+    fn ident(&self) -> &str {
         &self.0.ident
     }
 
     /// The key of the provider, such as `okta`.
-    async fn provider(&self) -> &str {
+    fn provider(&self) -> &str {
         &self.0.provider.provider
     }
 
     /// The organization whose provider it is; null if the caller may not see it.
-    async fn organization(&self, ctx: &Context<'_>) -> FieldResult<Option<Organization>> {
+    async fn organization(&self, request: &RequestContext) -> FieldResult<Option<Organization>> {
         let id = self.0.provider.organization_id;
-        let found = request(ctx)?.loaders().organizations.load(id).await?;
-        Ok(found.map(|organization| Organization(Arc::new(organization))))
+        let found = request.loaders().organizations.load(id).await?;
+        Ok(found.map(Organization))
     }
 
     /// When the identity was made known.
-    async fn date_added(&self) -> DateTime {
+    fn date_added(&self) -> DateTime {
         DateTime(self.0.date_added)
     }
 
     /// When the provider last confirmed it.
-    async fn last_verified(&self) -> DateTime {
+    fn last_verified(&self) -> DateTime {
         DateTime(self.0.last_verified)
     }
 
     /// When it was last synchronized.
-    async fn last_synced(&self) -> DateTime {
+    fn last_synced(&self) -> DateTime {
         DateTime(self.0.last_synced)
     }
 }
@@ -130,30 +130,30 @@ impl AuthIdentity {
 pub(in super::super) struct Authenticator(pub(super) domain::Authenticator);
 
 /// A second factor of a user. Its secrets are not part of the graph.
-#[Object]
+#[object]
 impl Authenticator {
     /// The id in the database.
-    async fn database_id(&self) -> String {
+    fn database_id(&self) -> String {
         self.0.id.to_string()
     }
 
     /// What it is.
-    async fn kind(&self) -> AuthenticatorKind {
+    fn kind(&self) -> AuthenticatorKind {
         self.0.kind.into()
     }
 
     /// Whether it is a backup for the others rather than a factor of its own.
-    async fn is_backup(&self) -> bool {
+    fn is_backup(&self) -> bool {
         self.0.kind.is_backup()
     }
 
     /// When it was enrolled.
-    async fn created_at(&self) -> DateTime {
+    fn created_at(&self) -> DateTime {
         DateTime(self.0.created_at)
     }
 
     /// When it was last used.
-    async fn last_used_at(&self) -> Option<DateTime> {
+    fn last_used_at(&self) -> Option<DateTime> {
         self.0.last_used_at.map(DateTime)
     }
 }
@@ -203,10 +203,12 @@ impl From<domain::AuthenticatorKind> for AuthenticatorKind {
 pub(in super::super) struct UserFlags(pub(super) domain::UserFlags);
 
 /// What an account remembers of its user's consents.
-#[Object]
+#[object]
 impl UserFlags {
     /// The user has yet to answer whether newsletters are welcome.
-    async fn newsletter_consent_prompt(&self) -> bool {
+    fn newsletter_consent_prompt(&self) -> bool {
         self.0.newsletter_consent_prompt
     }
 }
+
+enum_outputs!(AvatarType, AuthenticatorKind);

@@ -1,22 +1,23 @@
 //! The caller, as the graph sees them.
 
-use async_graphql::{Context, Enum, Object};
+use async_graphql::Enum;
+use macros::object;
 
 use super::User;
 use crate::auth::{Caller, Capability};
 use crate::domain::Error;
-use crate::graphql::context::request;
+use crate::graphql::context::RequestContext;
 use crate::graphql::error::{FieldError, FieldResult};
+use crate::graphql::plan::enum_outputs;
 
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Viewer;
 
 /// Who the credentials are, and what they may do.
-#[Object]
+#[object]
 impl Viewer {
     /// The user behind the credentials; null for a service.
-    async fn user(&self, ctx: &Context<'_>) -> FieldResult<Option<User>> {
-        let request = request(ctx)?;
+    async fn user(&self, request: &RequestContext) -> FieldResult<Option<User>> {
         let Some(id) = request.services.caller.user_id() else {
             return Ok(None);
         };
@@ -30,16 +31,16 @@ impl Viewer {
     }
 
     /// The name of the service behind the credentials; null for a user.
-    async fn service(&self, ctx: &Context<'_>) -> FieldResult<Option<String>> {
-        Ok(match &*request(ctx)?.services.caller {
+    fn service(&self, request: &RequestContext) -> FieldResult<Option<String>> {
+        Ok(match &*request.services.caller {
             Caller::Service { name, .. } => Some(name.clone()),
             Caller::User(_) => None,
         })
     }
 
     /// The scopes of the credentials, sorted.
-    async fn scopes(&self, ctx: &Context<'_>) -> FieldResult<Vec<String>> {
-        Ok(request(ctx)?
+    fn scopes(&self, request: &RequestContext) -> FieldResult<Vec<String>> {
+        Ok(request
             .services
             .caller
             .scopes()
@@ -49,8 +50,8 @@ impl Viewer {
     }
 
     /// What the credentials allow. Users may always read their own data.
-    async fn capabilities(&self, ctx: &Context<'_>) -> FieldResult<Vec<ViewerCapability>> {
-        let caller = &request(ctx)?.services.caller;
+    fn capabilities(&self, request: &RequestContext) -> FieldResult<Vec<ViewerCapability>> {
+        let caller = &request.services.caller;
         let scoped = |capability| caller.scopes().allow(capability);
         let for_everybody = |capability| caller.may_for_everybody(capability);
         let is_user = caller.user_id().is_some();
@@ -102,3 +103,5 @@ pub(in super::super) enum ViewerCapability {
     /// Changing everybody, and creating users.
     ChangeEverybody,
 }
+
+enum_outputs!(ViewerCapability);

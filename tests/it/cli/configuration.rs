@@ -38,6 +38,7 @@ fn every_command_has_a_help_that_names_its_options() {
         "introspection",
         "anonymous-introspection",
         "draft-statuses",
+        "plans",
         "cors-origin",
         "request-timeout",
         "header-timeout",

@@ -8,6 +8,7 @@ use crate::harness::{Engine, Gateway, TestDatabase};
 mod answer;
 mod delete_user_options;
 mod documents;
+mod executors;
 mod existing_usernames;
 mod get_or_create_user_by_email;
 mod limits;

@@ -29,7 +29,7 @@ const SUE: UserId = UserId(5);
 /// The directory that everybody asks about. `ada` (1) and `bob` (2) share the organization 1,
 /// `bob` and `cyd` (3) the organization 2. `sam` (4) is staff and `sue` (5) a superuser; they
 /// belong to nothing.
-async fn directory(engine: Engine) -> Gateway {
+pub(super) async fn directory(engine: Engine) -> Gateway {
     let gateway = Gateway::start(engine).await;
     let database = &gateway.database;
     let users = database.add_users(["ada", "bob", "cyd"]).await;
@@ -64,7 +64,7 @@ async fn directory(engine: Engine) -> Gateway {
 }
 
 /// Every kind of caller with its token. A person with a `-` has a token without any scope.
-async fn callers(gateway: &Gateway) -> Vec<(&'static str, String)> {
+pub(super) async fn callers(gateway: &Gateway) -> Vec<(&'static str, String)> {
     let mut callers = Vec::new();
     for (name, id, scopes) in [
         ("person", ADA, &[][..]),

@@ -39,21 +39,22 @@ impl Gateway {
 
     /// Starts a gateway over a database that a test has prepared.
     pub(crate) async fn over(database: TestDatabase, adjust: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::default();
-        adjust(&mut config);
-        let clock = Arc::clone(&database.clock) as Arc<dyn Clock>;
-        let announcer = database.announcer.clone();
-        let app = App::over(config, database.database().clone(), announcer, clock).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
-        let serving = tokio::spawn(async move {
-            app.serve(listener, std::future::pending()).await.unwrap();
-        });
+        let (origin, serving) = serve(&database, adjust).await;
         let client = client();
         Self {
             database,
             origin,
             client,
+            serving,
+        }
+    }
+
+    /// Starts another gateway over the same database.
+    pub(crate) async fn beside(&self, adjust: impl FnOnce(&mut Config)) -> Beside {
+        let (origin, serving) = serve(&self.database, adjust).await;
+        Beside {
+            origin,
+            client: self.client.clone(),
             serving,
         }
     }
@@ -127,6 +128,46 @@ impl Gateway {
     pub(crate) fn statements(&self) -> u64 {
         self.database.database().statement_count()
     }
+}
+
+/// A second gateway over the database of a first.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    origin: String,
+    client: Client,
+    serving: JoinHandle<()>,
+}
+
+impl Beside {
+    /// The response to a POST of `body`.
+    pub(crate) async fn post(&self, token: &str, body: &Value) -> Response {
+        let request = self.client.post(format!("{}/graphql", self.origin));
+        request.bearer_auth(token).json(body).send().await.unwrap()
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// Serves a gateway over `database`; where, and as what task.
+async fn serve(
+    database: &TestDatabase,
+    adjust: impl FnOnce(&mut Config),
+) -> (String, JoinHandle<()>) {
+    let mut config = Config::default();
+    adjust(&mut config);
+    let clock = Arc::clone(&database.clock) as Arc<dyn Clock>;
+    let announcer = database.announcer.clone();
+    let app = App::over(config, database.database().clone(), announcer, clock).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        app.serve(listener, std::future::pending()).await.unwrap();
+    });
+    (origin, serving)
 }
 
 impl Drop for Gateway {

@@ -1,0 +1,275 @@
+//! One resolver.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::visit_mut::{VisitMut, visit_type_reference_mut};
+use syn::{
+    Attribute, Error, Expr, FnArg, Ident, ImplItemFn, Lifetime, LitStr, Pat, Result, ReturnType,
+    Token, Type, TypeReference,
+};
+
+/// A field of an object, as its resolver defines it.
+pub(crate) struct Field {
+    function: ImplItemFn,
+    /// The name of the function that the resolver becomes.
+    resolver: Ident,
+    /// The name of the type that stands for the field in plans.
+    marker: Ident,
+    /// Its name in the graph.
+    name: String,
+    wants_request: bool,
+    arguments: Vec<Argument>,
+    output: Type,
+}
+
+/// An argument of a field.
+struct Argument {
+    attributes: Vec<Attribute>,
+    ident: Ident,
+    ty: Type,
+    /// Its name in the graph.
+    name: String,
+    default: Option<TokenStream>,
+}
+
+impl Field {
+    pub(crate) fn parse(function: ImplItemFn) -> Result<Self> {
+        let signature = &function.sig;
+        let mut inputs = signature.inputs.iter();
+        if !matches!(inputs.next(), Some(FnArg::Receiver(_))) {
+            return Err(Error::new_spanned(signature, "a resolver takes `&self`"));
+        }
+        let mut wants_request = false;
+        let mut arguments = Vec::new();
+        for input in inputs {
+            let FnArg::Typed(input) = input else {
+                continue;
+            };
+            if is_request(&input.ty) {
+                wants_request = true;
+                continue;
+            }
+            let Pat::Ident(pattern) = &*input.pat else {
+                return Err(Error::new_spanned(&input.pat, "an argument has a name"));
+            };
+            let options = Options::parse(&input.attrs)?;
+            arguments.push(Argument {
+                attributes: input.attrs.clone(),
+                name: options.name.unwrap_or_else(|| camel_case(&pattern.ident)),
+                ident: pattern.ident.clone(),
+                ty: (*input.ty).clone(),
+                default: options.default,
+            });
+        }
+        let ReturnType::Type(_, output) = &signature.output else {
+            return Err(Error::new_spanned(
+                signature,
+                "a resolver returns something",
+            ));
+        };
+        let ident = &signature.ident;
+        let options = Options::parse(&function.attrs)?;
+        Ok(Self {
+            resolver: format_ident!("resolve_{ident}"),
+            marker: format_ident!("Field_{ident}"),
+            name: options.name.unwrap_or_else(|| camel_case(ident)),
+            wants_request,
+            arguments,
+            output: (**output).clone(),
+            function,
+        })
+    }
+
+    /// The resolver itself.
+    pub(crate) fn resolver(&self) -> TokenStream {
+        let mut function = self.function.clone();
+        function.sig.ident = self.resolver.clone();
+        function.vis = syn::Visibility::Inherited;
+        function.attrs.retain(|attribute| !is_graphql(attribute));
+        for input in &mut function.sig.inputs {
+            if let FnArg::Typed(input) = input {
+                input.attrs.retain(|attribute| !is_graphql(attribute));
+            }
+        }
+        quote!(#function)
+    }
+
+    /// The field as the engine knows it.
+    pub(crate) fn for_engine(&self) -> TokenStream {
+        let attributes = &self.function.attrs;
+        let visibility = &self.function.vis;
+        let (ident, resolver, output) = (&self.function.sig.ident, &self.resolver, &self.output);
+        let context = self
+            .wants_request
+            .then(|| quote!(, context: &::async_graphql::Context<'_>));
+        let declared = self.arguments.iter().map(|argument| {
+            let (attributes, ident, ty) = (&argument.attributes, &argument.ident, &argument.ty);
+            quote!(, #(#attributes)* #ident: #ty)
+        });
+        let request = self
+            .wants_request
+            .then(|| quote!(, crate::graphql::context::request(context)?));
+        let passed = self.arguments.iter().map(|argument| &argument.ident);
+        let wait = self.function.sig.asyncness.map(|_| quote!(.await));
+        quote! {
+            #(#attributes)*
+            #visibility async fn #ident(&self #context #(#declared)*) -> #output {
+                Self::#resolver(self #request #(, #passed)*) #wait
+            }
+        }
+    }
+
+    /// The field as plans know it.
+    pub(crate) fn for_plan(&self, parent: &Type) -> TokenStream {
+        let (marker, resolver) = (&self.marker, &self.resolver);
+        let request = self.wants_request.then(|| quote!(, request));
+        let read = self.arguments.iter().map(|argument| {
+            let Argument {
+                ident,
+                ty,
+                name,
+                default,
+                ..
+            } = argument;
+            let default = default.as_ref().map_or_else(
+                || quote!(::std::option::Option::None),
+                |default| quote!(::std::option::Option::Some(|| -> #ty { #default })),
+            );
+            quote!(let #ident: #ty = arguments.get(#name, #default)?;)
+        });
+        let passed = self.arguments.iter().map(|argument| &argument.ident);
+        let call = quote!(<#parent>::#resolver(parent #request #(, #passed)*));
+        let declared = quote! {
+            parent: &'a #parent,
+            request: &'a crate::graphql::context::RequestContext,
+            arguments: &crate::graphql::plan::Arguments<'_>,
+        };
+        let head = quote!(#[allow(non_camel_case_types, reason = "named after the resolver")] struct #marker;);
+        if self.function.sig.asyncness.is_some() {
+            let output = &self.output;
+            return quote! {
+                #head
+
+                impl crate::graphql::plan::ReadField for #marker {
+                    type Parent = #parent;
+                    type Output = #output;
+
+                    #[allow(unused_variables, reason = "not every resolver needs everything")]
+                    fn resolve<'a>(#declared) -> ::std::result::Result<
+                        impl ::std::future::Future<Output = Self::Output>
+                            + ::std::marker::Send
+                            + 'a,
+                        ::async_graphql::ServerError,
+                    > {
+                        #(#read)*
+                        ::std::result::Result::Ok(#call)
+                    }
+                }
+            };
+        }
+        let borrowed = with_lifetime(&self.output, "'a");
+        let lasting = with_lifetime(&self.output, "'static");
+        quote! {
+            #head
+
+            impl crate::graphql::plan::ComputedField for #marker {
+                type Parent = #parent;
+                type Output<'a> = #borrowed;
+                type Below = <#lasting as crate::graphql::plan::Output>::Below;
+
+                #[allow(unused_variables, reason = "not every resolver needs everything")]
+                fn resolve<'a>(#declared) -> ::std::result::Result<
+                    Self::Output<'a>,
+                    ::async_graphql::ServerError,
+                > {
+                    #(#read)*
+                    ::std::result::Result::Ok(#call)
+                }
+            }
+        }
+    }
+
+    /// Where a field of this name is compiled.
+    pub(crate) fn arm(&self) -> TokenStream {
+        let (name, marker) = (&self.name, &self.marker);
+        let compile = if self.function.sig.asyncness.is_some() {
+            format_ident!("read")
+        } else {
+            format_ident!("computed")
+        };
+        quote!(#name => field.#compile::<#marker>(),)
+    }
+}
+
+/// What `#[graphql(…)]` says of a field or an argument.
+#[derive(Default)]
+struct Options {
+    name: Option<String>,
+    default: Option<TokenStream>,
+}
+
+impl Options {
+    fn parse(attributes: &[Attribute]) -> Result<Self> {
+        let mut options = Self::default();
+        for attribute in attributes.iter().filter(|attribute| is_graphql(attribute)) {
+            attribute.parse_nested_meta(|meta| {
+                if meta.path.is_ident("name") {
+                    options.name = Some(meta.value()?.parse::<LitStr>()?.value());
+                } else if meta.path.is_ident("desc") {
+                    meta.value()?.parse::<LitStr>()?;
+                } else if meta.path.is_ident("default") && meta.input.peek(Token![=]) {
+                    let value: Expr = meta.value()?.parse()?;
+                    options.default = Some(quote!(#value));
+                } else if meta.path.is_ident("default") {
+                    options.default = Some(quote!(::std::default::Default::default()));
+                } else {
+                    return Err(meta.error("plans do not know this option"));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(options)
+    }
+}
+
+fn is_graphql(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("graphql")
+}
+
+fn is_request(ty: &Type) -> bool {
+    let Type::Reference(reference) = ty else {
+        return false;
+    };
+    matches!(&*reference.elem, Type::Path(path)
+        if path.path.segments.last().is_some_and(|last| last.ident == "RequestContext"))
+}
+
+/// `ty` with this lifetime where it has references without one.
+fn with_lifetime(ty: &Type, lifetime: &str) -> Type {
+    struct Elided(Lifetime);
+
+    impl VisitMut for Elided {
+        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+            reference.lifetime.get_or_insert_with(|| self.0.clone());
+            visit_type_reference_mut(self, reference);
+        }
+    }
+
+    let mut ty = ty.clone();
+    let lifetime = Lifetime::new(lifetime, proc_macro2::Span::call_site());
+    Elided(lifetime).visit_type_mut(&mut ty);
+    ty
+}
+
+/// A name of Rust's as the graph has it.
+fn camel_case(ident: &Ident) -> String {
+    let text = ident.to_string();
+    let mut words = text.trim_start_matches("r#").split('_');
+    let mut name = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    name
+}

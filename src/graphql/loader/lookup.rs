@@ -1,0 +1,186 @@
+//! How look-ups become batches.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::future::poll_fn;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use ::dataloader::BatchFn;
+use ::dataloader::cached::Loader;
+
+use super::batch::Batch;
+use crate::auth::AuthorizedServices;
+use crate::domain::{Error, Result};
+use crate::telemetry::carry;
+
+/// Who says when a batch leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Driver {
+    /// The engine, whose resolvers are tasks that come and go: a batch leaves when they have
+    /// yielded to one another a few times.
+    Engine,
+    /// A plan, which knows when nothing can be added.
+    Plan,
+}
+
+/// Look-ups of one kind.
+pub(in super::super) enum Lookup<B: Batch> {
+    Engine(Loader<B::Key, Result<Option<B::Value>>, Spawned<B>>),
+    Plan(Mutex<Level<B>>),
+}
+
+impl<B: Batch> Lookup<B> {
+    pub(super) fn new(services: &AuthorizedServices, max_batch: usize, driver: Driver) -> Self {
+        match driver {
+            Driver::Engine => {
+                let batch = Spawned {
+                    services: services.clone(),
+                    kind: std::marker::PhantomData,
+                };
+                Self::Engine(Loader::new(batch).with_max_batch_size(max_batch))
+            }
+            Driver::Plan => Self::Plan(Mutex::default()),
+        }
+    }
+
+    /// The value of `key`, if there is one.
+    pub(in super::super) async fn load(&self, key: B::Key) -> Result<Option<B::Value>> {
+        match self {
+            // `load` of the crate panics on a key without an answer; every key has one here.
+            Self::Engine(loader) => loader.try_load(key).await.map_err(Error::internal)?,
+            Self::Plan(level) => poll_fn(|context| lock(level).want(&key, context.waker())).await,
+        }
+    }
+
+    /// Makes values known that were found in another way.
+    pub(super) async fn prime(&self, found: impl IntoIterator<Item = (B::Key, B::Value)>) {
+        let found = found.into_iter().map(|(key, value)| (key, Ok(Some(value))));
+        match self {
+            Self::Engine(loader) => loader.prime_many(found).await,
+            Self::Plan(level) => lock(level).primed.extend(found),
+        }
+    }
+
+    /// The keys that are wanted by now, in batches, if a plan drives them.
+    pub(super) fn wanted(&self, max_batch: usize) -> Vec<Vec<B::Key>> {
+        let Self::Plan(level) = self else {
+            return Vec::new();
+        };
+        let wanted = std::mem::take(&mut lock(level).wanted);
+        if wanted.len() <= max_batch {
+            return if wanted.is_empty() {
+                Vec::new()
+            } else {
+                vec![wanted]
+            };
+        }
+        wanted.chunks(max_batch).map(<[B::Key]>::to_vec).collect()
+    }
+
+    /// Looks up a batch of keys that were wanted.
+    pub(super) async fn fill(&self, services: &AuthorizedServices, keys: Vec<B::Key>) {
+        let Self::Plan(level) = self else { return };
+        let found = B::fetch(services, keys.clone()).await;
+        let wakers = {
+            let mut level = lock(level);
+            level.know(keys, found);
+            std::mem::take(&mut level.wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl<B: Batch> Debug for Lookup<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lookup").finish_non_exhaustive()
+    }
+}
+
+/// What a plan has looked up so far, and what it will look up next.
+pub(in super::super) struct Level<B: Batch> {
+    /// What has been found of each key, or that it is being looked up.
+    known: HashMap<B::Key, Option<Result<Option<B::Value>>>>,
+    /// What was found in another way, until somebody asks for something that is not known.
+    primed: Vec<(B::Key, Result<Option<B::Value>>)>,
+    wanted: Vec<B::Key>,
+    wakers: Vec<Waker>,
+}
+
+impl<B: Batch> Default for Level<B> {
+    fn default() -> Self {
+        Self {
+            known: HashMap::new(),
+            primed: Vec::new(),
+            wanted: Vec::new(),
+            wakers: Vec::new(),
+        }
+    }
+}
+
+impl<B: Batch> Level<B> {
+    /// What has been found of `key`; if that has not been looked up yet, it will be.
+    fn want(&mut self, key: &B::Key, waker: &Waker) -> Poll<Result<Option<B::Value>>> {
+        if !self.primed.is_empty() && !self.known.contains_key(key) {
+            let primed = self.primed.drain(..);
+            self.known
+                .extend(primed.map(|(key, found)| (key, Some(found))));
+        }
+        match self.known.get(key) {
+            Some(Some(found)) => return Poll::Ready(found.clone()),
+            Some(None) => {}
+            None => {
+                self.known.insert(key.clone(), None);
+                self.wanted.push(key.clone());
+            }
+        }
+        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
+            self.wakers.push(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    fn know(&mut self, keys: Vec<B::Key>, found: Result<HashMap<B::Key, B::Value>>) {
+        match found {
+            Ok(mut found) => {
+                for key in keys {
+                    let value = found.remove(&key);
+                    self.known.insert(key, Some(Ok(value)));
+                }
+            }
+            Err(error) => {
+                for key in keys {
+                    self.known.insert(key, Some(Err(error.clone())));
+                }
+            }
+        }
+    }
+}
+
+fn lock<B: Batch>(level: &Mutex<Level<B>>) -> MutexGuard<'_, Level<B>> {
+    level.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Batches as tasks of their own: a waiter whose field is cancelled must not take the others' keys
+/// with it.
+pub(in super::super) struct Spawned<B> {
+    services: AuthorizedServices,
+    kind: std::marker::PhantomData<fn() -> B>,
+}
+
+impl<B: Batch> BatchFn<B::Key, Result<Option<B::Value>>> for Spawned<B> {
+    async fn load(&mut self, keys: &[B::Key]) -> HashMap<B::Key, Result<Option<B::Value>>> {
+        let (services, wanted) = (self.services.clone(), keys.to_vec());
+        let fetched = carry(async move { B::fetch(&services, wanted).await });
+        let fetched = tokio::spawn(fetched).await;
+        let mut level = Level::<B>::default();
+        level.know(
+            keys.to_vec(),
+            fetched.map_err(Error::internal).and_then(|found| found),
+        );
+        let known = level.known.into_iter();
+        known
+            .filter_map(|(key, found)| Some((key, found?)))
+            .collect()
+    }
+}

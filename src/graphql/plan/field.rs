@@ -1,0 +1,249 @@
+//! Fields in plans.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use async_graphql::{Name, Pos, Positioned, ServerError};
+use async_graphql_value::Value;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::arguments::Arguments;
+use super::object::{Rows, Selection};
+use super::output::Output;
+use super::run::Run;
+use super::writer::{Writer, Written};
+use crate::graphql::context::RequestContext;
+
+/// A field whose value is computed from its parent.
+pub(in super::super) trait ComputedField: Send + Sync + 'static {
+    /// What it is a field of.
+    type Parent: Send + Sync + 'static;
+    /// Its value.
+    type Output<'a>: Output<Below = Self::Below>;
+    /// What is selected beneath it.
+    type Below: Send + Sync + 'static;
+
+    /// The value, or what is wrong with an argument.
+    fn resolve<'a>(
+        parent: &'a Self::Parent,
+        request: &'a RequestContext,
+        arguments: &Arguments<'_>,
+    ) -> Result<Self::Output<'a>, ServerError>;
+}
+
+/// A field for whose value something is read.
+pub(in super::super) trait ReadField: Send + Sync + 'static {
+    /// What it is a field of.
+    type Parent: Send + Sync + 'static;
+    /// Its value.
+    type Output: Output + 'static;
+
+    /// The value to come, or what is wrong with an argument.
+    fn resolve<'a>(
+        parent: &'a Self::Parent,
+        request: &'a RequestContext,
+        arguments: &Arguments<'_>,
+    ) -> Result<impl Future<Output = Self::Output> + Send + 'a, ServerError>;
+}
+
+/// What a field has read for the objects of its level.
+pub(super) type State = Option<Box<dyn Any + Send>>;
+
+/// A field of `T` in a plan.
+pub(in super::super) trait FieldPlan<T>: Send + Sync {
+    /// Whether anything is to be read for it or beneath it.
+    fn reads(&self) -> bool;
+
+    /// Reads it for all objects of its level.
+    fn read<'a>(&'a self, run: &'a Run<'a>, parents: &'a [&'a T]) -> BoxFuture<'a, State>;
+
+    /// Writes it for the next of these objects.
+    fn write<'p>(&'p self, parent: &T, state: &mut State, writer: &mut Writer<'p>) -> Written;
+}
+
+/// Where a field stands in the document, and with what arguments.
+pub(super) struct Place {
+    pub(super) pos: Pos,
+    pub(super) arguments: Vec<(Positioned<Name>, Positioned<Value>)>,
+}
+
+impl Place {
+    fn arguments<'a>(&'a self, run: &Run<'a>) -> Arguments<'a> {
+        Arguments {
+            given: &self.arguments,
+            variables: run.variables,
+        }
+    }
+}
+
+/// A field that is computed when it is written.
+pub(super) struct ComputedPlan<F: ComputedField> {
+    place: Place,
+    below: F::Below,
+}
+
+impl<F: ComputedField> ComputedPlan<F> {
+    pub(super) fn new(place: Place, below: F::Below) -> Self {
+        Self { place, below }
+    }
+}
+
+impl<F: ComputedField> FieldPlan<F::Parent> for ComputedPlan<F> {
+    fn reads(&self) -> bool {
+        <F::Output<'static> as Output>::reads(&self.below)
+    }
+
+    fn read<'a>(&'a self, run: &'a Run<'a>, parents: &'a [&'a F::Parent]) -> BoxFuture<'a, State> {
+        async move {
+            let arguments = self.place.arguments(run);
+            let values: Vec<F::Output<'_>> = parents
+                .iter()
+                .filter_map(|parent| F::resolve(parent, run.request, &arguments).ok())
+                .collect();
+            let below = read_below(&values, &self.below, run).await;
+            Some(Box::new(below) as Box<dyn Any + Send>)
+        }
+        .boxed()
+    }
+
+    fn write<'p>(
+        &'p self,
+        parent: &F::Parent,
+        state: &mut State,
+        writer: &mut Writer<'p>,
+    ) -> Written {
+        writer.pos = self.place.pos;
+        let mut nothing = Rows::default();
+        let rows = state
+            .as_mut()
+            .and_then(|state| state.downcast_mut::<Rows>())
+            .unwrap_or(&mut nothing);
+        let run = writer.run;
+        match F::resolve(parent, run.request, &self.place.arguments(run)) {
+            Ok(value) => value.write(&self.below, rows, writer),
+            Err(error) => writer.refuse(error, <F::Output<'_> as Output>::NULLABLE),
+        }
+    }
+}
+
+/// A field that is read before anything is written.
+pub(super) struct ReadPlan<F: ReadField> {
+    place: Place,
+    below: <F::Output as Output>::Below,
+}
+
+/// What a [`ReadPlan`] has read.
+struct Values<T> {
+    values: std::vec::IntoIter<Result<T, ServerError>>,
+    below: Rows,
+}
+
+impl<F: ReadField> ReadPlan<F> {
+    pub(super) fn new(place: Place, below: <F::Output as Output>::Below) -> Self {
+        Self { place, below }
+    }
+}
+
+impl<F: ReadField> FieldPlan<F::Parent> for ReadPlan<F> {
+    fn reads(&self) -> bool {
+        true
+    }
+
+    fn read<'a>(&'a self, run: &'a Run<'a>, parents: &'a [&'a F::Parent]) -> BoxFuture<'a, State> {
+        async move {
+            let arguments = self.place.arguments(run);
+            let begun = parents
+                .iter()
+                .map(|parent| F::resolve(parent, run.request, &arguments).map(Box::pin));
+            let values = finished(begun.collect()).await;
+            let below = if F::Output::reads(&self.below) {
+                let values: Vec<&F::Output> = values.iter().flatten().collect();
+                read_below(&values, &self.below, run).await
+            } else {
+                Rows::default()
+            };
+            let values = values.into_iter();
+            Some(Box::new(Values { values, below }) as Box<dyn Any + Send>)
+        }
+        .boxed()
+    }
+
+    fn write<'p>(&'p self, _: &F::Parent, state: &mut State, writer: &mut Writer<'p>) -> Written {
+        writer.pos = self.place.pos;
+        let read = state
+            .as_mut()
+            .and_then(|state| state.downcast_mut::<Values<F::Output>>());
+        let value = read.and_then(|read| Some((read.values.next()?, &mut read.below)));
+        match value {
+            Some((Ok(value), rows)) => value.write(&self.below, rows, writer),
+            Some((Err(error), _)) => writer.refuse(error, F::Output::NULLABLE),
+            None => writer.lose(F::Output::NULLABLE),
+        }
+    }
+}
+
+/// Reads what is selected beneath these values.
+async fn read_below<O: Output>(values: &[O], below: &O::Below, run: &Run<'_>) -> Rows {
+    let mut objects = Vec::with_capacity(values.len());
+    for value in values {
+        value.objects(&mut objects);
+    }
+    if objects.is_empty() {
+        return Rows::default();
+    }
+    below.read(run, objects).await
+}
+
+/// The outcomes of futures, all of which are polled before the first is waited for.
+async fn finished<F: Future, E>(
+    mut begun: Vec<Result<Pin<Box<F>>, E>>,
+) -> Vec<Result<F::Output, E>> {
+    let mut outcomes: Vec<Option<F::Output>> = begun.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        let mut is_pending = false;
+        for (future, outcome) in begun.iter_mut().zip(&mut outcomes) {
+            let Ok(future) = future else { continue };
+            if outcome.is_none() {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(value) => *outcome = Some(value),
+                    Poll::Pending => is_pending = true,
+                }
+            }
+        }
+        if is_pending {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    })
+    .await;
+    begun
+        .into_iter()
+        .zip(outcomes)
+        .filter_map(|(future, outcome)| match future {
+            Ok(_) => outcome.map(Ok),
+            Err(error) => Some(Err(error)),
+        })
+        .collect()
+}
+
+/// `__typename` of an object.
+pub(super) struct TypeName(pub(super) &'static str);
+
+impl<T: Sync> FieldPlan<T> for TypeName {
+    fn reads(&self) -> bool {
+        false
+    }
+
+    fn read<'a>(&'a self, _: &'a Run<'a>, _: &'a [&'a T]) -> BoxFuture<'a, State> {
+        std::future::ready(None).boxed()
+    }
+
+    fn write<'p>(&'p self, _: &T, _: &mut State, writer: &mut Writer<'p>) -> Written {
+        writer.text(self.0);
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Running a plan.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use async_graphql::Variables;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use super::super::mutation::Mutation;
+use super::super::query::Query;
+use super::object::{ObjectPlan, PlannedObject, Rows, Selection};
+use super::writer::Writer;
+use crate::graphql::context::RequestContext;
+use crate::graphql::error::GraphqlError;
+
+/// An operation, compiled.
+#[derive(Debug)]
+pub(in super::super) struct Plan {
+    pub(super) root: Root,
+}
+
+/// What is selected of the root.
+#[derive(Debug)]
+pub(super) enum Root {
+    Query(ObjectPlan<Query>),
+    Mutation(ObjectPlan<Mutation>),
+}
+
+/// What every part of a plan needs while it runs.
+#[derive(Debug)]
+pub(in super::super) struct Run<'a> {
+    /// The caller's services and look-ups.
+    pub(in super::super) request: &'a RequestContext,
+    /// The values of the operation's variables.
+    pub(in super::super) variables: &'a Variables,
+}
+
+/// The answer to an operation.
+#[derive(Debug)]
+pub(in super::super) struct Answer {
+    /// The value of `data` as JSON.
+    pub(in super::super) data: Vec<u8>,
+    /// What went wrong, in the order of the document.
+    pub(in super::super) errors: Vec<GraphqlError>,
+}
+
+impl Plan {
+    /// The answer to the operation.
+    pub(in super::super) async fn run(&self, run: &Run<'_>) -> Answer {
+        match &self.root {
+            Root::Query(plan) => answer(plan, &Query, run).await,
+            Root::Mutation(plan) => answer(plan, &Mutation, run).await,
+        }
+    }
+}
+
+async fn answer<T: PlannedObject>(plan: &ObjectPlan<T>, root: &T, run: &Run<'_>) -> Answer {
+    let mut rows = Rows::default();
+    if plan.reads() {
+        rows = batched(run.request, plan.read(run, vec![root])).await;
+    }
+    let mut writer = Writer::new(run);
+    if plan.write(root, &mut rows, &mut writer).is_err() {
+        writer.out.clear();
+        writer.null();
+    }
+    Answer {
+        data: writer.out,
+        errors: writer.errors,
+    }
+}
+
+/// Drives `reading`, and looks up what it waits for. A batch leaves when nothing of `reading` can
+/// go on without one, so everything that can has added its keys by then; and as nothing else is
+/// waited for, a look-up that stands alone leaves at once.
+async fn batched<F: Future>(request: &RequestContext, reading: F) -> F::Output {
+    let mut reading = pin!(reading);
+    let mut batches = FuturesUnordered::new();
+    poll_fn(|context| {
+        loop {
+            if let Poll::Ready(output) = reading.as_mut().poll(context) {
+                return Poll::Ready(output);
+            }
+            batches.extend(request.wanted());
+            match batches.poll_next_unpin(context) {
+                Poll::Ready(Some(())) => {}
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,99 @@
+//! Whether plans and the engine answer the same, to the byte: documents made up at random, asked
+//! by every kind of caller of two gateways over one database, of which one has no plans.
+//!
+//! There are 2,000 documents; `USER_GATEWAY_DOCUMENTS` asks for another number, and
+//! `USER_GATEWAY_DOCUMENTS_SEED` for those that begin with another seed.
+
+mod document;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use reqwest::Response;
+use serde_json::{Value, json};
+
+use self::document::{Asked, Types, make};
+use super::visibility::{callers, directory};
+use crate::harness::{Engine, Gateway};
+
+/// The directory of the tests about visibility, with options whose values are odd.
+async fn odd_directory() -> Gateway {
+    let gateway = directory(Engine::Sqlite).await;
+    let database = &gateway.database;
+    for id in 1..=3 {
+        let user = user_gateway::domain::UserId(id);
+        for (key, value) in [
+            ("broken", "gAJ9cQAu"),
+            ("deep", r#"{"a":[1,2.5,{"b":null}],"ü\"":"\u0001"}"#),
+            ("nothing", "null"),
+        ] {
+            database.add_option(user, (None, None), key, value).await;
+        }
+        database
+            .add_option(user, (None, Some(1)), "theme", "1")
+            .await;
+        database
+            .add_option(user, (Some(3), None), "theme", "2")
+            .await;
+        database
+            .add_email(user, &format!("second{id}@example.com"), false)
+            .await;
+    }
+    gateway
+}
+
+async fn told(response: Response) -> (u16, String) {
+    let status = response.status().as_u16();
+    (status, response.text().await.unwrap())
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_and_the_engine_answer_the_same() {
+    let gateway = odd_directory().await;
+    let with_plans = |plans: bool| {
+        gateway.beside(move |config| {
+            config.graphql.plans = plans;
+            config.limits.usernames_per_minute = 0;
+        })
+    };
+    let (planned, engine) = tokio::join!(with_plans(true), with_plans(false));
+    let callers = callers(&gateway).await;
+    let types = Types::of(&std::fs::read_to_string("schema.graphql").unwrap());
+    let first = number("USER_GATEWAY_DOCUMENTS_SEED", 0);
+    let (mut answered, mut with_errors) = (0, 0);
+    let count = number("USER_GATEWAY_DOCUMENTS", 2_000);
+    for seed in first..first + count {
+        let Asked { query, variables } = make(&types, seed);
+        let mut random = StdRng::seed_from_u64(seed);
+        let (caller, token) = &callers[random.random_range(0..callers.len())];
+        let mut other = variables.clone();
+        // The second time the document is known, and other parts of it may be wanted.
+        for value in other.as_object_mut().unwrap().values_mut() {
+            if let Value::Bool(value) = value {
+                *value = random.random_range(0..2) == 0;
+            }
+        }
+        for variables in [&variables, &other] {
+            let body = json!({"query": query, "variables": variables, "operationName": "Q"});
+            let (one, two) = tokio::join!(planned.post(token, &body), engine.post(token, &body));
+            let (one, two) = (told(one).await, told(two).await);
+            assert_eq!(
+                one, two,
+                "the seed {seed}, asked by {caller}:\n{query}\nwith {variables}"
+            );
+            let answer: Value = serde_json::from_str(&one.1).unwrap();
+            let has_data = answer.get("data").is_some();
+            answered += u64::from(has_data);
+            with_errors += u64::from(has_data && answer.get("errors").is_some());
+        }
+    }
+    // Most documents are good, and much goes wrong within them.
+    assert!(answered > count, "{answered} of {count} were answered");
+    assert!(
+        with_errors > count / 4,
+        "{with_errors} of {count} had errors"
+    );
+}
