@@ -22,6 +22,7 @@ mod loader;
 mod model;
 mod mutation;
 mod object;
+mod payload;
 mod plan;
 mod query;
 mod response;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Enum, ID, MaybeUndefined};
+use async_graphql::MaybeUndefined;
 use macros::object;
 
 use super::context::RequestContext;
@@ -16,7 +16,10 @@ use super::input::{
     UserOptionScope, VerifyUserEmailInput, check_length,
 };
 use super::object::{User, UserOption};
-use super::plan::enum_outputs;
+use super::payload::{
+    DeleteUserOptionsPayload, GetOrCreateUserByEmailPayload, SetUserOptionPayload,
+    UpdateUserPayload, UserError, VerifyUserEmailPayload,
+};
 use crate::domain::{
     DisplayName, Email, Error, Invalid, InvalidCode, NewUser, OptionKey, OptionScopeFilter,
     PictureUrl, Result, SetOption, UserId, UserOptionFilter, UserUpdate, Username,
@@ -258,183 +261,3 @@ fn form<T>(
         Err(error) => Err(error),
     }
 }
-
-#[derive(Debug, Clone)]
-pub(super) struct UserError {
-    code: UserErrorCode,
-    message: String,
-    path: Vec<String>,
-}
-
-/// Something that a person filling in a form can mend.
-#[object]
-impl UserError {
-    /// What is wrong, for programs.
-    fn code(&self) -> UserErrorCode {
-        self.code
-    }
-
-    /// What is wrong and what would be right, for people.
-    fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// Where in the arguments, from `input` inwards.
-    fn path(&self) -> &[String] {
-        &self.path
-    }
-}
-
-impl From<Invalid> for UserError {
-    fn from(invalid: Invalid) -> Self {
-        let path = std::iter::once("input".to_owned())
-            .chain(invalid.path)
-            .collect();
-        Self {
-            code: invalid.code.into(),
-            message: invalid.message,
-            path,
-        }
-    }
-}
-
-/// What can be wrong with a form's input. Codes are never renamed; new ones may come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub(super) enum UserErrorCode {
-    /// The text does not have the required form, or the scope is none.
-    InvalidFormat,
-    /// The text, the list or the value is larger than allowed.
-    TooLong,
-    /// Something is required and missing or empty.
-    Required,
-    /// What the input names does not exist.
-    NotFound,
-    /// The name belongs to somebody else.
-    Taken,
-}
-
-impl From<InvalidCode> for UserErrorCode {
-    fn from(code: InvalidCode) -> Self {
-        match code {
-            InvalidCode::InvalidFormat => Self::InvalidFormat,
-            InvalidCode::TooLong => Self::TooLong,
-            InvalidCode::Required => Self::Required,
-            InvalidCode::NotFound => Self::NotFound,
-            InvalidCode::Taken => Self::Taken,
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct GetOrCreateUserByEmailPayload {
-    user: Option<User>,
-    created: bool,
-    errors: Vec<UserError>,
-}
-
-/// The user behind an address.
-#[object]
-impl GetOrCreateUserByEmailPayload {
-    /// The user; null if the input is wrong.
-    fn user(&self) -> Option<&User> {
-        self.user.as_ref()
-    }
-
-    /// Whether this call created the user.
-    fn created(&self) -> bool {
-        self.created
-    }
-
-    /// What is wrong with the input.
-    fn errors(&self) -> &[UserError] {
-        &self.errors
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct SetUserOptionPayload {
-    option: Option<UserOption>,
-    changed: bool,
-    errors: Vec<UserError>,
-}
-
-/// An option as it is now.
-#[object]
-impl SetUserOptionPayload {
-    /// The option; null if the input is wrong.
-    fn option(&self) -> Option<&UserOption> {
-        self.option.as_ref()
-    }
-
-    /// Whether anything was written.
-    fn changed(&self) -> bool {
-        self.changed
-    }
-
-    /// What is wrong with the input.
-    fn errors(&self) -> &[UserError] {
-        &self.errors
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct DeleteUserOptionsPayload {
-    deleted_ids: Vec<ID>,
-    errors: Vec<UserError>,
-}
-
-/// The options that were deleted.
-#[object]
-impl DeleteUserOptionsPayload {
-    /// The global ids of the options that existed and exist no more.
-    fn deleted_ids(&self) -> &[ID] {
-        &self.deleted_ids
-    }
-
-    /// What is wrong with the input.
-    fn errors(&self) -> &[UserError] {
-        &self.errors
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct UpdateUserPayload {
-    user: Option<User>,
-    errors: Vec<UserError>,
-}
-
-/// The user as it is now.
-#[object]
-impl UpdateUserPayload {
-    /// The user; null if the input is wrong.
-    fn user(&self) -> Option<&User> {
-        self.user.as_ref()
-    }
-
-    /// What is wrong with the input.
-    fn errors(&self) -> &[UserError] {
-        &self.errors
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct VerifyUserEmailPayload {
-    changed: bool,
-    errors: Vec<UserError>,
-}
-
-/// What became of an address.
-#[object]
-impl VerifyUserEmailPayload {
-    /// Whether this call changed the address from unverified to verified.
-    fn changed(&self) -> bool {
-        self.changed
-    }
-
-    /// What is wrong with the input.
-    fn errors(&self) -> &[UserError] {
-        &self.errors
-    }
-}
-
-enum_outputs!(UserErrorCode);

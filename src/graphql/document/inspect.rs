@@ -146,13 +146,14 @@ pub(in super::super) fn refuse_null_characters(
     }
 
     let document = &operation.document.source;
-    let found = variables.values().any(in_constant)
-        || in_set(&operation.definition.node.selection_set.node)
-        || document
-            .fragments
-            .values()
-            .any(|f| in_set(&f.node.selection_set.node));
-    if found {
+    let is_written = operation.stored.holds_null_character.get_or_init(|| {
+        in_set(&operation.definition.node.selection_set.node)
+            || document
+                .fragments
+                .values()
+                .any(|f| in_set(&f.node.selection_set.node))
+    });
+    if *is_written || variables.values().any(in_constant) {
         let message = "a text holds the character U+0000, which cannot be stored; leave it out";
         return Err(GraphqlError::new(Code::BadUserInput, message).into());
     }

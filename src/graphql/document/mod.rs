@@ -67,6 +67,8 @@ pub(super) struct StoredOperation {
     /// For which values of its variables it is valid. Nothing is known until it has been found
     /// valid once; a document that is not valid is looked at anew each time.
     pub(super) verdict: OnceLock<Verdict>,
+    /// Whether a text in the document holds a character that cannot be stored.
+    holds_null_character: OnceLock<bool>,
     /// How it is run.
     pub(super) plans: Plans,
 }

@@ -106,7 +106,9 @@ impl DocumentStore {
 
 /// Roughly how many bytes a document takes.
 fn bytes(document: &StoredDocument) -> u32 {
-    let trees = weight(&document.source).saturating_add(weight(&document.executable));
+    // The plan of an operation is about as large as its source.
+    let source = weight(&document.source).saturating_mul(2);
+    let trees = source.saturating_add(weight(&document.executable));
     let all = ENTRY + document.text.len() + trees;
     u32::try_from(all).unwrap_or(u32::MAX)
 }
