@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{App, Ground, delegation};
+use super::{App, Ground, outbox};
 use crate::outbox::RunningRelay;
 use crate::service::Listener;
 use crate::telemetry::metrics;
@@ -30,7 +30,7 @@ impl Background {
             tasks.spawn(async move { heard.listen().await });
             let has_regions = !database.outbox_policy().remote.is_empty();
             if has_regions && app.config.outbox.relay != Some(false) {
-                let work = delegation::relay(&app.config, database, &app.clock)?;
+                let work = outbox::relay(&app.config, database, &app.clock)?;
                 let wake_up = Arc::new(work.wake_up.clone());
                 app.announcer.subscribe(wake_up as Arc<dyn Listener>);
                 relay = Some(work.start());

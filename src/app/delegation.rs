@@ -1,26 +1,20 @@
-//! Which implementation each service has: the only place that asks which silo this is.
+//! Which implementation each service has.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures_util::FutureExt;
 
+use super::peers::{client, control, secrets};
 use crate::auth::TokenStore;
 use crate::cache::{CachedTokenStore, RegionCache, RegionParts, Timing};
-use crate::config::{Config, PeerConfig, SiloMode};
+use crate::config::Config;
 use crate::database::Database;
-use crate::domain::{Clock, Result, UserFilter};
+use crate::domain::Clock;
 use crate::http::Readiness;
-use crate::outbox::{Relay, WakeUp};
-use crate::rpc::client::{
-    Peer, RegionDelivery, RemoteTokenStore, RpcClient, RpcPeer, remote_services,
-};
-use crate::rpc::wire::UserFilterArgs;
-use crate::rpc::wire::caching::ClearRegionKey;
-use crate::rpc::wire::user::GetManyIds;
-use crate::rpc::{RpcLimits, RpcServer, Secrets};
-use crate::service::{Announcer, Delivery, Listener, Services, SiloCache};
+use crate::rpc::client::{Peer, RemoteTokenStore, remote_services};
+use crate::rpc::{RpcLimits, RpcServer};
+use crate::service::{Announcer, Listener, Services, SiloCache};
 
 /// What a gateway answers with.
 pub(super) struct Silo {
@@ -101,89 +95,4 @@ pub(super) fn over_control(
         rpc,
     };
     Ok((silo, cache))
-}
-
-/// What delivers the changes of a database to the regions that are configured.
-pub(crate) fn relay(
-    config: &Config,
-    database: &Database,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Relay> {
-    let mut deliveries: HashMap<String, Arc<dyn Delivery>> = HashMap::new();
-    for region in &config.silo.regions {
-        let client = client(config, region, clock)?;
-        let delivery = RegionDelivery::new(client, region.name.clone());
-        deliveries.insert(region.name.clone(), Arc::new(delivery));
-    }
-    Ok(Relay {
-        store: Arc::new(database.clone()),
-        deliveries,
-        wake_up: WakeUp::default(),
-        clock: Arc::clone(clock),
-        poll_interval: config.outbox.poll_interval,
-    })
-}
-
-/// What is known of another silo once it was asked something.
-#[derive(Debug)]
-pub(crate) struct Acquaintance {
-    /// Who was asked, by name and address.
-    pub(crate) peer: PeerConfig,
-    /// What it turned out to be, or why there was no answer.
-    pub(crate) outcome: Result<Peer>,
-}
-
-/// Asks every other silo that `config` names something that changes nothing.
-pub(crate) async fn meet(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Vec<Acquaintance>> {
-    let mut met = Vec::new();
-    if config.silo.mode == SiloMode::Region {
-        let peer = control(config);
-        let client = client(config, &peer, clock)?;
-        let nobody = GetManyIds {
-            filter: UserFilterArgs::from(&UserFilter::ids(&[])),
-        };
-        let outcome = client.call(&nobody).await.map(|_| client.peer());
-        met.push(Acquaintance { peer, outcome });
-    }
-    for region in &config.silo.regions {
-        let client = client(config, region, clock)?;
-        let nothing = ClearRegionKey::new(&region.name, "user_gateway.check:0".to_owned());
-        let outcome = client.call(&nothing).await.map(|_| client.peer());
-        met.push(Acquaintance {
-            peer: region.clone(),
-            outcome,
-        });
-    }
-    Ok(met)
-}
-
-/// The control silo of a region.
-fn control(config: &Config) -> PeerConfig {
-    PeerConfig {
-        name: "control".to_owned(),
-        url: config.silo.control_url.clone(),
-    }
-}
-
-fn client(config: &Config, peer: &PeerConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<RpcClient> {
-    let secrets = secrets(config).context("silos need a shared secret; see --rpc-secret")?;
-    let from = match config.silo.mode {
-        SiloMode::Region => config.silo.region.clone(),
-        SiloMode::Control => "control".to_owned(),
-        SiloMode::Monolith => "monolith".to_owned(),
-    };
-    let peer = RpcPeer {
-        name: peer.name.clone(),
-        url: peer.url.clone(),
-        from,
-    };
-    RpcClient::new(peer, secrets, config.rpc.clone(), Arc::clone(clock))
-        .context("cannot make a client for other silos")
-}
-
-fn secrets(config: &Config) -> Option<Secrets> {
-    Secrets::new(config.rpc.secrets.clone())
 }

@@ -3,7 +3,9 @@
 mod background;
 mod delegation;
 mod jwks;
+mod outbox;
 mod patience;
+mod peers;
 mod server;
 
 use std::sync::Arc;
@@ -13,12 +15,13 @@ use migration::{Migrator, MigratorTrait};
 
 use background::Background;
 use delegation::Silo;
-pub(crate) use delegation::{meet, relay};
+pub(crate) use outbox::relay;
+pub(crate) use peers::{meet, reach_redis};
 
 use crate::auth::{Authentication, ConfiguredServiceToken, RateLimits, Scopes};
 use crate::cache::RegionCache;
 use crate::config::{Config, DatabaseConfig, SiloMode};
-use crate::database::{Connection, Database, DatabaseOptions, OutboxPolicy, Ownership};
+use crate::database::{Connection, Database, DatabaseOptions, Ownership};
 use crate::domain::{Clock, SystemClock};
 use crate::graphql::Graphql;
 use crate::http::{Connections, HttpState, RequestLimits, router};
@@ -192,60 +195,8 @@ pub async fn open(
             tracing::info!("the tables belong to another installation; nothing is migrated");
         }
     }
-    let outbox = outbox_policy(config, &connection, ownership).await?;
+    let outbox = outbox::policy(config, &connection, ownership).await?;
     Ok(Database::open(connection, outbox, announcer, clock).await?)
-}
-
-/// Which regions get rows of the outbox, and who takes them away.
-async fn outbox_policy(
-    config: &Config,
-    connection: &Connection,
-    ownership: Ownership,
-) -> anyhow::Result<OutboxPolicy> {
-    let configured: Vec<String> = config
-        .silo
-        .regions
-        .iter()
-        .map(|region| region.name.clone())
-        .collect();
-    if ownership == Ownership::Ours {
-        let local = match config.silo.mode {
-            SiloMode::Monolith => vec![MONOLITH_REGION.to_owned()],
-            SiloMode::Control | SiloMode::Region => Vec::new(),
-        };
-        return Ok(OutboxPolicy {
-            local,
-            remote: configured,
-            foreign: Vec::new(),
-        });
-    }
-    // Whoever owns the tables tells the regions of its organizations, and those that are
-    // configured too unless we are told to.
-    let mut foreign = connection.region_names().await?;
-    let remote = if relays(config, ownership) {
-        foreign.retain(|name| !configured.contains(name));
-        configured
-    } else {
-        foreign.extend(configured);
-        foreign.sort_unstable();
-        foreign.dedup();
-        Vec::new()
-    };
-    if foreign.is_empty() && remote.is_empty() {
-        foreign.push(MONOLITH_REGION.to_owned());
-    }
-    Ok(OutboxPolicy {
-        local: Vec::new(),
-        remote,
-        foreign,
-    })
-}
-
-/// Whether this process delivers changes: on tables of another installation only if it is told to,
-/// since a Sentry delivers them there.
-fn relays(config: &Config, ownership: Ownership) -> bool {
-    let delivers = config.outbox.relay;
-    delivers.unwrap_or(ownership == Ownership::Ours)
 }
 
 /// Brings tables of ours up to date, all of them or none.
@@ -263,6 +214,3 @@ pub async fn undo(connection: &Connection, steps: u32) -> anyhow::Result<()> {
     tx.commit().await?;
     Ok(())
 }
-
-/// Sentry's name of the only region of an installation that has no others.
-const MONOLITH_REGION: &str = "--monolith--";

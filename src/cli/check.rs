@@ -7,11 +7,9 @@ use migration::{Migrator, MigratorTrait, OPTIONAL_INDEXES};
 
 use super::say;
 use crate::app;
-use crate::cache;
 use crate::config::{Config, PeerConfig, SiloMode};
 use crate::database::{Connection, ExpectedIndex, Facts, Ownership, missing_indexes, setting};
 use crate::domain::{Clock, SystemClock};
-use crate::rpc::client::Peer;
 
 /// The tables without which nothing can be served.
 const REQUIRED_TABLES: [&str; 14] = [
@@ -33,15 +31,12 @@ const REQUIRED_TABLES: [&str; 14] = [
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     say("ok       configuration");
-    let is_region = config.silo.mode == SiloMode::Region;
-    if !is_region {
+    if config.silo.mode != SiloMode::Region {
         database(&config).await?;
     }
     let silent = silos(&config).await?;
-    if let Some(url) = config.cache.redis_url.as_ref().filter(|_| is_region) {
-        cache::reach(url.expose())
-            .await
-            .context("the Redis of --redis-url cannot be reached")?;
+    if let Some(reached) = app::reach_redis(&config).await {
+        reached.context("the Redis of --redis-url cannot be reached")?;
         say("ok       redis");
     }
     if silent > 0 {
@@ -56,9 +51,9 @@ async fn silos(config: &Config) -> anyhow::Result<usize> {
     let mut silent = 0;
     for met in app::meet(config, &clock).await? {
         let PeerConfig { name, url } = met.peer;
-        match met.outcome {
-            Ok(Peer::Gateway) => say(format_args!("ok       {name}: a gateway at {url}")),
-            Ok(_) => say(format_args!("ok       {name}: a silo of Sentry's at {url}")),
+        match met.is_gateway {
+            Ok(true) => say(format_args!("ok       {name}: a gateway at {url}")),
+            Ok(false) => say(format_args!("ok       {name}: a silo of Sentry's at {url}")),
             Err(error) => {
                 silent += 1;
                 let cause = error.causes().unwrap_or_else(|| error.to_string());

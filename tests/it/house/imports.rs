@@ -11,9 +11,8 @@ use std::path::Path;
 use super::{root, rust_files};
 
 /// A module, and those it may use. It differs from a textbook in two places. `sample` is data
-/// without any dependency, which `cli` fills databases with. And `cli` knows `database`, `cache` and
-/// `rpc`: `check`, `seed` and `migrate` are about the database, the Redis and the silos themselves,
-/// which no service speaks of.
+/// without any dependency, which `cli` fills databases with. And `cli` knows `database`: `check`,
+/// `seed` and `migrate` are about the database itself, which no service speaks of.
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("sample", &[]),
@@ -75,8 +74,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "outbox",
             "auth",
             "database",
-            "cache",
-            "rpc",
             "graphql",
             "app",
         ],
