@@ -1,20 +1,21 @@
 //! Which implementation each service has.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt;
 
 use super::peers::{client, control, secrets};
 use crate::auth::TokenStore;
-use crate::cache::{CachedTokenStore, RegionCache, RegionParts, Timing};
+use crate::cache::{RegionCache, RegionParts, Timing};
 use crate::config::Config;
 use crate::database::Database;
 use crate::domain::Clock;
 use crate::http::Readiness;
 use crate::rpc::client::{Peer, RemoteTokenStore, remote_services};
 use crate::rpc::{RpcLimits, RpcServer};
-use crate::service::{Announcer, Listener, Services, SiloCache};
+use crate::service::{Announcer, Services, SiloCache};
 
 /// What a gateway answers with.
 pub(super) struct Silo {
@@ -22,6 +23,8 @@ pub(super) struct Silo {
     pub(super) services: Services,
     /// Where tokens are looked up.
     pub(super) tokens: Arc<dyn TokenStore>,
+    /// How long whoever is known is honoured while tokens cannot be looked up.
+    pub(super) spare_token_life: Duration,
     /// Whether it can do its work.
     pub(super) readiness: Readiness,
     /// What answers the calls of other silos, if they share a secret.
@@ -44,6 +47,7 @@ pub(super) fn over_database(config: &Config, database: &Database) -> Silo {
     Silo {
         services,
         tokens,
+        spare_token_life: Duration::ZERO,
         readiness: Arc::new(move || {
             let database = pinged.clone();
             async move { database.ping().await }.boxed()
@@ -71,12 +75,6 @@ pub(super) fn over_control(
     };
     let cache =
         RegionCache::open(&config.cache, parts).context("cannot use the Redis of --redis-url")?;
-    let tokens = Arc::new(CachedTokenStore::new(
-        Arc::new(RemoteTokenStore::new(control)),
-        Arc::clone(clock),
-        config.cache.ttl,
-    ));
-    announcer.subscribe(Arc::clone(&tokens) as Arc<dyn Listener>);
     let caching: Arc<dyn SiloCache> = Arc::new(cache.clone());
     let rpc = secrets(config).map(|secrets| RpcServer {
         secrets,
@@ -88,7 +86,9 @@ pub(super) fn over_control(
     });
     let silo = Silo {
         services: cache.services(),
-        tokens,
+        tokens: Arc::new(RemoteTokenStore::new(control)),
+        // What the region holds would be of no use to anybody if nobody were known any more.
+        spare_token_life: config.cache.ttl,
         // What it holds it answers without control, so the loss of control is no reason to take
         // the region away too.
         readiness: Arc::new(|| async { Ok(()) }.boxed()),

@@ -109,12 +109,16 @@ impl App {
         let provider = provider
             .map(|p| jwks::verifier(p, Arc::clone(&clock)))
             .transpose()?;
-        let authentication = Authentication::new(
+        let authentication = Authentication::with_spare_life(
             silo.tokens,
             configured.collect(),
             provider,
             Arc::clone(&clock),
+            silo.spare_token_life,
         );
+        // Those who wait for events check credentials anew when they hear of a change: nobody may
+        // be remembered from before it then.
+        announcer.subscribe(authentication.listener());
         let graphql = Graphql::new(config.graphql, config.limits)?;
         announcer.subscribe(graphql.listener());
         let connections = Connections::new(config.subscriptions, &config.server);

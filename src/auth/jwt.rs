@@ -60,6 +60,8 @@ pub struct JwtRules {
 pub(super) struct Claims {
     pub(super) subject: Subject,
     pub(super) scopes: Scopes,
+    /// From when on it is worth nothing.
+    pub(super) ends_at: DateTime<Utc>,
 }
 
 /// Checks the tokens of one provider.
@@ -128,14 +130,16 @@ impl JwtVerifier {
                 })
             })?
             .claims;
-        self.check_times(&claims)?;
+        let ends_at = self.check_times(&claims)?;
         Ok(Claims {
+            ends_at,
             subject: self.subject(&claims)?,
             scopes: scopes(&claims),
         })
     }
 
-    fn check_times(&self, claims: &Map<String, Value>) -> Result<()> {
+    /// From when on the token is worth nothing, if it is worth something now.
+    fn check_times(&self, claims: &Map<String, Value>) -> Result<DateTime<Utc>> {
         let time = |name: &str| {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -145,15 +149,14 @@ impl JwtVerifier {
             DateTime::from_timestamp(seconds, 0)
         };
         let now = self.clock.now();
-        match time("exp") {
-            Some(end) if now < end + LEEWAY => {}
-            Some(_) => return Err(refuse("the token has expired; get a new one")),
-            None => return Err(refuse("the token's `exp` is no time")),
+        let end = time("exp").ok_or_else(|| refuse("the token's `exp` is no time"))? + LEEWAY;
+        if now >= end {
+            return Err(refuse("the token has expired; get a new one"));
         }
         if time("nbf").is_some_and(|start| now + LEEWAY < start) {
             return Err(refuse("the token is not valid yet"));
         }
-        Ok(())
+        Ok(end)
     }
 
     fn subject(&self, claims: &Map<String, Value>) -> Result<Subject> {

@@ -8,8 +8,10 @@ mod access;
 mod authenticate;
 mod caller;
 mod jwt;
+mod memory;
 mod organization;
 mod scope;
+mod standing;
 mod token;
 mod user;
 mod user_option;
@@ -22,6 +24,7 @@ pub use access::{PrivateFields, RateLimits, VisibleUser};
 pub use authenticate::Authentication;
 pub use caller::{Caller, UserCaller};
 pub use jwt::{JwtRules, JwtVerifier, KeySource};
+pub use memory::TOKEN_LIFE;
 pub use organization::{AuthorizedOrganizationService, OrganizationMembers, VisibleMember};
 pub use scope::{Capability, SCOPES, Scopes, scopes_from_bits};
 pub use token::{
@@ -47,8 +50,7 @@ pub struct AuthorizedServices {
 impl AuthorizedServices {
     /// Binds `services` to `caller`.
     #[must_use]
-    pub fn new(services: &Services, caller: Caller, limits: Arc<RateLimits>) -> Self {
-        let caller = Arc::new(caller);
+    pub fn new(services: &Services, caller: Arc<Caller>, limits: Arc<RateLimits>) -> Self {
         let organizations = AuthorizedOrganizationService::new(
             Arc::clone(&services.organizations),
             Arc::clone(&caller),

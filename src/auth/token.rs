@@ -130,14 +130,35 @@ pub enum TokenOwner {
     Service(String),
 }
 
+impl TokenOwner {
+    /// The user, if it is one.
+    #[must_use]
+    pub const fn user_id(&self) -> Option<UserId> {
+        match self {
+            Self::User { id, .. } => Some(*id),
+            Self::Service(_) => None,
+        }
+    }
+}
+
 /// How an identity provider names a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// By id.
     Id(UserId),
     /// By primary address, ignoring case; it must be that of exactly one active user.
     Email(String),
+}
+
+impl Subject {
+    /// How many bytes the name takes.
+    pub(super) const fn len(&self) -> usize {
+        match self {
+            Self::Id(_) => 0,
+            Self::Email(email) => email.len(),
+        }
+    }
 }
 
 /// A token to be kept.

@@ -59,12 +59,10 @@ mod region;
 mod shared;
 mod source;
 mod tally;
-mod token;
 mod user;
 mod user_option;
 
 pub use region::{MayKeep, RegionCache, RegionParts};
 pub use shared::{Timing, reach};
-pub use token::{CachedTokenStore, TOKEN_LIFE};
 pub use user::CachedUserService;
 pub use user_option::CachedUserOptionService;

@@ -19,7 +19,7 @@ mod user;
 mod user_option;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use uuid::Uuid;
@@ -52,6 +52,8 @@ struct Inner {
     announcer: Announcer,
     clock: Arc<dyn Clock>,
     statements: Arc<AtomicU64>,
+    /// Whether the changes of other processes are heard of.
+    hears: AtomicBool,
     /// Who this is to other processes on the same database.
     origin: String,
 }
@@ -81,6 +83,7 @@ impl Database {
             announcer,
             clock,
             statements,
+            hears: AtomicBool::new(false),
             origin: Uuid::new_v4().simple().to_string(),
         };
         Ok(Self {
@@ -170,6 +173,14 @@ impl Database {
                 tracing::warn!(%error, "could not remove delivered outbox rows");
             }
         }
+        Ok(())
+    }
+
+    /// Commits `tx`, in which a token was revoked that belongs to no user, and announces it.
+    async fn commit_revocation(&self, tx: DatabaseTransaction) -> Result<()> {
+        outbox::tell_revoked(self, &tx).await?;
+        tx.commit().await?;
+        self.announce(&Event::Revoked);
         Ok(())
     }
 

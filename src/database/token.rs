@@ -16,7 +16,7 @@ use crate::auth::{
     NewToken, NewTokenOwner, Scopes, StoredToken, Subject, TokenKind, TokenOwner, TokenStore,
     TokenSummary, TokenText, scopes_from_bits,
 };
-use crate::domain::{Error, Result, UserId};
+use crate::domain::{Change, Error, Result, UserId};
 
 #[derive(FromQueryResult)]
 #[expect(clippy::struct_excessive_bools, reason = "the columns of two tables")]
@@ -104,6 +104,35 @@ impl Database {
             scopes: Scopes::new(row.scope_list.0),
             expires_at: row.expires_at,
         }))
+    }
+}
+
+impl Database {
+    /// A token of a user belongs to them: its end is a change of theirs, which regions hear of too.
+    async fn revoke_of_user(&self, id: i64) -> Result<bool> {
+        use api_token::{Column as C, Entity};
+        let tx = self.begin().await?;
+        let owner: Option<i64> = Entity::find_by_id(id)
+            .select_only()
+            .column(C::UserId)
+            .into_tuple()
+            .one(&tx)
+            .await?;
+        let Some(owner) = owner else {
+            return Ok(false);
+        };
+        let deleted = Entity::delete_by_id(id).exec(&tx).await?;
+        let user_id = UserId(owner);
+        self.commit_change(tx, Change { user_id }).await?;
+        Ok(deleted.rows_affected > 0)
+    }
+
+    /// A token of a service belongs to nobody whose change could be told of.
+    async fn revoke_of_service(&self, id: i64) -> Result<bool> {
+        let tx = self.begin().await?;
+        let deleted = service_token::Entity::delete_by_id(id).exec(&tx).await?;
+        self.commit_revocation(tx).await?;
+        Ok(deleted.rows_affected > 0)
     }
 }
 
@@ -311,21 +340,12 @@ impl TokenStore for Database {
         let parsed = id
             .split_once(':')
             .and_then(|(kind, id)| Some((kind, id.parse::<i64>().ok()?)));
-        let deleted = match parsed {
-            Some(("user", id)) => {
-                api_token::Entity::delete_many()
-                    .filter(api_token::Column::Id.eq(id))
-                    .exec(&self.inner.writer)
-                    .await?
-            }
+        match parsed {
+            Some(("user", id)) => self.revoke_of_user(id).await,
             Some(("service", id)) if self.facts().has_service_token => {
-                service_token::Entity::delete_many()
-                    .filter(service_token::Column::Id.eq(id))
-                    .exec(&self.inner.writer)
-                    .await?
+                self.revoke_of_service(id).await
             }
-            _ => return Ok(false),
-        };
-        Ok(deleted.rows_affected > 0)
+            _ => Ok(false),
+        }
     }
 }

@@ -10,6 +10,9 @@ pub enum Event {
     Changed(Change),
     /// Somebody has signed up.
     SignedUp(Signup),
+    /// A token was revoked that belongs to no user: whoever remembers credentials has to ask again.
+    /// Where it belongs to one, the user has changed.
+    Revoked,
     /// Changes may have gone unheard: whoever keeps something of any user has to look again.
     Missed,
 }

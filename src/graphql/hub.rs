@@ -52,7 +52,7 @@ impl Listener for ChangeHub {
                     .flat_map(HashMap::values)
                     .for_each(|flag| flag.notify_one());
             }
-            Event::Missed => {
+            Event::Revoked | Event::Missed => {
                 let all = watched.by_user.values().flat_map(HashMap::values);
                 all.for_each(|flag| flag.notify_one());
             }

@@ -12,6 +12,7 @@ mod harness;
 mod cache;
 mod cli;
 mod contract;
+mod credentials;
 mod existing;
 mod graphql;
 mod house;

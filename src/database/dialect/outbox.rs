@@ -25,7 +25,7 @@ impl Dialect {
         let regions: Vec<&str> = regions.collect();
         let [from, due] = schedule;
         match self {
-            Self::Sqlite if regions.is_empty() => None,
+            _ if regions.is_empty() => self.notify(payload),
             Self::Sqlite => Some(Statement::from_sql_and_values(
                 DbBackend::Sqlite,
                 "INSERT INTO sentry_controloutbox (shard_scope, shard_identifier, category, \
@@ -39,11 +39,6 @@ impl Dialect {
                     from.into(),
                     due.into(),
                 ],
-            )),
-            Self::Postgres if regions.is_empty() => Some(Statement::from_sql_and_values(
-                DbBackend::Postgres,
-                "SELECT NULL::bigint, pg_notify('user_gateway_change', $1)",
-                [payload.into()],
             )),
             Self::Postgres => Some(Statement::from_sql_and_values(
                 DbBackend::Postgres,
@@ -61,6 +56,18 @@ impl Dialect {
                     due.into(),
                     payload.into(),
                 ],
+            )),
+        }
+    }
+
+    /// Has `payload` sent on [`CHANNEL`] at the commit; `None` where nobody can be told anything.
+    pub(in crate::database) fn notify(self, payload: &str) -> Option<Statement> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(Statement::from_sql_and_values(
+                DbBackend::Postgres,
+                "SELECT NULL::bigint, pg_notify('user_gateway_change', $1)",
+                [payload.into()],
             )),
         }
     }

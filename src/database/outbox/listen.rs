@@ -2,9 +2,9 @@
 //!
 //! Every transaction that changes users has PostgreSQL notify all who listen when it commits, so a
 //! change is never told of that was not made, and none is made that is not told of. Who listens
-//! announces the changes of others to its own process. SQLite has no such channel: a process there
-//! learns of its own changes only.
+//! announces the changes of others to its own process.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sea_orm::sqlx;
@@ -17,11 +17,14 @@ use crate::domain::{Change, Event, UserId};
 
 /// How long nothing may be heard before the connection has to prove that it lives: one that broke
 /// without a word would be silent for ever.
-const SILENCE: Duration = Duration::from_secs(15);
+const SILENCE: Duration = Duration::from_secs(5);
 /// How long a connection may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait before the next attempt to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+
+/// The word for the end of a token that belongs to no user.
+const REVOKED: &str = "revoked";
 
 /// What is sent of the changes of these users: who says it, and the ids.
 pub(super) fn payload(origin: &str, users: &[i64]) -> String {
@@ -33,27 +36,41 @@ pub(super) fn payload(origin: &str, users: &[i64]) -> String {
     payload
 }
 
-/// The users of a payload that somebody else has sent. Words that are no ids are passed over.
-fn changes<'a>(payload: &'a str, own: &str) -> impl Iterator<Item = Change> + 'a {
+/// What is sent of the end of a token that belongs to no user: who says it, and a word.
+pub(super) fn revocation(origin: &str) -> String {
+    format!("{origin} {REVOKED}")
+}
+
+/// What a payload tells that somebody else has sent. Words that say nothing are passed over.
+fn events<'a>(payload: &'a str, own: &str) -> impl Iterator<Item = Event> + 'a {
     let mut words = payload.split(' ');
     let is_own = words.next() == Some(own);
-    let ids = words.filter_map(move |word| word.parse().ok().filter(|_| !is_own));
-    ids.map(|id| Change {
-        user_id: UserId(id),
-    })
+    let told = words.filter_map(|word| match word {
+        REVOKED => Some(Event::Revoked),
+        _ => word.parse().ok().map(|id| {
+            Event::Changed(Change {
+                user_id: UserId(id),
+            })
+        }),
+    });
+    told.filter(move |_| !is_own)
 }
 
 impl Database {
-    /// Announces what other processes on this database change, until it is dropped. It begins with
-    /// [`Event::Missed`], and says so again whenever it has connected anew. On SQLite it ends at
-    /// once.
+    /// Announces what other processes on this database change, until it is dropped.
     ///
-    /// It keeps one connection besides those of the pool. A proxy that hands out connections for
-    /// single transactions, as `PgBouncer` does in its transaction mode, keeps notifications back:
-    /// the database has to be reached past it.
+    /// It begins with [`Event::Missed`] and says so again when it cannot hear any more, and once
+    /// more when it can. On PostgreSQL it hears each change by itself, a moment after its commit;
+    /// a connection that broke without a word is noticed within ten seconds. On SQLite it sees
+    /// within a quarter of a second that something was changed, which it calls
+    /// [`Event::Missed`] too; of a database in memory there is nothing to hear, and it ends.
+    ///
+    /// On PostgreSQL it keeps one connection besides those of the pool. A proxy that hands out
+    /// connections for single transactions, as `PgBouncer` does in its transaction mode, keeps
+    /// notifications back: the database has to be reached past it.
     pub async fn listen(&self) {
         if self.dialect() == Dialect::Sqlite {
-            return;
+            return self.watch().await;
         }
         let mut is_deaf = false;
         loop {
@@ -63,7 +80,28 @@ impl Database {
             if !std::mem::replace(&mut is_deaf, true) {
                 tracing::warn!(%error, "cannot hear of the changes of other processes");
             }
+            self.is_deaf();
             sleep(RECONNECT_PAUSE).await;
+        }
+    }
+
+    /// Whether the changes of other processes are heard of at the moment.
+    #[must_use]
+    pub fn hears(&self) -> bool {
+        self.inner.hears.load(Ordering::Acquire)
+    }
+
+    /// From here on changes are heard of; of what was before, nobody can tell.
+    pub(super) fn is_all_ears(&self) {
+        // Whoever is told forgets, and only then may remember.
+        self.announce(&Event::Missed);
+        self.inner.hears.store(true, Ordering::Release);
+    }
+
+    /// From here on changes go unheard.
+    pub(super) fn is_deaf(&self) {
+        if self.inner.hears.swap(false, Ordering::AcqRel) {
+            self.announce(&Event::Missed);
         }
     }
 
@@ -80,16 +118,15 @@ impl Database {
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
-        // From here on nothing is lost; of what was before, nobody can tell.
-        self.announce(&Event::Missed);
+        self.is_all_ears();
         if std::mem::take(was_deaf) {
             tracing::info!("changes of other processes are heard again");
         }
         loop {
             match timeout(SILENCE, listener.try_recv()).await {
                 Ok(Ok(Some(notification))) => {
-                    for change in changes(notification.payload(), &self.inner.origin) {
-                        self.announce(&Event::Changed(change));
+                    for event in events(notification.payload(), &self.inner.origin) {
+                        self.announce(&event);
                     }
                 }
                 Ok(Ok(None)) => return Err(sqlx::Error::PoolTimedOut),
@@ -109,16 +146,31 @@ impl Database {
 mod tests {
     use super::*;
 
+    fn changes<'a>(payload: &'a str, own: &str) -> impl Iterator<Item = i64> + 'a {
+        events(payload, own).filter_map(|event| match event {
+            Event::Changed(change) => Some(change.user_id.0),
+            _ => None,
+        })
+    }
+
     #[test]
     fn a_payload_names_the_users_to_everybody_but_its_origin() {
         let users: Vec<i64> = (0..300).map(|n| i64::MAX - n).collect();
         let text = payload("somebody", &users);
         // PostgreSQL takes fewer than 8,000 bytes.
         assert!(text.len() < 8_000);
-        let heard: Vec<i64> = changes(&text, "me").map(|c| c.user_id.0).collect();
+        let heard: Vec<i64> = changes(&text, "me").collect();
         assert_eq!(heard, users);
         assert_eq!(changes(&text, "somebody").count(), 0);
         assert_eq!(changes("else what 7", "me").count(), 1);
         assert_eq!(changes("", "me").count(), 0);
+    }
+
+    #[test]
+    fn a_payload_tells_of_a_revocation() {
+        let text = revocation("somebody");
+        let told: Vec<_> = events(&text, "me").collect();
+        assert!(matches!(told[..], [Event::Revoked]), "{told:?}");
+        assert_eq!(events(&text, "somebody").count(), 0);
     }
 }

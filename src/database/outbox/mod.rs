@@ -7,6 +7,7 @@
 
 mod listen;
 mod store;
+mod watch;
 
 use chrono::{DateTime, TimeZone, Utc};
 use entity::control_outbox::{Column, Entity};
@@ -77,6 +78,16 @@ pub(super) async fn record(
         recorded.extend(up_to.map(|up_to| Recorded { users, up_to }));
     }
     Ok(recorded)
+}
+
+/// Has other processes notified, when `tx` commits, that a token was revoked which belongs to no
+/// user.
+pub(super) async fn tell_revoked(database: &Database, tx: &DatabaseTransaction) -> Result<()> {
+    let payload = listen::revocation(&database.inner.origin);
+    if let Some(statement) = database.dialect().notify(&payload) {
+        tx.execute_raw(statement).await?;
+    }
+    Ok(())
 }
 
 /// Rows that were written.

@@ -4,7 +4,6 @@ mod control;
 mod history;
 mod memory;
 mod replicas;
-mod token;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -38,7 +38,7 @@ fn authentication(db: &TestDatabase, configured: Vec<ConfiguredServiceToken>) ->
 async fn caller(db: &TestDatabase, text: &TokenText) -> Result<Caller, String> {
     let header = format!("Bearer {}", text.expose());
     match authentication(db, vec![]).authenticate(Some(&header)).await {
-        Ok(caller) => Ok(caller),
+        Ok(caller) => Ok(Caller::clone(&caller)),
         Err(Error::Unauthenticated(why)) => Err(why),
         Err(other) => panic!("{other:?}"),
     }

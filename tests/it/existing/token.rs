@@ -19,7 +19,7 @@ async fn caller(db: &TestDatabase, text: &str) -> Result<Caller, String> {
         .authenticate(Some(&format!("Bearer {text}")))
         .await
     {
-        Ok(caller) => Ok(caller),
+        Ok(caller) => Ok(Caller::clone(&caller)),
         Err(Error::Unauthenticated(why)) => Err(why),
         Err(other) => panic!("{other:?}"),
     }

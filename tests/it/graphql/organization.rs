@@ -196,6 +196,7 @@ async fn members_are_counted_only_if_that_is_asked_for(engine: Engine) {
             answer["data"]["organization"]["members"]["totalCount"].clone(),
         )
     };
+    cost("nodes { id }").await;
     let (without, _) = cost("nodes { id }").await;
     let (with, count) = cost("nodes { id } totalCount").await;
     assert_eq!((with, count), (without + 1, json!(5)));

@@ -665,6 +665,8 @@ async fn absent_and_invisible_look_alike_to_the_byte_and_cost_the_same(engine: E
         let text = gateway.post(&person, &body).await.text().await.unwrap();
         (text, gateway.statements() - before)
     };
+    // From here on it is known who asks.
+    ask("{ __typename }", json!({})).await;
     for (query, invisible, absent) in [
         (
             "query ($x: ID!) { user(id: $x) { username email } }",

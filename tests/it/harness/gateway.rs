@@ -13,6 +13,7 @@ use user_gateway::domain::{Clock, UserId};
 
 use super::client::client;
 use super::database::{Engine, TestDatabase};
+use super::process::eventually;
 
 /// A gateway over a fresh database.
 #[derive(Debug)]
@@ -167,6 +168,8 @@ async fn serve(
     let serving = tokio::spawn(async move {
         app.serve(listener, std::future::pending()).await.unwrap();
     });
+    // What it may have missed before it begins to hear of others it forgets once.
+    eventually("it hears of changes", async || database.database().hears()).await;
     (origin, serving)
 }
 

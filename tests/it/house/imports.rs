@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("service", &["domain"]),
     ("outbox", &["domain", "service"]),
-    ("auth", &["domain", "config", "service"]),
+    ("auth", &["domain", "config", "telemetry", "service"]),
     (
         "database",
         &["domain", "config", "telemetry", "service", "outbox", "auth"],
@@ -105,7 +105,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("governor", &["auth"]),
     ("md5", &["database"]),
     ("arc_swap", &["cache"]),
-    ("moka", &["cache", "graphql"]),
+    ("moka", &["auth", "cache", "graphql"]),
     ("redis", &["cache"]),
     ("tracing_subscriber", &["telemetry"]),
     ("clap", &["config", "cli", "main"]),

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::{CREATE, NEW, Open};
+use user_gateway::auth::TOKEN_LIFE;
+
 use crate::harness::{Answer, PostgresServer, Process, Scratch, eventually};
 
 /// Words that no answer may hold: what the gateway is built of is nobody's business.
@@ -71,6 +73,7 @@ async fn a_fault_of_ours_names_the_request_and_nothing_else() {
         .database
         .execute("DROP TABLE sentry_apitoken")
         .await;
+    open.gateway.database.clock.advance(TOKEN_LIFE);
     let answer = open.query("{ __typename }").await;
     answer.refuses(500, "INTERNAL_SERVER_ERROR");
     says_nothing_internal(&answer);

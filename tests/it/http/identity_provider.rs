@@ -7,13 +7,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use chrono::TimeDelta;
-use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use user_gateway::config::IdentityProviderConfig;
 use user_gateway::domain::Clock as _;
 
-use crate::harness::{Account, Engine, Gateway, TestDatabase, at};
+use crate::harness::{Account, Engine, Gateway, TestDatabase, at, key_set, sign};
 
 /// A provider with a key of its own.
 struct Provider {
@@ -46,37 +46,12 @@ impl Provider {
     }
 
     fn publish(&self, seeds: &[u8]) {
-        let keys = seeds.iter().map(|seed| {
-            let mut key = Jwk::from_encoding_key(&key(*seed), Algorithm::EdDSA).unwrap();
-            key.common.key_id = Some(format!("key-{seed}"));
-            key
-        });
-        *self.published.keys.lock().unwrap() = Some(JwkSet {
-            keys: keys.collect(),
-        });
+        *self.published.keys.lock().unwrap() = Some(key_set(seeds));
     }
 
     fn fetches(&self) -> usize {
         self.published.fetches.load(Ordering::Relaxed)
     }
-}
-
-/// An Ed25519 key: the PKCS #8 frame of one around 32 bytes.
-fn key(seed: u8) -> EncodingKey {
-    let mut der = vec![
-        0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04,
-        0x20,
-    ];
-    der.extend([seed; 32]);
-    EncodingKey::from_ed_der(&der)
-}
-
-fn sign(seed: u8, claims: &Value) -> String {
-    let header = Header {
-        kid: Some(format!("key-{seed}")),
-        ..Header::new(Algorithm::EdDSA)
-    };
-    encode(&header, claims, &key(seed)).unwrap()
 }
 
 /// Claims of a good token of the user `sub`, changed by `change`.

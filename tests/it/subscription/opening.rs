@@ -23,7 +23,8 @@ fn renaming(database: &TestDatabase) -> Renewal {
             name: "tests".to_owned(),
             scopes: Scopes::all(),
         };
-        let services = AuthorizedServices::new(&inner, caller, Arc::new(RateLimits::new(0)));
+        let services =
+            AuthorizedServices::new(&inner, Arc::new(caller), Arc::new(RateLimits::new(0)));
         let (connection, announcer) = (connection.clone(), announcer.clone());
         Box::pin(async move {
             use sea_orm::ConnectionTrait;

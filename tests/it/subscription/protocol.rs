@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
-use user_gateway::auth::{NewToken, NewTokenOwner, Scopes, TokenKind, TokenStore, TokenText};
+use user_gateway::auth::{
+    NewToken, NewTokenOwner, Scopes, TOKEN_LIFE, TokenKind, TokenStore, TokenText,
+};
 use user_gateway::config::Config;
 
 use super::{ADA, Directory};
@@ -458,9 +460,11 @@ async fn a_token_that_is_revoked_ends_the_connection_though_nothing_happens() {
     let mut socket = ada(&directory).await;
     socket.subscribe("1", ABOUT_ADA).await;
     let database = &directory.gateway.database;
+    // As somebody does who tells nobody.
     database
         .execute("DELETE FROM sentry_apitoken WHERE user_id = 1")
         .await;
+    database.clock.advance(TOKEN_LIFE);
     let (code, reason) = socket.closed().await;
     assert_eq!(code, 4403, "{reason}");
     assert!(reason.starts_with("UNAUTHENTICATED: "), "{reason}");

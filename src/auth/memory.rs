@@ -1,0 +1,258 @@
+//! Credentials, remembered for a few seconds.
+//!
+//! Every request would otherwise ask the database, or the control silo, who its bearer is. A user
+//! that changes is forgotten at once, since the change may be that the account was closed or one
+//! of its tokens revoked, and so is everybody when a service's token is revoked or a change may
+//! have gone unheard. What nobody announces, such as a token that a Sentry on the same tables
+//! revokes, is honoured for [`TOKEN_LIFE`] more at most.
+//!
+//! A region honours whom it knows for longer while the control silo cannot be reached: what it
+//! holds would otherwise be of no use to anybody. Where it is the connection that is lost, a token
+//! that is revoked meanwhile works that much longer too.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+use moka::sync::Cache;
+use tokio::sync::oneshot;
+
+use super::standing::{LookUp, Standing, Standings};
+use crate::domain::{Clock, Error, Result, UserId};
+use crate::telemetry::carry;
+
+/// The longest that credentials or their owner are remembered.
+pub const TOKEN_LIFE: Duration = Duration::from_secs(10);
+
+/// The longest that anything is honoured while nobody can be asked.
+const SPARE_LIFE_MAX: Duration = Duration::from_hours(24);
+
+/// How many bytes what is remembered may take, roughly.
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+/// What an entry costs beside its key.
+const ENTRY_BYTES: usize = 512;
+
+/// By which rules things are remembered; everything that goes by the same ones shares them.
+#[derive(Debug)]
+pub(super) struct Rules {
+    standings: Arc<Standings>,
+    clock: Arc<dyn Clock>,
+    /// How old what was found may be.
+    life: TimeDelta,
+    /// How old it may be while nothing can be asked.
+    spare_life: Duration,
+}
+
+impl Rules {
+    pub(super) fn new(
+        standings: Arc<Standings>,
+        clock: Arc<dyn Clock>,
+        spare_life: Duration,
+    ) -> Self {
+        Self {
+            standings,
+            clock,
+            life: delta(TOKEN_LIFE),
+            spare_life: spare_life.clamp(TOKEN_LIFE, SPARE_LIFE_MAX),
+        }
+    }
+}
+
+/// A duration in the clock's terms; those that are used fit.
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+/// What a look-up brings.
+#[derive(Debug, Clone)]
+pub(super) struct Finding<T> {
+    /// What was looked for.
+    pub(super) found: T,
+    /// The user whose changes make it worthless.
+    pub(super) user_id: Option<UserId>,
+    /// From when on it is worth nothing by itself.
+    pub(super) ends_at: Option<DateTime<Utc>>,
+}
+
+/// What is known.
+#[derive(Debug)]
+pub(super) struct Known<T> {
+    /// What was found.
+    pub(super) found: T,
+    standing: Standing,
+    /// When it was begun to be looked for.
+    begun: DateTime<Utc>,
+    ends_at: Option<DateTime<Utc>>,
+}
+
+impl<T> Known<T> {
+    /// What follows from this, and holds no longer than it.
+    pub(super) fn with<U>(&self, found: U, ends_at: Option<DateTime<Utc>>) -> Known<U> {
+        Known {
+            found,
+            standing: self.standing.clone(),
+            begun: self.begun,
+            ends_at,
+        }
+    }
+
+    /// Whether it holds and is younger than `life`.
+    fn lives(&self, life: TimeDelta, now: DateTime<Utc>) -> bool {
+        self.standing.holds() && now < self.begun + life && self.ends_at.is_none_or(|end| now < end)
+    }
+}
+
+type Landing<T> = Shared<oneshot::Receiver<Result<Arc<Known<T>>>>>;
+
+/// Things of one kind that are remembered by `K`. Who is not known and failures are not remembered.
+pub(super) struct Memory<K, T> {
+    entries: Cache<K, Arc<Known<T>>>,
+    /// What is being looked for, and how much had been heard when that began.
+    flights: Mutex<HashMap<K, (u64, Landing<T>)>>,
+    rules: Arc<Rules>,
+}
+
+impl<K, T> fmt::Debug for Memory<K, T> {
+    /// Keys may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, T> Memory<K, T>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+{
+    /// Remembers by `rules` things whose keys take as many bytes as `size` says.
+    pub(super) fn new(rules: Arc<Rules>, size: fn(&K) -> usize) -> Self {
+        let weigh = move |key: &K, _: &Arc<Known<T>>| {
+            u32::try_from(ENTRY_BYTES + size(key)).unwrap_or(u32::MAX)
+        };
+        let entries = Cache::builder()
+            .max_capacity(MAX_BYTES)
+            .weigher(weigh)
+            .time_to_live(rules.spare_life)
+            .build();
+        Self {
+            entries,
+            flights: Mutex::default(),
+            rules,
+        }
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<K, (u64, Landing<T>)>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is remembered, if it still holds.
+    pub(super) fn get<Q>(&self, key: &Q) -> Option<Arc<Known<T>>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let known = self.entries.get(key)?;
+        let lives = known.lives(self.rules.life, self.rules.clock.now());
+        lives.then_some(known)
+    }
+
+    /// Remembers what follows from something that is known.
+    pub(super) fn keep(&self, key: K, known: Arc<Known<T>>) {
+        self.entries.insert(key, known);
+    }
+
+    /// What is remembered, or what `look` finds, which one caller carries out for all.
+    pub(super) async fn get_or(
+        self: &Arc<Self>,
+        key: K,
+        look: impl Future<Output = Result<Finding<T>>> + Send + 'static,
+    ) -> Result<Arc<Known<T>>> {
+        if let Some(known) = self.get(&key) {
+            return Ok(known);
+        }
+        let landing = {
+            let mut flights = self.flights();
+            let heard = self.rules.standings.heard();
+            match flights.get(&key) {
+                // What has been heard since may be about whoever it finds.
+                Some((begun, landing)) if *begun == heard => landing.clone(),
+                _ => {
+                    let look_up = self.rules.standings.begin();
+                    let (seat, landing) = oneshot::channel();
+                    let landing = landing.shared();
+                    flights.insert(key.clone(), (look_up.heard(), landing.clone()));
+                    let memory = Arc::clone(self);
+                    let begun = self.rules.clock.now();
+                    tokio::spawn(carry(async move {
+                        // A look-up that panics is answered for too.
+                        let outcome = tokio::spawn(carry(look)).await;
+                        let outcome = outcome.map_err(Error::internal).flatten();
+                        let _ = seat.send(memory.land(&key, look_up, begun, outcome));
+                    }));
+                    landing
+                }
+            }
+        };
+        landing.await.map_err(Error::internal)?
+    }
+
+    /// Ends a look-up, and keeps what it found if that still holds. Where nobody could be asked, it
+    /// is what was found before.
+    fn land(
+        &self,
+        key: &K,
+        look_up: LookUp,
+        begun: DateTime<Utc>,
+        outcome: Result<Finding<T>>,
+    ) -> Result<Arc<Known<T>>> {
+        let mut flights = self.flights();
+        let number = flights.get(key).map(|flight| flight.0);
+        if number == Some(look_up.heard()) {
+            flights.remove(key);
+        }
+        drop(flights);
+        match outcome {
+            Ok(finding) => {
+                let standing = self.rules.standings.end(&look_up, finding.user_id);
+                let known = Arc::new(Known {
+                    found: finding.found,
+                    standing,
+                    begun,
+                    ends_at: finding.ends_at,
+                });
+                if known.standing.holds() {
+                    self.entries.insert(key.clone(), Arc::clone(&known));
+                }
+                Ok(known)
+            }
+            Err(error) => {
+                self.rules.standings.give_up(look_up);
+                match &error {
+                    Error::Unavailable(_) | Error::Timeout(_) => {
+                        let spare_life = delta(self.rules.spare_life);
+                        let now = self.rules.clock.now();
+                        let known = self.entries.get(key);
+                        known
+                            .filter(|known| known.lives(spare_life, now))
+                            .ok_or(error)
+                    }
+                    // Who is gone is not honoured any longer, whoever can be reached.
+                    Error::Unauthenticated(_) => {
+                        self.entries.invalidate(key);
+                        Err(error)
+                    }
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! How a process on SQLite notices that another has changed something.
+//!
+//! SQLite has no channel on which processes could tell each other anything. But a connection can
+//! be asked for a number that changes whenever another connection has committed something, and
+//! all that this process writes goes through one connection: asked there, the number tells of the
+//! changes of others alone.
+
+use std::time::Duration;
+
+use sea_orm::sqlx;
+use tokio::time::sleep;
+
+use super::super::Database;
+
+/// How often the number is looked at.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
+
+impl Database {
+    /// Announces that changes may have gone unheard whenever the number is another.
+    pub(super) async fn watch(&self) {
+        let mut seen = None;
+        let mut is_blind = false;
+        loop {
+            match self.look().await {
+                // There is no file that others could open.
+                Ok((file, _)) if file.is_empty() => return self.is_all_ears(),
+                Ok((_, version)) => {
+                    is_blind = false;
+                    if seen.replace(version) != Some(version) {
+                        self.is_all_ears();
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut is_blind, true) {
+                        tracing::warn!(%error, "cannot see the changes of other processes");
+                    }
+                    seen = None;
+                    self.is_deaf();
+                }
+            }
+            sleep(LOOK_PAUSE).await;
+        }
+    }
+
+    /// The file, and the number.
+    async fn look(&self) -> Result<(String, i64), sqlx::Error> {
+        // Past SeaORM, which counts and times what is sent for requests.
+        let writer = self.inner.writer.get_sqlite_connection_pool();
+        sqlx::query_as(
+            "SELECT l.file, v.data_version FROM pragma_database_list AS l, pragma_data_version AS v \
+             WHERE l.name = 'main'",
+        )
+        .fetch_one(writer)
+        .await
+    }
+}
