@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 
 use super::peers::{client, control, secrets};
 use crate::auth::TokenStore;
-use crate::cache::{RegionCache, RegionParts, Timing};
+use crate::cache::{Hears, LocalCache, RegionCache, RegionParts, Timing};
 use crate::config::Config;
 use crate::database::Database;
 use crate::domain::Clock;
@@ -31,8 +31,15 @@ pub(super) struct Silo {
     pub(super) rpc: Option<RpcServer>,
 }
 
-/// A monolith or a control silo: the database answers for everything.
-pub(super) fn over_database(config: &Config, database: &Database) -> Silo {
+/// A monolith or a control silo: the database answers for everything. Copies of users, if they are
+/// kept, answer this silo's own clients alone: what a region is told it keeps itself, and from a
+/// copy that is a moment late it would keep what control has already announced to be past.
+pub(super) fn over_database(
+    config: &Config,
+    database: &Database,
+    announcer: &Announcer,
+    clock: &Arc<dyn Clock>,
+) -> Silo {
     let services = database.services();
     let tokens: Arc<dyn TokenStore> = Arc::new(database.clone());
     let rpc = secrets(config).map(|secrets| RpcServer {
@@ -44,6 +51,15 @@ pub(super) fn over_database(config: &Config, database: &Database) -> Silo {
         limits: RpcLimits::default(),
     });
     let pinged = database.clone();
+    let services = if config.cache.over_database {
+        let listens = database.clone();
+        let hears: Hears = Arc::new(move || listens.hears());
+        let cache = LocalCache::new(&config.cache, services, hears, Arc::clone(clock));
+        announcer.subscribe(Arc::new(cache.clone()));
+        cache.services()
+    } else {
+        services
+    };
     Silo {
         services,
         tokens,

@@ -10,7 +10,7 @@ mod server;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use migration::{Migrator, MigratorTrait};
 
 use background::Background;
@@ -57,7 +57,14 @@ impl App {
         if config.silo.mode == SiloMode::Region {
             return Self::region(config, announcer, clock);
         }
-        let database = open(&config, announcer.clone(), Arc::clone(&clock)).await?;
+        let connection = connect(&config.database).await?;
+        if config.cache.over_database && connection.ownership().await? == Ownership::Theirs {
+            bail!(
+                "the tables belong to another installation, which changes them without a word: \
+                 copies of users would not be forgotten; leave out --user-cache"
+            );
+        }
+        let database = over(&config, connection, announcer.clone(), Arc::clone(&clock)).await?;
         let pending = database.deliver_pending().await?;
         if pending > 0 {
             tracing::info!(
@@ -76,7 +83,7 @@ impl App {
         announcer: Announcer,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let silo = delegation::over_database(&config, &database);
+        let silo = delegation::over_database(&config, &database, &announcer, &clock);
         Self::assemble(config, silo, Ground::Database(database), announcer, clock)
     }
 
@@ -190,6 +197,16 @@ pub async fn open(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Database> {
     let connection = connect(&config.database).await?;
+    over(config, connection, announcer, clock).await
+}
+
+/// Makes ready what a connection leads to.
+async fn over(
+    config: &Config,
+    connection: Connection,
+    announcer: Announcer,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Database> {
     let ownership = connection.ownership().await?;
     match ownership {
         Ownership::Ours => migrate(&connection)

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::record::{Part, Record};
-use crate::domain::{User, UserId, UserOption};
+use crate::domain::{User, UserId, UserOption, UserProfile};
 
 /// What a record of this form begins with.
 pub(super) const TAG: &str = "1:";
@@ -21,6 +21,7 @@ pub(super) fn encode(record: &Record) -> serde_json::Result<Vec<u8>> {
     let mut bytes = TAG.as_bytes().to_vec();
     match record {
         Record::User(user) => serde_json::to_writer(&mut bytes, &user.as_deref())?,
+        Record::Profile(profile) => serde_json::to_writer(&mut bytes, &profile.as_deref())?,
         Record::Options(options) => serde_json::to_writer(&mut bytes, &options[..])?,
     }
     Ok(bytes)
@@ -34,6 +35,11 @@ pub(super) fn decode(part: Part, user_id: UserId, bytes: &[u8]) -> Option<Record
             let user: Option<User> = serde_json::from_slice(json).ok()?;
             let is_theirs = user.as_ref().is_none_or(|user| user.profile.id == user_id);
             is_theirs.then(|| Record::User(user.map(Arc::new)))
+        }
+        Part::Profile => {
+            let profile: Option<UserProfile> = serde_json::from_slice(json).ok()?;
+            let is_theirs = profile.as_ref().is_none_or(|profile| profile.id == user_id);
+            is_theirs.then(|| Record::Profile(profile.map(Arc::new)))
         }
         Part::Options => {
             let options: Vec<UserOption> = serde_json::from_slice(json).ok()?;
@@ -51,7 +57,6 @@ mod tests {
     use crate::domain::{
         Authenticator, AuthenticatorId, AuthenticatorKind, Avatar, AvatarKind, OptionScope,
         ProjectId, Secret, StoredValue, UserEmail, UserEmailId, UserFlags, UserOptionId,
-        UserProfile,
     };
 
     fn user() -> User {

@@ -39,11 +39,16 @@
 //!   that is safe for it. A list of replicas only saves the waiting; whenever it may not be whole,
 //!   because Redis has lost it, the whole lease is waited for.
 //!
+//! # Over a database
+//!
+//! A monolith or a control silo may keep copies in its process too, see [`LocalCache`]. It promises
+//! less: of what other processes change it hears a moment late.
+//!
 //! # Metrics
 //!
 //! | name | what is counted |
 //! |---|---|
-//! | `user_gateway_cache_hits_total{tier,part}` | copies that answered; `tier` is `memory` or `redis`, `part` is `user` or `options` |
+//! | `user_gateway_cache_hits_total{tier,part}` | copies that answered; `tier` is `memory` or `redis`, `part` is `user`, `profile` or `options` |
 //! | `user_gateway_cache_misses_total{tier,part}` | looks that found none |
 //! | `user_gateway_cache_fills_total{part}` | records that were fetched |
 //! | `user_gateway_cache_fills_rejected_total{tier,part}` | records that were fetched and not kept, because an invalidation came in between |
@@ -53,6 +58,7 @@
 
 mod change;
 mod form;
+mod local;
 mod memory;
 mod record;
 mod region;
@@ -62,6 +68,7 @@ mod tally;
 mod user;
 mod user_option;
 
+pub use local::{Hears, LocalCache};
 pub use region::{MayKeep, RegionCache, RegionParts};
 pub use shared::{Timing, reach};
 pub use user::CachedUserService;

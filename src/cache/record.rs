@@ -4,24 +4,30 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::domain::{StoredValue, User, UserId, UserOption};
+use crate::domain::{StoredValue, User, UserId, UserOption, UserProfile};
 
-/// Which part of a user is kept under a key. One look-up of the other silo answers a part whole.
+/// Which part of a user is kept under a key. One look-up answers a part whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Part {
     /// The account and what belongs to it.
     User,
+    /// The account alone.
+    Profile,
     /// All options.
     Options,
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 2] = [Self::User, Self::Options];
+    pub(super) const ALL: [Self; 3] = [Self::User, Self::Profile, Self::Options];
+
+    /// The parts that a region keeps, in the shared tier too.
+    pub(super) const OF_REGIONS: [Self; 2] = [Self::User, Self::Options];
 
     /// The name of the part in metrics and in the keys of the shared tier.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::User => "user",
+            Self::Profile => "profile",
             Self::Options => "options",
         }
     }
@@ -35,6 +41,8 @@ pub(super) type Key = (Part, UserId);
 pub(super) enum Record {
     /// The user, or that there is none.
     User(Option<Arc<User>>),
+    /// The account, or that there is none.
+    Profile(Option<Arc<UserProfile>>),
     /// The options, by id.
     Options(Arc<[UserOption]>),
 }
@@ -46,20 +54,25 @@ impl Record {
         const ENTRY: usize = 256;
         ENTRY
             + match self {
-                Self::User(None) => 0,
+                Self::User(None) | Self::Profile(None) => 0,
                 Self::User(Some(user)) => user_weight(user),
+                Self::Profile(Some(profile)) => size_of::<UserProfile>() + profile_weight(profile),
                 Self::Options(options) => options.iter().map(option_weight).sum(),
             }
     }
 }
 
-fn user_weight(user: &User) -> usize {
-    let profile = &user.profile;
+/// What an account takes beside its own size.
+fn profile_weight(profile: &UserProfile) -> usize {
     let texts = [&profile.username, &profile.name, &profile.email];
+    texts.into_iter().map(String::len).sum::<usize>()
+        + profile.avatar_url.as_ref().map_or(0, String::len)
+}
+
+fn user_weight(user: &User) -> usize {
     let names = user.role_permissions.iter().chain(&user.permissions);
     size_of::<User>()
-        + texts.into_iter().map(String::len).sum::<usize>()
-        + profile.avatar_url.as_ref().map_or(0, String::len)
+        + profile_weight(&user.profile)
         + user.avatar.as_ref().map_or(0, |avatar| avatar.ident.len())
         + names.map(|name| 64 + name.len()).sum::<usize>()
         + user

@@ -22,10 +22,10 @@ use crate::service::{Announcer, Services, SiloCache, user_of_key};
 use crate::telemetry::carry;
 
 /// How long it is remembered that there is no user of an id.
-const ABSENCE_LIFE: Duration = Duration::from_secs(10);
+pub(super) const ABSENCE_LIFE: Duration = Duration::from_secs(10);
 
 /// The longest that anything is kept, whatever is configured: times beyond it have no end.
-const MAX_LIFE: Duration = Duration::from_hours(365 * 24);
+pub(super) const MAX_LIFE: Duration = Duration::from_hours(365 * 24);
 
 /// The name of the shared tier in metrics.
 const SHARED: &str = "redis";
@@ -299,8 +299,10 @@ impl Inner {
     /// How long a record may be kept from when it was begun to be fetched; `None` for not at all.
     fn life(&self, record: &Record) -> Option<Duration> {
         match record {
-            Record::User(Some(_)) => Some(self.ttl),
-            Record::User(None) => (self.may_keep)().then(|| ABSENCE_LIFE.min(self.ttl)),
+            Record::User(Some(_)) | Record::Profile(Some(_)) => Some(self.ttl),
+            Record::User(None) | Record::Profile(None) => {
+                (self.may_keep)().then(|| ABSENCE_LIFE.min(self.ttl))
+            }
             Record::Options(_) => (self.may_keep)().then_some(self.ttl),
         }
     }

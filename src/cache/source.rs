@@ -33,6 +33,16 @@ impl Source {
                     .map(|id| (*id, Record::User(found.remove(id))))
                     .collect())
             }
+            Part::Profile => {
+                let profiles = self.users.get_profiles(ids).await?.into_iter();
+                let mut found: HashMap<_, _> = profiles
+                    .map(|profile| (profile.id, Arc::new(profile)))
+                    .collect();
+                Ok(ids
+                    .iter()
+                    .map(|id| (*id, Record::Profile(found.remove(id))))
+                    .collect())
+            }
             Part::Options => {
                 let mut found: HashMap<UserId, Vec<_>> =
                     ids.iter().map(|id| (*id, Vec::new())).collect();

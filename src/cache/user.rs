@@ -205,7 +205,7 @@ impl UserService for CachedUserService {
         let records = self.cache.get_each(Part::User, ids).await;
         let found = records.into_iter().filter_map(|(id, record)| match record {
             Ok(Record::User(user)) => Some((id, Ok(user?.profile.clone()))),
-            Ok(Record::Options(_)) => None,
+            Ok(Record::Profile(_) | Record::Options(_)) => None,
             Err(error) => Some((id, Err(error))),
         });
         found.collect()

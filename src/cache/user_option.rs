@@ -53,18 +53,8 @@ impl UserOptionService for CachedUserOptionService {
         if !self.cache.keeps_options() {
             return self.inner.get_many(filter).await;
         }
-        let is_wanted = |option: &UserOption| {
-            let has_key = filter.keys.as_ref().is_none_or(|k| k.contains(&option.key));
-            has_key
-                && match &filter.scope {
-                    OptionScopeFilter::Exactly(scope) => option.scope == *scope,
-                    OptionScopeFilter::Projects(ids) => {
-                        let project = option.scope.project_id;
-                        project.is_some_and(|id| ids.contains(&id))
-                    }
-                }
-        };
-        self.options(&filter.user_ids, is_wanted).await
+        self.options(&filter.user_ids, |option| is_wanted(filter, option))
+            .await
     }
 
     async fn get_all(&self, user_ids: &[UserId]) -> Result<Vec<UserOption>> {
@@ -100,4 +90,17 @@ impl UserOptionService for CachedUserOptionService {
         }
         result
     }
+}
+
+/// Whether a filter finds an option of one of its users.
+pub(super) fn is_wanted(filter: &UserOptionFilter, option: &UserOption) -> bool {
+    let has_key = filter.keys.as_ref().is_none_or(|k| k.contains(&option.key));
+    has_key
+        && match &filter.scope {
+            OptionScopeFilter::Exactly(scope) => option.scope == *scope,
+            OptionScopeFilter::Projects(ids) => {
+                let project = option.scope.project_id;
+                project.is_some_and(|id| ids.contains(&id))
+            }
+        }
 }

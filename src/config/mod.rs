@@ -24,7 +24,7 @@ pub struct Config {
     pub silo: SiloConfig,
     /// How silos call each other.
     pub rpc: RpcConfig,
-    /// What a region keeps copies in.
+    /// What copies are kept in.
     pub cache: CacheConfig,
     /// How changes are delivered.
     pub outbox: OutboxConfig,
@@ -265,7 +265,7 @@ impl Config {
         let config = Self {
             silo: SiloConfig::new(&settings, &mut problems),
             rpc: RpcConfig::new(&settings, &mut problems),
-            cache: CacheConfig::new(&settings),
+            cache: CacheConfig::new(&settings, &mut problems),
             outbox: OutboxConfig::new(&settings),
             subscriptions: SubscriptionConfig::new(&settings),
             limits: Limits::new(&settings),

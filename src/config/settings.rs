@@ -134,11 +134,15 @@ settings! {
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     redis_url: String,
 
-    /// Most bytes of copies that a region keeps in its process [default: 67108864]
+    /// Keep copies of users over a database too; what other processes change is then read a moment late [default: off]
+    #[arg(long, env = "USER_GATEWAY_USER_CACHE", value_name = "SWITCH")]
+    user_cache: Switch,
+
+    /// Most bytes of copies in the process [default: 67108864]
     #[arg(long, env = "USER_GATEWAY_CACHE_BYTES", value_name = "N")]
     cache_bytes: u64,
 
-    /// How long a region keeps a copy that nothing has invalidated [default: 5m]
+    /// How long a copy is kept that nothing has invalidated [default: 5m]
     #[arg(long, env = "USER_GATEWAY_CACHE_TTL", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
     cache_ttl: humantime::Duration,

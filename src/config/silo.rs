@@ -41,9 +41,11 @@ pub struct RpcConfig {
     pub retries: u32,
 }
 
-/// What a region keeps copies in.
+/// What copies are kept in.
 #[derive(Debug, Clone)]
 pub struct CacheConfig {
+    /// Whether a monolith or a control silo keeps any; a region always does.
+    pub over_database: bool,
     /// The Redis that the region's replicas share; it may hold a password.
     pub redis_url: Option<Secret<String>>,
     /// How long a copy is kept.
@@ -151,9 +153,16 @@ impl RpcConfig {
 }
 
 impl CacheConfig {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, problems: &mut Vec<String>) -> Self {
+        if settings.silo == Some(SiloMode::Region) && settings.user_cache.is_some() {
+            problems.push(
+                "a region always keeps copies of users; user-cache is a setting of the others"
+                    .to_owned(),
+            );
+        }
         let redis_url = settings.redis_url.clone().filter(|url| !url.is_empty());
         Self {
+            over_database: settings.user_cache.is_some_and(Switch::is_on),
             redis_url: redis_url.map(Secret::new),
             ttl: settings
                 .cache_ttl

@@ -1,6 +1,7 @@
 //! The versions of what the control silo keeps copies of, in Sentry's table.
 //!
-//! The gateway keeps no copies over a database. A Sentry on the same tables does, and looks at the
+//! What the gateway keeps itself over a database it forgets by other means, and on tables of its own
+//! alone. A Sentry that keeps copies looks at the
 //! version of a key before it serves one.
 
 use async_trait::async_trait;

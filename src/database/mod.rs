@@ -24,8 +24,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use uuid::Uuid;
 
-use crate::domain::{Change, Clock, Event, Result};
+use crate::domain::{Change, Clock, Error, Event, Result};
 use crate::service::{Announcer, Services};
+use crate::telemetry::carry;
 
 pub use connect::{Connection, DatabaseOptions, Ownership};
 pub use facts::Facts;
@@ -54,6 +55,8 @@ struct Inner {
     statements: Arc<AtomicU64>,
     /// Whether the changes of other processes are heard of.
     hears: AtomicBool,
+    /// Whether what this process notifies others of concerns it too.
+    hears_itself: AtomicBool,
     /// Who this is to other processes on the same database.
     origin: String,
 }
@@ -84,6 +87,7 @@ impl Database {
             clock,
             statements,
             hears: AtomicBool::new(false),
+            hears_itself: AtomicBool::new(false),
             origin: Uuid::new_v4().simple().to_string(),
         };
         Ok(Self {
@@ -163,17 +167,27 @@ impl Database {
     /// As [`Database::commit_change`], for a transaction that changed several users.
     async fn commit_changes(&self, tx: DatabaseTransaction, changes: &[Change]) -> Result<()> {
         let recorded = outbox::record(self, &tx, changes).await?;
-        tx.commit().await?;
-        for change in changes {
-            self.announce(&Event::Changed(*change));
-        }
-        for rows in recorded {
-            if let Err(error) = outbox::delivered(self, rows).await {
-                // The change is committed and delivered; its rows are swept at the next start.
-                tracing::warn!(%error, "could not remove delivered outbox rows");
+        let (database, changes) = (self.clone(), changes.to_vec());
+        // A task of its own: what is committed is told of, also if whoever asked for it leaves.
+        let committed = tokio::spawn(carry(async move {
+            let committed = tx.commit().await;
+            if committed.is_err() {
+                // It may have been done all the same, or be done yet. Then PostgreSQL tells.
+                database.inner.hears_itself.store(true, Ordering::Release);
             }
-        }
-        Ok(())
+            for change in changes {
+                database.announce(&Event::Changed(change));
+            }
+            committed?;
+            for rows in recorded {
+                if let Err(error) = outbox::delivered(&database, rows).await {
+                    // The change is committed and delivered; its rows are swept at the next start.
+                    tracing::warn!(%error, "could not remove delivered outbox rows");
+                }
+            }
+            Ok(())
+        }));
+        committed.await.map_err(Error::internal)?
     }
 
     /// Commits `tx`, in which a token was revoked that belongs to no user, and announces it.

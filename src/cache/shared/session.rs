@@ -288,7 +288,7 @@ impl Session {
     pub(super) async fn invalidate(&self, user_id: UserId) -> RedisResult<Numbered> {
         let mut call = script::INVALIDATE.prepare_invoke();
         call.key(self.names.register());
-        for part in Part::ALL {
+        for part in Part::OF_REGIONS {
             call.key(self.names.record(part, user_id));
         }
         let answer = call

@@ -125,7 +125,12 @@ impl Database {
         loop {
             match timeout(SILENCE, listener.try_recv()).await {
                 Ok(Ok(Some(notification))) => {
-                    for event in events(notification.payload(), &self.inner.origin) {
+                    let own = if self.inner.hears_itself.load(Ordering::Acquire) {
+                        ""
+                    } else {
+                        &self.inner.origin
+                    };
+                    for event in events(notification.payload(), own) {
                         self.announce(&event);
                     }
                 }

@@ -20,7 +20,9 @@ use user_gateway::domain::{
     UserOptionFilter, UserOptionId, UserPageQuery, UserProfile, UserUpdate, UsernameQuery,
     VerifyUserEmail,
 };
-use user_gateway::service::{OrganizationService, Services, UserOptionService, UserService};
+use user_gateway::service::{
+    OrganizationService, Services, UserOptionService, UserService, user_parts,
+};
 
 use super::history::Dice;
 use crate::harness::at;
@@ -418,8 +420,9 @@ impl UserService for Control {
         not_modelled()
     }
 
-    async fn get_profiles(&self, _: &[UserId]) -> Result<Vec<UserProfile>> {
-        not_modelled()
+    async fn get_profiles(&self, ids: &[UserId]) -> Result<Vec<UserProfile>> {
+        let users = UserService::get_many_by_id(self, ids).await;
+        users.map(user_parts::profiles)
     }
 
     async fn get_avatars(&self, _: &[UserId]) -> Result<Vec<(UserId, Avatar)>> {

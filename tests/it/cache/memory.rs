@@ -433,6 +433,7 @@ async fn versions_of_keys_rise_and_fit_a_number_of_json() {
 #[tokio::test]
 async fn an_address_of_redis_that_is_none_is_refused() {
     let config = user_gateway::config::CacheConfig {
+        over_database: false,
         redis_url: Some(user_gateway::domain::Secret::new("nonsense://".to_owned())),
         ttl: Duration::from_mins(5),
         max_bytes: 1024,

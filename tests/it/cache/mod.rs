@@ -2,6 +2,7 @@
 
 mod control;
 mod history;
+mod local;
 mod memory;
 mod replicas;
 
@@ -71,6 +72,7 @@ impl Setup {
         announcer.subscribe(Arc::clone(&heard) as Arc<dyn Listener>);
         let clock = Arc::new(MockClock::default());
         let config = CacheConfig {
+            over_database: false,
             redis_url: self.redis_url.clone().map(Secret::new),
             ttl: Duration::from_mins(5),
             max_bytes: self.max_bytes,

@@ -13,7 +13,7 @@ macro_rules! case {
 }
 
 /// Makes of each case one test for each way in which services are answered, such as
-/// `NAME::sqlite`, `NAME::postgres`, `NAME::remote` and `NAME::cached`.
+/// `NAME::sqlite`, `NAME::postgres`, `NAME::remembered`, `NAME::remote` and `NAME::cached`.
 macro_rules! contract {
     ($(
         $(#[$attribute:meta])*
@@ -27,6 +27,7 @@ macro_rules! contract {
 
             case!($name::sqlite over TestDatabase::open(Engine::Sqlite));
             case!($name::postgres over TestDatabase::open(Engine::Postgres), "needs PostgreSQL");
+            case!($name::remembered over TestDatabase::remembered());
             case!($name::remote over TestDatabase::remote());
             case!($name::cached over TestDatabase::cached());
         }

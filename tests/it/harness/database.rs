@@ -7,7 +7,7 @@ use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, FromQueryResult, JsonValue, Statement};
 use serde_json::Value;
 use tempfile::TempDir;
-use user_gateway::cache::{RegionCache, RegionParts, Timing};
+use user_gateway::cache::{LocalCache, RegionCache, RegionParts, Timing};
 use user_gateway::config::CacheConfig;
 use user_gateway::database::{Connection, Database, DatabaseOptions, OutboxPolicy};
 use user_gateway::domain::Clock;
@@ -96,6 +96,23 @@ impl TestDatabase {
         }
     }
 
+    /// Opens a database as [`TestDatabase::open`] does, with copies of users in front of it.
+    pub(crate) async fn remembered() -> Self {
+        let mut database = Self::open(Engine::Sqlite).await;
+        let config = CacheConfig {
+            over_database: true,
+            redis_url: None,
+            ttl: Duration::from_mins(5),
+            max_bytes: 1024 * 1024,
+        };
+        let clock = Arc::clone(&database.clock) as Arc<dyn Clock>;
+        let services = database.services.clone();
+        let cache = LocalCache::new(&config, services, Arc::new(|| true), clock);
+        database.announcer.subscribe(Arc::new(cache.clone()));
+        database.services = cache.services();
+        database
+    }
+
     /// Opens a database as [`TestDatabase::open`] does, in a silo of its own: the services are
     /// asked by signed calls over a socket.
     pub(crate) async fn remote() -> Self {
@@ -110,6 +127,7 @@ impl TestDatabase {
     pub(crate) async fn cached() -> Self {
         let mut database = Self::remote().await;
         let config = CacheConfig {
+            over_database: false,
             redis_url: None,
             ttl: Duration::from_mins(5),
             max_bytes: 1024 * 1024,

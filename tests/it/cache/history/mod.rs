@@ -302,6 +302,22 @@ async fn no_history_of_a_single_process_shows_what_was_invalidated_before() {
     }
 }
 
+#[tokio::test]
+async fn no_history_over_a_database_shows_what_was_announced_to_be_past() {
+    let (mut reads, mut calls) = (0, 0);
+    for seed in 0..20 {
+        let control = control(seed);
+        let local = region::Local::over(&control);
+        let log = live(seed, &local, &control, None, Mischief::Nothing, (1, 1)).await;
+        if let Some(violation) = log.violation() {
+            panic!("the history {seed} shows {violation:#?}");
+        }
+        reads += log.counts().0;
+        calls += control.take_calls().len();
+    }
+    assert!(calls * 3 < reads * 2, "{calls} calls for {reads} reads");
+}
+
 /// How many histories a cache that is wrong may survive.
 const CHANCES: u64 = 400;
 

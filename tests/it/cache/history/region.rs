@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use user_gateway::cache::Timing;
-use user_gateway::domain::{UserId, UserUpdate};
+use user_gateway::cache::{LocalCache, Timing};
+use user_gateway::domain::{Change, Event, UserId, UserUpdate};
+use user_gateway::service::{Listener, UserService};
 
 use crate::cache::control::{Control, name};
+use crate::cache::local::local;
 use crate::cache::{Replica, Setup};
 use crate::harness::{RedisServer, Wire};
 
@@ -117,6 +119,48 @@ impl Region for Alone {
 
     async fn change(&self, _: usize, user: i64) -> u64 {
         change(&self.0, user).await
+    }
+
+    fn wire(&self, _: usize) -> Option<&Wire> {
+        None
+    }
+}
+
+/// A process over a database, which is told of changes when they are made.
+pub(super) struct Local {
+    control: Control,
+    users: Arc<dyn UserService>,
+    cache: LocalCache,
+}
+
+impl Local {
+    pub(super) fn over(control: &Control) -> Self {
+        let cache = local(control, Arc::new(|| true));
+        Self {
+            control: control.clone(),
+            users: cache.services().users,
+            cache,
+        }
+    }
+}
+
+#[async_trait]
+impl Region for Local {
+    async fn read(&self, _: usize, user: i64) -> Option<u64> {
+        let profiles = self.users.get_profiles(&[UserId(user)]).await.ok()?;
+        Some(profiles[0].name.parse().unwrap())
+    }
+
+    async fn invalidate(&self, _: usize, user: i64) -> bool {
+        let user_id = UserId(user);
+        self.cache.notice(&Event::Changed(Change { user_id }));
+        true
+    }
+
+    async fn change(&self, replica: usize, user: i64) -> u64 {
+        let version = self.control.change(user);
+        self.invalidate(replica, user).await;
+        version
     }
 
     fn wire(&self, _: usize) -> Option<&Wire> {
