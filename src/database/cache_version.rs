@@ -1,8 +1,7 @@
 //! The versions of what the control silo keeps copies of, in Sentry's table.
 //!
-//! What the gateway keeps itself over a database it forgets by other means, and on tables of its own
-//! alone. A Sentry that keeps copies looks at the
-//! version of a key before it serves one.
+//! What the gateway keeps itself over a database it forgets by other means. A Sentry on the same
+//! tables keeps copies too, and looks at the version of a key before it serves one.
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbErr};

@@ -1,20 +1,18 @@
 //! GraphQL over HTTP, after the specification's draft of August 2026 where the audit suite of
 //! clients in use does not say otherwise.
 
-use std::error::Error as _;
-
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use futures_util::future::join_all;
-use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::HttpState;
 use super::accept::{MediaType, accepts_events};
+use super::body;
 use super::failure::Failure;
 use super::subscription;
 use crate::auth::AuthorizedServices;
@@ -102,7 +100,8 @@ async fn answer(
     if !is_get {
         require_json(&parts.headers)?;
     }
-    let Ok(_place) = state.limits.capacity.try_acquire() else {
+    // Before anything is looked up or read: a refusal must cost next to nothing.
+    let Ok(place) = state.limits.capacity.try_acquire() else {
         return Err(Failure::overloaded());
     };
     // Whoever has no credentials learns nothing, not even whether the document is good.
@@ -110,20 +109,11 @@ async fn answer(
     // What is no text is no token either.
     let credentials = header.map(|value| value.to_str().unwrap_or_default());
     let services = authorize(state, credentials).await?;
-    let payload = if is_get {
-        Payload::Single(from_query(&parts.uri)?)
+    let (payload, _place) = if is_get {
+        (Payload::Single(from_query(&parts.uri)?), place)
     } else {
-        let bytes = timeout_at(deadline, to_bytes(body, state.limits.max_body_bytes))
-            .await
-            .map_err(|_| {
-                Failure::new(
-                    StatusCode::REQUEST_TIMEOUT,
-                    Code::Timeout,
-                    "the body of the request did not arrive in time",
-                )
-            })?
-            .map_err(|error| unread(&error, state.limits.max_body_bytes))?;
-        Payload::parse(&bytes)?
+        let (bytes, place) = body::read(&state.limits, place, body, deadline).await?;
+        (Payload::parse(&bytes)?, place)
     };
     match payload {
         Payload::Single(request) => {
@@ -337,18 +327,6 @@ fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
         Code::UnsupportedMediaType,
         "the body must be of the type application/json, in UTF-8, and say so",
     ))
-}
-
-/// Why a body could not be read.
-fn unread(error: &axum::Error, bound: usize) -> Failure {
-    if matches!(error.source(), Some(cause) if cause.is::<LengthLimitError>()) {
-        return Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::PayloadTooLarge,
-            format!("the body may have {bound} bytes at most"),
-        );
-    }
-    Failure::bad_request("the body could not be read to its end")
 }
 
 /// The members of a request that is as it should be.

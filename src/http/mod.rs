@@ -2,6 +2,7 @@
 //! `/healthz`, `/readyz`, `/metrics` and the calls of other silos.
 
 mod accept;
+mod body;
 mod failure;
 mod graphiql;
 mod graphql;
@@ -77,6 +78,8 @@ pub struct RequestLimits {
     pub max_body_bytes: usize,
     /// How many requests may still be taken on.
     pub capacity: Arc<Semaphore>,
+    /// How many more may be waited for whose bodies come slowly.
+    pub waiting: Arc<Semaphore>,
 }
 
 impl RequestLimits {
@@ -87,6 +90,7 @@ impl RequestLimits {
             timeout: config.request_timeout,
             max_body_bytes: config.max_body_bytes,
             capacity: Arc::new(Semaphore::new(config.max_concurrent_requests)),
+            waiting: Arc::new(Semaphore::new(config.max_concurrent_requests)),
         }
     }
 }

@@ -36,9 +36,9 @@ pub(super) fn local(control: &Control, hears: Hears) -> LocalCache {
 async fn while_changes_cannot_be_heard_of_nothing_is_kept_and_no_copy_answers() {
     let control = Control::default();
     control.change(1);
-    let hears = Arc::new(AtomicBool::new(true));
-    let heard = Arc::clone(&hears);
-    let cache = local(&control, Arc::new(move || heard.load(Ordering::SeqCst)));
+    let listens = Arc::new(AtomicBool::new(true));
+    let hears = Arc::clone(&listens);
+    let cache = local(&control, Arc::new(move || hears.load(Ordering::SeqCst)));
     let users = cache.services().users;
     let read = async || {
         let found = users.get_profiles(&[UserId(1)]).await.unwrap();
@@ -46,13 +46,13 @@ async fn while_changes_cannot_be_heard_of_nothing_is_kept_and_no_copy_answers() 
     };
     assert_eq!(read().await, ("1".to_owned(), 1));
     assert_eq!(read().await, ("1".to_owned(), 0));
-    hears.store(false, Ordering::SeqCst);
+    listens.store(false, Ordering::SeqCst);
     cache.notice(&Event::Missed);
     assert_eq!(read().await, ("1".to_owned(), 1));
     control.change(1);
     assert_eq!(read().await, ("2".to_owned(), 1));
     cache.notice(&Event::Missed);
-    hears.store(true, Ordering::SeqCst);
+    listens.store(true, Ordering::SeqCst);
     assert_eq!(read().await, ("2".to_owned(), 1));
     assert_eq!(read().await, ("2".to_owned(), 0));
 }
@@ -70,7 +70,9 @@ async fn a_change_concerns_its_user_alone_and_users_come_by_id_and_once() {
         let found: Vec<_> = found.iter().map(|profile| profile.id.0).collect();
         assert_eq!(found, [1, 2]);
         let mut calls = control.take_calls();
-        calls.iter_mut().for_each(|ids| ids.sort_unstable());
+        for ids in &mut calls {
+            ids.sort_unstable();
+        }
         calls
     };
     assert_eq!(read().await, [[1, 2, 3]]);

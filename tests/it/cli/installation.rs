@@ -149,3 +149,23 @@ async fn the_named_mutations_write_what_sentry_would_and_leave_delivery_to_it() 
         );
     }
 }
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn no_copies_of_users_are_kept_where_somebody_else_changes_them() {
+    for script in FORMS {
+        let database = TestDatabase::with(Contents::Script(script)).await;
+        let before = catalog(&database).await;
+        let said = Scratch::new().must_fail(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--user-cache",
+            "on",
+            "--database-url",
+            database.url(),
+        ]);
+        assert!(said.contains("leave out --user-cache"), "{said}");
+        assert_eq!(catalog(&database).await, before);
+    }
+}

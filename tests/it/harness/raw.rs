@@ -1,7 +1,6 @@
 //! A connection on which a test writes what no client would, and stops where none would stop.
 
 use std::io::ErrorKind;
-use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -32,22 +31,28 @@ impl Raw {
         }
     }
 
-    /// Sends the head of a request that the gateway takes on and then waits for the body of,
-    /// once `is_busy` finds that it does. The gateway must take on one request at a time.
-    pub(crate) async fn hold<F>(origin: &str, head: &str, mut is_busy: impl FnMut() -> F) -> Self
-    where
-        F: Future<Output = bool>,
-    {
-        let mut request = Self::open(origin).await;
-        request.send(head).await;
-        let end = Instant::now() + PATIENCE;
-        while !is_busy().await {
-            // It came while the gateway was busy with the question whether it is.
-            if request.0.try_read(&mut [0; 1]).is_ok() {
-                request = Self::open(origin).await;
-                request.send(head).await;
+    /// Sends the head of a request, a blank line still missing, and waits until the gateway has
+    /// taken the request on and asks for its body.
+    pub(crate) async fn asked_for_the_body(origin: &str, head: &str) -> Self {
+        const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let request = Self::open(origin).await;
+        request
+            .send(&format!("{head}expect: 100-continue\r\n\r\n"))
+            .await;
+        let mut said = Vec::new();
+        while said.len() < GO_ON.len() {
+            request.begins().await;
+            let mut buffer = vec![0; GO_ON.len() - said.len()];
+            match request.0.try_read(&mut buffer) {
+                Ok(count) => said.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(error) => panic!("{error}"),
             }
-            assert!(Instant::now() < end, "the gateway never gets busy");
+            assert!(
+                GO_ON.starts_with(&said),
+                "{}",
+                String::from_utf8_lossy(&said)
+            );
         }
         request
     }

@@ -10,6 +10,7 @@ mod graphql_over_http;
 mod health;
 mod identity_provider;
 mod metrics;
+mod overload;
 mod refusals;
 mod request_id;
 

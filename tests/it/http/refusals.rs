@@ -86,32 +86,6 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
-    let open = Open::with(|config| config.server.max_concurrent_requests = 1).await;
-    let body = json!({ "query": "{ __typename }" }).to_string();
-    let head = format!(
-        "content-type: application/json\r\ncontent-length: {}\r\n",
-        body.len()
-    );
-    let head = open.head("POST", &head);
-    let slow = Raw::hold(&open.gateway.origin, &head, async || {
-        open.query("{ __typename }").await.status == 503
-    })
-    .await;
-
-    let refused = open.query(CREATE).await;
-    refused.refuses(503, "OVERLOADED");
-    assert_eq!(refused.header("retry-after"), "1");
-    let health = Answer::to(open.gateway.get("/healthz")).await;
-    assert_eq!(health.status, 200);
-
-    slow.send(&body).await;
-    assert_eq!(slow.answer().await.status, 200);
-    assert_eq!(open.query("{ __typename }").await.status, 200);
-    assert_eq!(open.others().await, 0);
-}
-
-#[tokio::test]
 async fn a_request_that_takes_too_long_is_given_up() {
     let open = Open::with(|config| {
         config.server.request_timeout = Duration::from_millis(300);

@@ -1,0 +1,130 @@
+//! More requests than can be worked on, and clients who take their time.
+
+use sea_orm::{DatabaseTransaction, TransactionTrait as _};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::Open;
+use crate::harness::{Answer, Raw, eventually};
+
+/// How many requests are worked on at a time, and how many times as many come.
+const PLACES: usize = 4;
+const TIMES: usize = 10;
+
+async fn open() -> Open {
+    Open::with(|config| config.server.max_concurrent_requests = PLACES).await
+}
+
+/// Somebody who writes holds up every other writer until this is rolled back.
+async fn in_the_way(open: &Open) -> DatabaseTransaction {
+    let writer = open.gateway.database.connection().writer();
+    writer.begin().await.unwrap()
+}
+
+/// A mutation that creates a user of its own.
+fn create(number: usize) -> Value {
+    let query = "mutation($email: String!) { getOrCreateUserByEmail(input: { email: $email }) \
+                 { created } }";
+    let email = format!("{number}@example.com");
+    json!({ "query": query, "variables": { "email": email } })
+}
+
+/// Requests that are sent all at once.
+fn send(open: &Open, requests: impl Iterator<Item = Value>) -> JoinSet<Answer> {
+    requests
+        .map(|body| Answer::to(open.post().json(&body)))
+        .collect()
+}
+
+fn is_refused(answer: &Answer) {
+    answer.refuses(503, "OVERLOADED");
+    assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn ten_times_as_many_as_can_be_worked_on_are_refused_and_the_rest_are_served() {
+    let open = open().await;
+    for round in 0..3 {
+        let in_the_way = in_the_way(&open).await;
+        let first = round * PLACES * TIMES;
+        let all = first..first + PLACES * TIMES;
+        let mut answers = send(&open, all.map(create));
+        // Those that are taken on are held up; all others are answered meanwhile.
+        for _ in 0..PLACES * (TIMES - 1) {
+            is_refused(&answers.join_next().await.unwrap().unwrap());
+        }
+        let health = Answer::to(open.gateway.get("/healthz")).await;
+        assert_eq!(health.status, 200);
+        in_the_way.rollback().await.unwrap();
+        let served = answers.join_all().await;
+        assert_eq!(served.len(), PLACES);
+        for answer in served {
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let created = &answer.json()["data"]["getOrCreateUserByEmail"]["created"];
+            assert_eq!(created, true, "{}", answer.text());
+        }
+        // As soon as they are answered as many can be served again.
+        let nothing = json!({ "query": "{ __typename }" });
+        let again = send(&open, std::iter::repeat_n(nothing, PLACES));
+        for answer in again.join_all().await {
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        let users = i64::try_from((round + 1) * PLACES).unwrap();
+        assert_eq!(open.others().await, users, "what is refused is not done");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_refused_is_neither_looked_up_nor_read() {
+    let open = open().await;
+    let in_the_way = in_the_way(&open).await;
+    let mut held_up = send(&open, (0..PLACES).map(create));
+    let request = || open.gateway.graphql().bearer_auth("nobody-knows-this");
+    let nothing = json!({ "query": "{ __typename }" });
+    eventually("all places are taken", async || {
+        Answer::to(request().json(&nothing)).await.status == 503
+    })
+    .await;
+    for _ in 0..PLACES * TIMES {
+        // A token that nobody has would be answered 401 once it is looked up.
+        is_refused(&Answer::to(request().json(&nothing)).await);
+        let raw = Raw::open(&open.gateway.origin).await;
+        let head = "content-type: application/json\r\ncontent-length: 1000\r\n";
+        raw.send(&open.head("POST", head)).await;
+        is_refused(&raw.answer().await);
+    }
+    in_the_way.rollback().await.unwrap();
+    while let Some(answer) = held_up.join_next().await {
+        assert_eq!(answer.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn clients_who_take_their_time_hold_no_places() {
+    let open = open().await;
+    let body = json!({ "query": "{ __typename }" }).to_string();
+    let length = format!(
+        "content-type: application/json\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    let head = open.head("POST", &length);
+    let head = head.strip_suffix("\r\n").unwrap();
+    let nothing = json!({ "query": "{ __typename }" });
+    let mut slow = Vec::new();
+    for _ in 0..PLACES {
+        slow.push(Raw::asked_for_the_body(&open.gateway.origin, head).await);
+    }
+    eventually("all places are free again", async || {
+        let prompt = send(&open, std::iter::repeat_n(nothing.clone(), PLACES));
+        let answers = prompt.join_all().await;
+        answers.iter().all(|answer| answer.status == 200)
+    })
+    .await;
+    // There is a bound on how many are waited for.
+    let one_more = Raw::asked_for_the_body(&open.gateway.origin, head).await;
+    is_refused(&one_more.answer().await);
+    for raw in slow {
+        raw.send(&body).await;
+        assert_eq!(raw.answer().await.status, 200);
+    }
+}
