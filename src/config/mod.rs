@@ -121,6 +121,8 @@ pub struct GraphqlConfig {
     pub plans: bool,
     /// How many bytes the documents may take that are kept parsed and validated; 0 keeps none.
     pub document_cache_bytes: u64,
+    /// Whether a hash may stand for a document that was sent before.
+    pub persisted_queries: bool,
 }
 
 /// What one request may ask for. Every bound stands in the error that refuses what exceeds it.
@@ -310,6 +312,7 @@ impl Config {
                 draft_statuses: settings.draft_statuses.is_some_and(Switch::is_on),
                 plans: settings.plans.is_none_or(Switch::is_on),
                 document_cache_bytes: settings.document_cache_bytes.unwrap_or(16 * 1024 * 1024),
+                persisted_queries: settings.persisted_queries.is_none_or(Switch::is_on),
             },
             auth: AuthConfig {
                 service_tokens: settings

@@ -200,6 +200,10 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_DOCUMENT_CACHE_BYTES", value_name = "N")]
     document_cache_bytes: u64,
 
+    /// Let a hash stand for a document that was sent before (automatic persisted queries) [default: on]
+    #[arg(long, env = "USER_GATEWAY_PERSISTED_QUERIES", value_name = "SWITCH")]
+    persisted_queries: Switch,
+
     /// Serve metrics for Prometheus under /metrics [default: on]
     #[arg(long, env = "USER_GATEWAY_METRICS", value_name = "SWITCH")]
     metrics: Switch,

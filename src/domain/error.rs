@@ -128,6 +128,12 @@ pub enum Code {
     GraphqlValidationFailed,
     /// The operation to run is missing or ambiguous.
     OperationResolutionFailure,
+    /// No document with this hash is known; the client sends its text too.
+    PersistedQueryNotFound,
+    /// Hashes do not stand for documents here; the client sends texts.
+    PersistedQueryNotSupported,
+    /// What names the document does not fit its text.
+    PersistedQueryMismatch,
     /// The method does not fit the operation.
     MethodNotAllowed,
     /// None of the media types the client accepts can be produced.

@@ -7,15 +7,14 @@ use async_graphql::{
     Request, SDLExportOptions, Schema, SchemaBuilder, ValidationMode, Value, Variables,
 };
 use futures_util::StreamExt as _;
-use serde_json::Map;
 use tokio::sync::Semaphore;
 
 use super::completion::complete;
 use super::context::RequestContext;
 use super::document::{
-    DocumentStore, Operation, StoredDocument, Verdict, asks_about_schema, bind, check_cost, coerce,
-    is_introspection, is_settled, missing, refuse_null_characters, refuse_overlaps,
-    require_one_event_field, run_once,
+    DocumentKey, Documents, Found, Operation, StoredDocument, Verdict, asks_about_schema, bind,
+    check_cost, coerce, is_introspection, is_settled, missing, refuse_null_characters,
+    refuse_overlaps, require_one_event_field, run_once,
 };
 use super::error::{GraphqlError, RequestError, from_engine};
 use super::hub::ChangeHub;
@@ -24,6 +23,7 @@ use super::model::SchemaModel;
 use super::mutation::Mutation;
 use super::plan::{Answer, Plan, Run};
 use super::query::Query;
+use super::request::GraphqlRequest;
 use super::response::{Data, GraphqlResponse};
 use super::subscription::{Happening, Stage, Subscription, Topic};
 use super::validator::Validator;
@@ -54,7 +54,7 @@ pub struct Graphql {
 struct Inner {
     engine: Engine,
     validator: Validator,
-    documents: DocumentStore,
+    documents: Documents,
     model: SchemaModel,
     limits: Limits,
     config: GraphqlConfig,
@@ -70,21 +70,12 @@ impl std::fmt::Debug for Graphql {
     }
 }
 
-/// What a client asks for.
-#[derive(Debug, Clone, Default)]
-pub struct GraphqlRequest {
-    /// The document.
-    pub query: String,
-    /// Which of its operations to run.
-    pub operation_name: Option<String>,
-    /// The values of its variables.
-    pub variables: Map<String, serde_json::Value>,
-}
-
 /// A request whose document has been found good, so far as that does not depend on the schema.
 #[derive(Debug)]
 pub struct PreparedRequest {
     document: Arc<StoredDocument>,
+    /// What to keep the document under once it is valid.
+    key: Option<DocumentKey>,
     request: GraphqlRequest,
 }
 
@@ -136,7 +127,7 @@ impl Graphql {
             inner: Arc::new(Inner {
                 engine,
                 validator: Validator::new(schema()),
-                documents: DocumentStore::new(config.document_cache_bytes),
+                documents: Documents::new(&config),
                 model,
                 limits,
                 config,
@@ -170,14 +161,17 @@ impl Graphql {
         &self.inner.config
     }
 
-    /// Parses the document of `request`, unless it is known, and finds the operation to run.
+    /// Finds the document of `request`, or parses its text if it is not known, and finds the
+    /// operation to run.
     pub fn prepare(&self, request: GraphqlRequest) -> Result<PreparedRequest, RequestError> {
         let Inner { model, limits, .. } = &*self.inner;
-        let document = match self.inner.documents.get(&request.query) {
-            Some(document) => document,
-            None => Arc::new(StoredDocument::parse(&request.query, limits, model)?),
+        let parse = |text: &str| StoredDocument::parse(text, limits, model);
+        let Found { document, key } = self.inner.documents.find(&request, parse)?;
+        let prepared = PreparedRequest {
+            document,
+            key,
+            request,
         };
-        let prepared = PreparedRequest { document, request };
         prepared.operation()?;
         Ok(prepared)
     }
@@ -303,26 +297,26 @@ impl Graphql {
         } = &*self.inner;
         let operation = bound.operation()?;
         let verdict = &operation.stored.verdict;
-        if verdict.get() == Some(&Verdict::Always) {
-            return Ok(());
+        if verdict.get() != Some(&Verdict::Always) {
+            validator.validate(bound.given_request()?)?;
+            refuse_overlaps(&operation, model)?;
         }
-        validator.validate(bound.given_request()?)?;
-        refuse_overlaps(&operation, model)?;
-        if verdict.get().is_some() {
-            return Ok(());
+        if verdict.get().is_none() {
+            // What was taken out with a variable that has no value may still be wrong.
+            let is_whole = missing(&operation, &bound.variables).next().is_none();
+            if !is_whole && validator.validate(bound.whole_request()?).is_err() {
+                return Ok(());
+            }
+            let found = if is_settled(&operation, model) {
+                Verdict::Always
+            } else {
+                Verdict::ByValues
+            };
+            verdict.get_or_init(|| found);
         }
-        // What was taken out with a variable that has no value may still be wrong.
-        let is_whole = missing(&operation, &bound.variables).next().is_none();
-        if !is_whole && validator.validate(bound.whole_request()?).is_err() {
-            return Ok(());
+        if let Some(key) = &bound.prepared.key {
+            documents.keep(key, &bound.prepared.document);
         }
-        let found = if is_settled(&operation, model) {
-            Verdict::Always
-        } else {
-            Verdict::ByValues
-        };
-        verdict.get_or_init(|| found);
-        documents.keep(&bound.prepared.document);
         Ok(())
     }
 

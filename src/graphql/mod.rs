@@ -25,6 +25,7 @@ mod object;
 mod payload;
 mod plan;
 mod query;
+mod request;
 mod response;
 mod response_stream;
 mod scalar;
@@ -32,6 +33,7 @@ mod subscription;
 mod validator;
 
 pub use error::{GraphqlError, RequestError, log};
-pub use executor::{Graphql, GraphqlRequest, ONLY_AS_EVENTS, PreparedRequest};
+pub use executor::{Graphql, ONLY_AS_EVENTS, PreparedRequest};
+pub use request::{DocumentName, GraphqlRequest};
 pub use response::{Data, GraphqlResponse};
 pub use response_stream::{Renewal, ResponseStream};

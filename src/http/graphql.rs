@@ -4,16 +4,15 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use futures_util::future::join_all;
-use serde::Deserialize;
-use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::HttpState;
 use super::accept::{MediaType, accepts_events};
 use super::body;
 use super::failure::Failure;
+use super::payload::{Payload, from_query};
 use super::subscription;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Code, Error};
@@ -302,8 +301,20 @@ fn status(state: &HttpState, response: &GraphqlResponse, media: MediaType) -> St
             Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
         },
         None if media == MediaType::LegacyJson => StatusCode::OK,
+        // By their protocol these are told under 200; some clients look no further otherwise.
+        None if media == MediaType::Json && is_about_hash(response) => StatusCode::OK,
         None => StatusCode::BAD_REQUEST,
     }
+}
+
+/// Whether a client is told to send a document's text instead of its hash.
+fn is_about_hash(response: &GraphqlResponse) -> bool {
+    let codes = [
+        Code::PersistedQueryNotFound,
+        Code::PersistedQueryNotSupported,
+    ];
+    let mut errors = response.errors.iter();
+    errors.any(|error| codes.contains(&error.code))
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
@@ -327,111 +338,4 @@ fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
         Code::UnsupportedMediaType,
         "the body must be of the type application/json, in UTF-8, and say so",
     ))
-}
-
-/// The members of a request that is as it should be.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Members {
-    query: String,
-    operation_name: Option<String>,
-    variables: Option<Map<String, Value>>,
-    #[serde(rename = "extensions")]
-    _extensions: Option<Map<String, Value>>,
-}
-
-impl From<Members> for GraphqlRequest {
-    fn from(members: Members) -> Self {
-        Self {
-            query: members.query,
-            operation_name: members.operation_name,
-            variables: members.variables.unwrap_or_default(),
-        }
-    }
-}
-
-/// What a body holds.
-enum Payload {
-    Single(GraphqlRequest),
-    Batch(Vec<GraphqlRequest>),
-}
-
-impl Payload {
-    fn parse(bytes: &[u8]) -> Result<Self, Failure> {
-        // Most bodies are as they should be; the others are looked at closely.
-        if let Ok(members) = serde_json::from_slice::<Members>(bytes) {
-            return Ok(Self::Single(members.into()));
-        }
-        let value: Value = serde_json::from_slice(bytes)
-            .map_err(|error| Failure::bad_request(format!("the body is not JSON: {error}")))?;
-        match value {
-            Value::Object(members) => from_members(members).map(Self::Single),
-            Value::Array(items) if items.is_empty() => {
-                Err(Failure::bad_request("the batch holds no operation"))
-            }
-            Value::Array(items) => {
-                let items = items.into_iter().map(|item| match item {
-                    Value::Object(members) => from_members(members),
-                    _ => Err(Failure::bad_request(
-                        "an operation of a batch must be an object",
-                    )),
-                });
-                items.collect::<Result<_, _>>().map(Self::Batch)
-            }
-            _ => Err(Failure::bad_request(
-                "the body must be an object with a `query`, or a list of such objects",
-            )),
-        }
-    }
-}
-
-/// Reads the members of a request; null is as good as absent, and others are ignored.
-pub(super) fn from_members(mut members: Map<String, Value>) -> Result<GraphqlRequest, Failure> {
-    let mut take = |name: &str| members.remove(name).filter(|value| !value.is_null());
-    let query = match take("query") {
-        Some(Value::String(query)) => query,
-        Some(_) => return Err(Failure::bad_request("`query` must be a text")),
-        None => {
-            return Err(Failure::bad_request(
-                "`query` is missing; it holds the document",
-            ));
-        }
-    };
-    let operation_name = match take("operationName") {
-        None => None,
-        Some(Value::String(name)) => Some(name),
-        Some(_) => return Err(Failure::bad_request("`operationName` must be a text")),
-    };
-    let mut object = |name: &str| match take(name) {
-        None => Ok(Map::new()),
-        Some(Value::Object(map)) => Ok(map),
-        Some(_) => Err(Failure::bad_request(format!("`{name}` must be an object"))),
-    };
-    let variables = object("variables")?;
-    object("extensions")?;
-    Ok(GraphqlRequest {
-        query,
-        operation_name,
-        variables,
-    })
-}
-
-/// Reads a request from the query of a URL; an empty parameter is as good as absent.
-fn from_query(uri: &Uri) -> Result<GraphqlRequest, Failure> {
-    use axum::extract::Query;
-    let Query(parameters) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| {
-        Failure::bad_request(format!("the URL's query cannot be read: {error}"))
-    })?;
-    let mut members = Map::new();
-    for (name, text) in parameters.into_iter().filter(|(_, text)| !text.is_empty()) {
-        let value = match name.as_str() {
-            "query" | "operationName" => Value::String(text),
-            "variables" | "extensions" => serde_json::from_str(&text).map_err(|error| {
-                Failure::bad_request(format!("the parameter `{name}` is not JSON: {error}"))
-            })?,
-            _ => continue,
-        };
-        members.insert(name, value);
-    }
-    from_members(members)
 }

@@ -8,6 +8,7 @@ mod graphiql;
 mod graphql;
 mod health;
 mod metrics;
+mod payload;
 mod request_id;
 mod subscription;
 

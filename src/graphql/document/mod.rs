@@ -6,6 +6,8 @@
 
 mod bind;
 mod collect;
+mod documents;
+mod hash;
 mod inspect;
 mod limits;
 mod overlap;
@@ -31,13 +33,14 @@ use crate::domain::Code;
 
 pub(super) use bind::{bind, missing, run_once};
 pub(super) use collect::collect;
+pub(super) use documents::{Documents, Found};
 pub(super) use inspect::{
     asks_about_schema, is_introspection, refuse_null_characters, require_one_event_field,
 };
 pub(super) use limits::check_cost;
 pub(super) use overlap::refuse_overlaps;
 pub(super) use settled::is_settled;
-pub(super) use store::DocumentStore;
+pub(super) use store::DocumentKey;
 pub(super) use variables::coerce;
 
 /// The key under which the type of an object is asked for where the answer has to know it. Names
@@ -48,7 +51,7 @@ pub(super) const TYPE_KEY: &str = "__gatewayType";
 const SUBSCRIPTION: &str = "Subscription";
 
 /// A parsed document within the limits that do not depend on variables, and what has been found
-/// out about it since. The [`DocumentStore`] keeps it once one of its operations is valid.
+/// out about it since. [`Documents`] keeps it once one of its operations is valid.
 #[derive(Debug)]
 pub(super) struct StoredDocument {
     /// What was parsed.

@@ -6,6 +6,9 @@
 //! nobody fills the store with what is never answered; and texts are compared, not their hashes, so
 //! that none is taken for another.
 //!
+//! A document that its client names by a hash is kept under that, which has been found to be its
+//! own; clients then send no text any more. Under whatever it is kept, it takes its room.
+//!
 //! # Metrics
 //!
 //! | name | what is counted |
@@ -17,10 +20,12 @@
 
 use std::sync::{Arc, OnceLock};
 
+use indexmap::Equivalent;
 use metrics::{Counter, counter, gauge};
 use moka::sync::Cache;
 
 use super::StoredDocument;
+use super::hash::DocumentHash;
 use super::weight::weight;
 
 const HITS: &str = "user_gateway_document_cache_hits_total";
@@ -31,11 +36,37 @@ const BYTES: &str = "user_gateway_document_cache_bytes";
 /// What a document costs beside its text and its trees.
 const ENTRY: usize = 512;
 
-/// Documents by their text.
+/// What a document is kept under.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in super::super) enum DocumentKey {
+    /// Its text.
+    Text(Arc<str>),
+    /// The hash of its text.
+    Hash(DocumentHash),
+}
+
+/// A [`DocumentKey`] to look for. It has the same variants, and so the same hashes.
+#[derive(Debug, Clone, Copy, Hash)]
+pub(super) enum Sought<'a> {
+    Text(&'a str),
+    Hash(DocumentHash),
+}
+
+impl Equivalent<DocumentKey> for Sought<'_> {
+    fn equivalent(&self, key: &DocumentKey) -> bool {
+        match (self, key) {
+            (Self::Text(text), DocumentKey::Text(key)) => **text == **key,
+            (Self::Hash(hash), DocumentKey::Hash(key)) => hash == key,
+            _ => false,
+        }
+    }
+}
+
+/// Documents by their texts and hashes.
 #[derive(Debug)]
-pub(in super::super) struct DocumentStore {
+pub(super) struct DocumentStore {
     /// `None` if nothing is to be kept.
-    documents: Option<Cache<Arc<str>, Arc<StoredDocument>>>,
+    documents: Option<Cache<DocumentKey, Arc<StoredDocument>>>,
     looks: OnceLock<Looks>,
 }
 
@@ -54,7 +85,7 @@ impl std::fmt::Debug for Looks {
 
 impl DocumentStore {
     /// Keeps about `max_bytes` of documents, and nothing if it is 0.
-    pub(in super::super) fn new(max_bytes: u64) -> Self {
+    pub(super) fn new(max_bytes: u64) -> Self {
         let documents = (max_bytes > 0).then(|| {
             Cache::builder()
                 .max_capacity(max_bytes)
@@ -73,30 +104,32 @@ impl DocumentStore {
         }
     }
 
-    /// The document with this text, if it is kept.
-    pub(in super::super) fn get(&self, text: &str) -> Option<Arc<StoredDocument>> {
-        let documents = self.documents.as_ref()?;
+    /// Whether anything is ever kept.
+    pub(super) fn has_room(&self) -> bool {
+        self.documents.is_some()
+    }
+
+    /// The document that is kept under this.
+    pub(super) fn get(&self, sought: Sought<'_>) -> Option<Arc<StoredDocument>> {
+        self.documents.as_ref()?.get(&sought)
+    }
+
+    /// Counts a request, by whether its document was kept.
+    pub(super) fn count(&self, was_kept: bool) {
         let looks = self.looks.get_or_init(|| Looks {
             hits: counter!(HITS),
             misses: counter!(MISSES),
         });
-        let found = documents.get(text);
-        let counted = if found.is_some() {
-            &looks.hits
-        } else {
-            &looks.misses
-        };
+        let counted = if was_kept { &looks.hits } else { &looks.misses };
         counted.increment(1);
-        found
     }
 
-    /// Keeps a document that has been found valid, unless one with its text is kept already.
-    pub(in super::super) fn keep(&self, document: &Arc<StoredDocument>) {
+    /// Keeps a document that has been found valid, unless there is one under this key already.
+    pub(super) fn keep(&self, key: &DocumentKey, document: &Arc<StoredDocument>) {
         let Some(documents) = &self.documents else {
             return;
         };
-        let entry = documents.entry(Arc::clone(&document.text));
-        let entry = entry.or_insert_with(|| {
+        let entry = documents.entry_by_ref(key).or_insert_with(|| {
             gauge!(BYTES).increment(f64::from(bytes(document)));
             Arc::clone(document)
         });
@@ -124,23 +157,44 @@ mod tests {
         Arc::new(StoredDocument::parse(text, &Limits::default(), &model).unwrap())
     }
 
+    fn keep(store: &DocumentStore, document: &Arc<StoredDocument>) {
+        store.keep(&DocumentKey::Text(Arc::clone(&document.text)), document);
+    }
+
+    fn get(store: &DocumentStore, text: &str) -> Option<Arc<StoredDocument>> {
+        store.get(Sought::Text(text))
+    }
+
     #[test]
     fn a_document_is_found_by_its_whole_text() {
         let store = DocumentStore::new(1 << 20);
         let kept = document("{ a }");
-        assert!(store.get("{ a }").is_none());
-        store.keep(&kept);
-        assert!(Arc::ptr_eq(&store.get("{ a }").unwrap(), &kept));
-        assert!(store.get("{ a  }").is_none());
+        assert!(get(&store, "{ a }").is_none());
+        keep(&store, &kept);
+        assert!(Arc::ptr_eq(&get(&store, "{ a }").unwrap(), &kept));
+        assert!(get(&store, "{ a  }").is_none());
+        assert!(store.get(Sought::Hash(DocumentHash::of("{ a }"))).is_none());
+    }
+
+    #[test]
+    fn a_document_is_found_by_the_hash_that_it_is_kept_under() {
+        let store = DocumentStore::new(1 << 20);
+        let kept = document("{ a }");
+        let hash = DocumentHash::of("{ a }");
+        store.keep(&DocumentKey::Hash(hash), &kept);
+        assert!(Arc::ptr_eq(&store.get(Sought::Hash(hash)).unwrap(), &kept));
+        assert!(store.get(Sought::Hash(DocumentHash::of("{ b }"))).is_none());
+        assert!(get(&store, "{ a }").is_none());
+        assert!(get(&store, &hash.to_string()).is_none());
     }
 
     #[test]
     fn the_first_of_two_documents_with_one_text_stays() {
         let store = DocumentStore::new(1 << 20);
         let first = document("{ a }");
-        store.keep(&first);
-        store.keep(&document("{ a }"));
-        assert!(Arc::ptr_eq(&store.get("{ a }").unwrap(), &first));
+        keep(&store, &first);
+        keep(&store, &document("{ a }"));
+        assert!(Arc::ptr_eq(&get(&store, "{ a }").unwrap(), &first));
     }
 
     #[test]
@@ -148,7 +202,10 @@ mod tests {
         let room = u64::from(bytes(&document("{ a }"))) * 10;
         let store = DocumentStore::new(room);
         for place in 0..1_000 {
-            store.keep(&document(&format!("{{ a{place}: a }}")));
+            let text = format!("{{ a{place}: a }}");
+            let document = document(&text);
+            keep(&store, &document);
+            store.keep(&DocumentKey::Hash(DocumentHash::of(&text)), &document);
         }
         let documents = store.documents.as_ref().unwrap();
         documents.run_pending_tasks();
@@ -159,7 +216,8 @@ mod tests {
     #[test]
     fn a_store_without_room_keeps_nothing() {
         let store = DocumentStore::new(0);
-        store.keep(&document("{ a }"));
-        assert!(store.get("{ a }").is_none());
+        keep(&store, &document("{ a }"));
+        assert!(!store.has_room());
+        assert!(get(&store, "{ a }").is_none());
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::graphql::{GraphqlError, GraphqlRequest, GraphqlResponse};
-use crate::http::graphql::from_members;
+use crate::http::payload::from_members;
 
 /// The subprotocol.
 pub(super) const PROTOCOL: &str = "graphql-transport-ws";

@@ -39,6 +39,7 @@ fn every_command_has_a_help_that_names_its_options() {
         "anonymous-introspection",
         "draft-statuses",
         "plans",
+        "persisted-queries",
         "cors-origin",
         "request-timeout",
         "header-timeout",

@@ -101,7 +101,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("brotli_decompressor", &["http"]),
     ("uuid", &["http", "database", "cache"]),
     ("hmac", &["rpc"]),
-    ("sha2", &["auth", "rpc"]),
+    ("sha2", &["auth", "rpc", "graphql"]),
     ("governor", &["auth"]),
     ("md5", &["database"]),
     ("arc_swap", &["cache"]),

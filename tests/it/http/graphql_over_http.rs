@@ -251,7 +251,7 @@ async fn null_members_are_absent_and_unknown_ones_are_ignored() {
     let open = Open::start().await;
     for body in [
         json!({ "query": GOOD, "operationName": null, "variables": null, "extensions": null }),
-        json!({ "query": GOOD, "variables": {}, "extensions": { "persistedQuery": { "version": 1 } } }),
+        json!({ "query": GOOD, "variables": {}, "extensions": { "persistedQuery": null, "tracing": { "version": 1 } } }),
         json!({ "query": GOOD, "id": 1, "documentId": "x", "": [], "Variables": 1 }),
         json!({ "query": GOOD, "variables": { "nobodyDeclaresThis": 1 } }),
     ] {

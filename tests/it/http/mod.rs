@@ -11,6 +11,7 @@ mod health;
 mod identity_provider;
 mod metrics;
 mod overload;
+mod persisted_queries;
 mod refusals;
 mod request_id;
 

@@ -49,7 +49,7 @@ async fn a_change_between_the_beginning_and_the_first_look_is_told() {
     database.announcer.subscribe(graphql.listener());
     let query = "subscription { userChanged(id: 1) { name } }".to_owned();
     let request = GraphqlRequest {
-        query,
+        query: Some(query),
         ..GraphqlRequest::default()
     };
     let prepared = graphql.prepare(request).unwrap();
