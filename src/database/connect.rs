@@ -1,7 +1,9 @@
 //! Connections to the database, and whose database it is.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use sea_orm::{
@@ -10,6 +12,7 @@ use sea_orm::{
 };
 
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
+use super::pipeline::Target;
 use crate::domain::{Error, Invalid, Result};
 
 /// How to reach the database.
@@ -17,7 +20,8 @@ use crate::domain::{Error, Invalid, Result};
 pub struct DatabaseOptions {
     /// `sqlite://FILE?mode=rwc`, `sqlite::memory:` or `postgres://…`.
     pub url: String,
-    /// The most connections at a time.
+    /// The most connections at a time. Of those to PostgreSQL look-ups share one a core, but no more
+    /// than half.
     pub max_connections: u32,
     /// How long to wait for a free connection before the request fails.
     pub acquire_timeout: Duration,
@@ -41,6 +45,16 @@ pub struct Connection {
     pub(super) writer: DatabaseConnection,
     pub(super) dialect: Dialect,
     pub(super) statements: Arc<AtomicU64>,
+    /// Where look-ups go beside the pool, if they can.
+    pub(super) pipelined: Option<Pipelined>,
+}
+
+/// The connections that look-ups share.
+#[derive(Debug, Clone)]
+pub(super) struct Pipelined {
+    pub(super) target: Target,
+    pub(super) connections: u32,
+    pub(super) acquire_timeout: Duration,
 }
 
 impl Connection {
@@ -58,10 +72,13 @@ impl Connection {
             .into());
         }
         // A database in memory belongs to its connection.
-        let readers = if in_memory {
-            1
-        } else {
-            options.max_connections.max(1)
+        let (shared, readers) = match options.max_connections {
+            _ if in_memory => (0, 1),
+            connections if sqlite => (0, connections.max(1)),
+            connections => {
+                let shared = cores().min(connections / 2).max(1);
+                (shared, connections.saturating_sub(shared).max(1))
+            }
         };
         let reader = pool(options, readers, &statements).await?;
         let writer = if sqlite && !in_memory {
@@ -70,7 +87,19 @@ impl Connection {
             reader.clone()
         };
         let dialect = Dialect::of(reader.get_database_backend());
+        let pipelined = (!sqlite).then(|| {
+            let pool = reader.get_postgres_connection_pool();
+            let target = Target::of(&pool.connect_options()).inspect_err(|error| {
+                tracing::warn!(%error, "look-ups go through the pool of connections");
+            });
+            Some(Pipelined {
+                target: target.ok()?,
+                connections: shared,
+                acquire_timeout: options.acquire_timeout,
+            })
+        });
         Ok(Self {
+            pipelined: pipelined.flatten(),
             reader,
             writer,
             dialect,
@@ -136,6 +165,12 @@ impl Connection {
             Statement::from_sql_and_values(self.dialect.backend(), sql, [table.to_owned().into()]);
         Ok(self.reader.query_one_raw(statement).await?.is_some())
     }
+}
+
+/// How many things this machine does at a time.
+fn cores() -> u32 {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cores).unwrap_or(u32::MAX)
 }
 
 async fn pool(

@@ -1,5 +1,7 @@
 //! What a failure of the database means to a caller.
 
+use std::error::Error as StdError;
+use std::io;
 use std::sync::Arc;
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
@@ -8,14 +10,24 @@ use crate::domain::{Error, Invalid, InvalidCode};
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        let cause = Arc::new(error.clone());
-        match kind(&error) {
-            Kind::Unavailable => Self::Unavailable(cause),
-            Kind::Timeout => Self::Timeout(cause),
-            Kind::Input(code, message) => Self::Invalid(Invalid::new(code, message, &[])),
-            Kind::Fault => Self::Internal(cause),
-        }
+        kind(&error).because_of(error)
     }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let kind = match error.code() {
+            Some(code) => kind_of(code.code()),
+            None if is_lost(&error) => Kind::Unavailable,
+            None => Kind::Fault,
+        };
+        kind.because_of(error)
+    }
+}
+
+/// Whether `error` says that the connection has come to an end, or none could be made.
+pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || error.source().is_some_and(<dyn StdError>::is::<io::Error>)
 }
 
 enum Kind {
@@ -23,6 +35,17 @@ enum Kind {
     Timeout,
     Input(InvalidCode, &'static str),
     Fault,
+}
+
+impl Kind {
+    fn because_of(self, cause: impl StdError + Send + Sync + 'static) -> Error {
+        match self {
+            Self::Unavailable => Error::Unavailable(Arc::new(cause)),
+            Self::Timeout => Error::Timeout(Arc::new(cause)),
+            Self::Input(code, message) => Error::Invalid(Invalid::new(code, message, &[])),
+            Self::Fault => Error::Internal(Arc::new(cause)),
+        }
+    }
 }
 
 fn kind(error: &DbErr) -> Kind {
@@ -40,38 +63,42 @@ fn kind(error: &DbErr) -> Kind {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Kind::Unavailable,
-        sqlx::Error::Database(database) => match database.code().as_deref() {
-            // PostgreSQL: statement timeout or cancel.
-            Some("57014") => Kind::Timeout,
-            // PostgreSQL: a character that its texts, and those in its JSON, cannot hold.
-            Some("22021" | "22P05") => Kind::Input(
-                InvalidCode::InvalidFormat,
-                "a text holds the character U+0000, which cannot be stored or looked for",
-            ),
-            // PostgreSQL: longer than the column. SQLite's columns have no length.
-            Some("22001") => {
-                Kind::Input(InvalidCode::TooLong, "a text is longer than can be stored")
-            }
-            // PostgreSQL: connection trouble, shutdown, too many connections, disk full.
-            Some(code)
-                if ["08", "57P", "53"]
-                    .iter()
-                    .any(|class| code.starts_with(class)) =>
-            {
-                Kind::Unavailable
-            }
-            // SQLite's primary result codes: busy, locked, I/O error, disk full, cannot open. The
-            // extended ones hold them in their low byte.
-            Some(code)
-                if matches!(
-                    code.parse::<u32>().map(|c| c & 0xff),
-                    Ok(5 | 6 | 10 | 13 | 14)
-                ) =>
-            {
-                Kind::Unavailable
-            }
-            _ => Kind::Fault,
-        },
+        sqlx::Error::Database(database) => {
+            let code = database.code();
+            code.as_deref().map_or(Kind::Fault, kind_of)
+        }
+        _ => Kind::Fault,
+    }
+}
+
+/// What a code of either engine means; none of one is one of the other.
+fn kind_of(code: &str) -> Kind {
+    match code {
+        // PostgreSQL: statement timeout or cancel.
+        "57014" => Kind::Timeout,
+        // PostgreSQL: a character that its texts, and those in its JSON, cannot hold.
+        "22021" | "22P05" => Kind::Input(
+            InvalidCode::InvalidFormat,
+            "a text holds the character U+0000, which cannot be stored or looked for",
+        ),
+        // PostgreSQL: longer than the column. SQLite's columns have no length.
+        "22001" => Kind::Input(InvalidCode::TooLong, "a text is longer than can be stored"),
+        // PostgreSQL: connection trouble, shutdown, too many connections, disk full.
+        code if ["08", "57P", "53"]
+            .iter()
+            .any(|class| code.starts_with(class)) =>
+        {
+            Kind::Unavailable
+        }
+        // SQLite's primary result codes: busy, locked, I/O error, disk full, cannot open. The
+        // extended ones hold them in their low byte.
+        code if matches!(
+            code.parse::<u32>().map(|c| c & 0xff),
+            Ok(5 | 6 | 10 | 13 | 14)
+        ) =>
+        {
+            Kind::Unavailable
+        }
         _ => Kind::Fault,
     }
 }

@@ -12,8 +12,11 @@ mod facts;
 mod index;
 mod organization;
 mod outbox;
+mod pipeline;
 mod rows;
 mod seed;
+mod shared;
+mod statement;
 mod token;
 mod user;
 mod user_option;
@@ -35,11 +38,23 @@ pub use outbox::OutboxPolicy;
 pub use seed::{SeedProgress, TableRows, seed};
 
 use dialect::Dialect;
+use pipeline::Pipeline;
+use shared::Shared;
+use statement::{Parameter, Prepared, Shelf};
 
 /// An open database of known form.
 #[derive(Debug, Clone)]
 pub struct Database {
     inner: Arc<Inner>,
+}
+
+/// The statements whose texts are kept, by whom they belong to.
+#[derive(Debug)]
+struct Lookups {
+    users: user::Lookups,
+    user_options: user_option::Lookups,
+    organizations: organization::Lookups,
+    tokens: token::Lookups,
 }
 
 #[derive(Debug)]
@@ -49,6 +64,9 @@ struct Inner {
     writer: DatabaseConnection,
     dialect: Dialect,
     facts: Facts,
+    /// Where look-ups go on PostgreSQL.
+    pipeline: Option<Arc<Pipeline>>,
+    lookups: Lookups,
     outbox: OutboxPolicy,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
@@ -70,6 +88,14 @@ impl Database {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let facts = Facts::read(&connection).await?;
+        let shelf = Shelf::new(connection.dialect, &facts);
+        let lookups = Lookups {
+            users: user::Lookups::new(&shelf),
+            user_options: user_option::Lookups::new(&shelf),
+            organizations: organization::Lookups::new(&shelf),
+            tokens: token::Lookups::new(&shelf),
+        };
+        let pipeline = pipeline(&connection).await;
         let Connection {
             reader,
             writer,
@@ -82,6 +108,8 @@ impl Database {
             writer,
             dialect,
             facts,
+            pipeline,
+            lookups,
             outbox,
             announcer,
             clock,
@@ -118,6 +146,9 @@ impl Database {
 
     /// Waits until no connection is in use and closes them all.
     pub async fn close(&self) {
+        if let Some(pipeline) = &self.inner.pipeline {
+            pipeline.close().await;
+        }
         for pool in [&self.inner.reader, &self.inner.writer] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(error = %error, "could not close the database connections");
@@ -135,6 +166,38 @@ impl Database {
     #[must_use]
     pub fn stores_service_tokens(&self) -> bool {
         self.inner.facts.has_service_token
+    }
+
+    /// The rows of a look-up whose text is kept.
+    async fn all<T>(
+        &self,
+        statement: &Prepared<T>,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<T>> {
+        match &self.inner.pipeline {
+            Some(pipeline) => pipeline.all(statement, parameters).await,
+            None => statement.all_on(self.reader(), parameters).await,
+        }
+    }
+
+    /// The rows of a look-up by id, which concurrent requests share.
+    async fn look_up<T: Clone + Send + Sync + 'static>(
+        &self,
+        lookup: &Arc<Shared<T>>,
+        ids: &[i64],
+    ) -> Result<Vec<T>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(pipeline) = &self.inner.pipeline else {
+            let ids = [Parameter::Ids(ids)];
+            return lookup.statement().all_on(self.reader(), &ids).await;
+        };
+        lookup.look_up(pipeline, ids).await
+    }
+
+    fn lookups(&self) -> &Lookups {
+        &self.inner.lookups
     }
 
     /// Where statements that only read go.
@@ -200,5 +263,18 @@ impl Database {
 
     fn announce(&self, event: &Event) {
         self.inner.announcer.announce(event);
+    }
+}
+
+/// The pipelined connections, where they can be made.
+async fn pipeline(connection: &Connection) -> Option<Arc<Pipeline>> {
+    let pipelined = connection.pipelined.clone()?;
+    let statements = Arc::clone(&connection.statements);
+    match Pipeline::open(pipelined, statements).await {
+        Ok(pipeline) => Some(Arc::new(pipeline)),
+        Err(error) => {
+            tracing::warn!(%error, "look-ups go through the pool of connections");
+            None
+        }
     }
 }

@@ -1,18 +1,20 @@
 //! The organization service over the control silo's mappings.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use entity::{organization_mapping, organization_member_mapping, user};
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Func, Order, Query, WindowStatement};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    RelationTrait,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, RelationTrait,
 };
 
 use super::Database;
-use super::rows::{ORGANIZATION_COLUMNS, OrganizationRow, ProfileRow, select_profiles};
+use super::dialect::Kind;
+use super::rows::{ORGANIZATION_COLUMNS, organization, profile, select_profiles};
+use super::shared::Shared;
+use super::statement::{Columns, Parameter, Prepared, Shelf, fetch, numbers};
 use super::user::colleagues;
 use crate::domain::{
     Membership, Organization, OrganizationId, OrganizationMember, OrganizationStatus,
@@ -49,20 +51,85 @@ pub(super) fn is_joined() -> Cond {
         .add(status().is_null())
 }
 
-#[derive(FromQueryResult)]
-struct MembershipRow {
-    user_id: i64,
-    #[sea_orm(nested)]
-    organization: OrganizationRow,
+/// One statement a kind of look-up.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    /// The organizations of the users `$1`, by user and organization.
+    memberships: Arc<Shared<Membership>>,
+    /// Those of them that are in use.
+    visible_memberships: Arc<Shared<Membership>>,
+    /// The organizations with the ids `$1`, by id.
+    by_id: Arc<Shared<Organization>>,
+    /// Those of the users `$1` who share an organization with the user `$2`.
+    colleagues: Prepared<UserId>,
+    /// The organizations that the user `$1` has joined, by id.
+    joined: Prepared<OrganizationId>,
 }
 
-#[derive(FromQueryResult)]
-struct MemberRow {
-    organization_id: i64,
-    role: String,
-    date_added: DateTime<Utc>,
-    #[sea_orm(nested)]
-    user: ProfileRow,
+impl Lookups {
+    pub(super) fn new(shelf: &Shelf<'_>) -> Self {
+        use organization_member_mapping::{Column as C, Entity, Relation};
+        let dialect = shelf.dialect;
+        let ids = || dialect.parameter(1, Kind::Ids);
+        let memberships = Entity::find()
+            .select_only()
+            .distinct()
+            .column(C::UserId)
+            .columns(ORGANIZATION_COLUMNS)
+            .join(sea_orm::JoinType::InnerJoin, Relation::Organization.def())
+            .filter(dialect.any((Entity, C::UserId), ids()))
+            .order_by_asc(C::UserId)
+            .order_by_asc(organization_mapping::Column::OrganizationId);
+        let active = OrganizationStatus::Active.stored();
+        let visible = organization_mapping::Column::Status.eq(active);
+        let visible_memberships = memberships.clone().filter(visible);
+        let by_id = organization_mapping::Entity::find()
+            .select_only()
+            .columns(ORGANIZATION_COLUMNS)
+            .filter(dialect.any(organization_mapping::Column::OrganizationId, ids()))
+            .order_by_asc(organization_mapping::Column::OrganizationId);
+        let me = dialect.parameter(2, Kind::Id);
+        let colleagues = Entity::find()
+            .select_only()
+            .distinct()
+            .column(C::UserId)
+            .filter(dialect.any(C::UserId, ids()))
+            .filter(C::UserId.in_subquery(colleagues(me)));
+        let me = dialect.parameter(1, Kind::Id);
+        let joined = Entity::find()
+            .select_only()
+            .distinct()
+            .column(C::OrganizationId)
+            .filter(Expr::col(C::UserId).eq(me))
+            .filter(is_joined())
+            .order_by_asc(C::OrganizationId);
+        let by_user = |lookup| Shared::new(lookup, |found: &Membership| found.user_id.0);
+        Self {
+            memberships: by_user(shelf.keep(&memberships, membership)),
+            visible_memberships: by_user(shelf.keep(&visible_memberships, membership)),
+            by_id: Shared::new(shelf.keep(&by_id, organization), |found| found.id.0),
+            colleagues: shelf.keep(&colleagues, |columns| Ok(UserId(columns.take()?))),
+            joined: shelf.keep(&joined, |columns| Ok(OrganizationId(columns.take()?))),
+        }
+    }
+}
+
+fn membership(columns: &mut Columns<'_>) -> Result<Membership> {
+    Ok(Membership {
+        user_id: UserId(columns.take()?),
+        organization: organization(columns)?,
+    })
+}
+
+fn member(columns: &mut Columns<'_>) -> Result<(i64, OrganizationMember)> {
+    let user = profile(columns)?;
+    let organization = columns.take()?;
+    let member = OrganizationMember {
+        user,
+        role: columns.take()?,
+        date_added: columns.take()?,
+    };
+    Ok((organization, member))
 }
 
 #[async_trait]
@@ -72,65 +139,30 @@ impl OrganizationService for DatabaseOrganizationService {
         user_ids: &[UserId],
         visibility: OrganizationVisibility,
     ) -> Result<Vec<Membership>> {
-        use organization_member_mapping::{Column as C, Entity, Relation};
-        let user = (Entity, C::UserId);
-        let mut select = Entity::find()
-            .select_only()
-            .distinct()
-            .column(C::UserId)
-            .columns(ORGANIZATION_COLUMNS)
-            .join(sea_orm::JoinType::InnerJoin, Relation::Organization.def())
-            .filter(
-                self.database
-                    .dialect()
-                    .any_id(user, user_ids.iter().map(|id| id.0)),
-            )
-            .order_by_asc(C::UserId)
-            .order_by_asc(organization_mapping::Column::OrganizationId);
-        if visibility == OrganizationVisibility::OnlyVisible {
-            let active = OrganizationStatus::Active.stored();
-            select = select.filter(organization_mapping::Column::Status.eq(active));
-        }
-        let rows = select
-            .into_model::<MembershipRow>()
-            .all(self.database.reader())
-            .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| Membership {
-                user_id: UserId(row.user_id),
-                organization: row.organization.into(),
-            })
-            .collect())
+        let lookups = &self.database.lookups().organizations;
+        let memberships = match visibility {
+            OrganizationVisibility::Any => &lookups.memberships,
+            OrganizationVisibility::OnlyVisible => &lookups.visible_memberships,
+        };
+        let ids = numbers(user_ids);
+        self.database.look_up(memberships, &ids).await
     }
 
     async fn get_many_by_id(&self, ids: &[OrganizationId]) -> Result<Vec<Organization>> {
-        use organization_mapping::{Column as C, Entity};
-        let rows = Entity::find()
-            .select_only()
-            .columns(ORGANIZATION_COLUMNS)
-            .filter(
-                self.database
-                    .dialect()
-                    .any_id(C::OrganizationId, ids.iter().map(|id| id.0)),
-            )
-            .order_by_asc(C::OrganizationId)
-            .into_model::<OrganizationRow>()
-            .all(self.database.reader())
-            .await?;
-        Ok(rows.into_iter().map(Organization::from).collect())
+        let by_id = &self.database.lookups().organizations.by_id;
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        self.database.look_up(by_id, &ids).await
     }
 
     async fn get_by_slug(&self, slug: &str) -> Result<Option<Organization>> {
         use organization_mapping::{Column as C, Entity};
-        let row = Entity::find()
+        let select = Entity::find()
             .select_only()
             .columns(ORGANIZATION_COLUMNS)
             .filter(C::Slug.eq(slug))
-            .into_model::<OrganizationRow>()
-            .one(self.database.reader())
-            .await?;
-        Ok(row.map(Organization::from))
+            .limit(1);
+        let found = fetch(self.database.reader(), &select, organization).await?;
+        Ok(found.into_iter().next())
     }
 
     async fn get_members(
@@ -177,7 +209,7 @@ impl OrganizationService for DatabaseOrganizationService {
             .from(Entity)
             .and_where(Expr::col(C::Id).in_subquery(first_row))
             .take();
-        let member = |column: C| Expr::col(("members", column));
+        let column = |column: C| Expr::col(("members", column));
         let mut select = select_profiles();
         QueryTrait::query(&mut select)
             .join_subquery(
@@ -186,26 +218,15 @@ impl OrganizationService for DatabaseOrganizationService {
                 "members",
                 Expr::col((user::Entity, user::Column::Id)).equals(("members", C::UserId)),
             )
-            .expr(member(C::OrganizationId))
-            .expr(member(C::Role))
-            .expr(member(C::DateAdded))
+            .expr(column(C::OrganizationId))
+            .expr(column(C::Role))
+            .expr(column(C::DateAdded))
             .and_where(Expr::col(("members", "number")).lte(i64::from(page.size) + 1))
             .order_by(("members", C::OrganizationId), Order::Asc)
             .order_by(("members", C::UserId), order);
-        let rows = select
-            .into_model::<MemberRow>()
-            .all(self.database.reader())
-            .await?;
         let mut members: HashMap<i64, Vec<OrganizationMember>> = HashMap::new();
-        for row in rows {
-            members
-                .entry(row.organization_id)
-                .or_default()
-                .push(OrganizationMember {
-                    user: row.user.into(),
-                    role: row.role,
-                    date_added: row.date_added,
-                });
+        for (organization, member) in fetch(self.database.reader(), &select, member).await? {
+            members.entry(organization).or_default().push(member);
         }
         Ok(ids
             .iter()
@@ -246,35 +267,13 @@ impl OrganizationService for DatabaseOrganizationService {
     }
 
     async fn get_joined(&self, user_id: UserId) -> Result<Vec<OrganizationId>> {
-        use organization_member_mapping::{Column as C, Entity};
-        let ids: Vec<i64> = Entity::find()
-            .select_only()
-            .distinct()
-            .column(C::OrganizationId)
-            .filter(C::UserId.eq(user_id.0))
-            .filter(is_joined())
-            .order_by_asc(C::OrganizationId)
-            .into_tuple()
-            .all(self.database.reader())
-            .await?;
-        Ok(ids.into_iter().map(OrganizationId).collect())
+        let joined = &self.database.lookups().organizations.joined;
+        self.database.all(joined, &[Parameter::Id(user_id.0)]).await
     }
 
     async fn get_colleagues(&self, user_id: UserId, others: &[UserId]) -> Result<Vec<UserId>> {
-        use organization_member_mapping::{Column as C, Entity};
-        let ids: Vec<i64> = Entity::find()
-            .select_only()
-            .distinct()
-            .column(C::UserId)
-            .filter(
-                self.database
-                    .dialect()
-                    .any_id(C::UserId, others.iter().map(|id| id.0)),
-            )
-            .filter(C::UserId.in_subquery(colleagues(user_id)))
-            .into_tuple()
-            .all(self.database.reader())
-            .await?;
-        Ok(ids.into_iter().map(UserId).collect())
+        let colleagues = &self.database.lookups().organizations.colleagues;
+        let parameters = [Parameter::Ids(&numbers(others)), Parameter::Id(user_id.0)];
+        self.database.all(colleagues, &parameters).await
     }
 }

@@ -10,27 +10,16 @@ use sea_orm::{
 };
 
 use super::Database;
+use super::dialect::Kind;
 use super::error::{is_foreign_key_violation, is_unique_violation};
+use super::facts::Facts;
 use super::rows::is_suspended;
+use super::statement::{Columns, Parameter, Prepared, Shelf, TextList};
 use crate::auth::{
     NewToken, NewTokenOwner, Scopes, StoredToken, Subject, TokenKind, TokenOwner, TokenStore,
     TokenSummary, TokenText, scopes_from_bits,
 };
 use crate::domain::{Change, Error, Result, UserId};
-
-#[derive(FromQueryResult)]
-#[expect(clippy::struct_excessive_bools, reason = "the columns of two tables")]
-struct ApiTokenRow {
-    user_id: i64,
-    is_active: bool,
-    is_superuser: bool,
-    is_staff: bool,
-    is_suspended: bool,
-    application_is_active: bool,
-    scopes: i64,
-    scope_list: StringList,
-    expires_at: Option<DateTime<Utc>>,
-}
 
 #[derive(FromQueryResult)]
 #[expect(clippy::struct_excessive_bools, reason = "the table's columns")]
@@ -42,72 +31,116 @@ struct OwnerRow {
     is_suspended: bool,
 }
 
-impl Database {
-    async fn api_token(&self, condition: Cond) -> Result<Option<StoredToken>> {
+/// One statement a kind of look-up.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    /// The token of a user with the hash `$1`.
+    by_hash: Prepared<StoredToken>,
+    /// The token of a user whose hash is not kept, with the text `$1`.
+    in_plain_text: Prepared<StoredToken>,
+    /// The token of a service with the hash `$1`, where there is a table of them.
+    of_service: Option<Prepared<StoredToken>>,
+}
+
+impl Lookups {
+    pub(super) fn new(shelf: &Shelf<'_>) -> Self {
         use api_token::{Column as C, Entity, Relation};
-        let row = Entity::find()
+        let facts = shelf.facts;
+        let text = || shelf.dialect.parameter(1, Kind::Text);
+        let select = Entity::find()
             .select_only()
-            .columns([C::UserId, C::Scopes, C::ScopeList, C::ExpiresAt])
+            .column(C::UserId)
             .columns([
                 user::Column::IsActive,
                 user::Column::IsSuperuser,
                 user::Column::IsStaff,
             ])
-            .column_as(is_suspended(self.facts()), "is_suspended")
-            .column_as(self.application_is_active(), "application_is_active")
-            .join(JoinType::InnerJoin, Relation::User.def())
-            .filter(condition)
-            .into_model::<ApiTokenRow>()
-            .one(self.reader())
-            .await?;
-        Ok(row.map(|row| StoredToken {
-            owner: TokenOwner::User {
-                id: UserId(row.user_id),
-                is_active: row.is_active && !row.is_suspended,
-                is_superuser: row.is_superuser,
-                is_staff: row.is_staff,
-                application_is_active: row.application_is_active,
-            },
-            scopes: effective_scopes(row.scope_list, row.scopes),
-            expires_at: row.expires_at,
-        }))
-    }
-
-    /// Whether the token belongs to no application or to one that is in use. The table of
-    /// applications is Sentry's own; a directory of ours has none.
-    fn application_is_active(&self) -> Expr {
-        let application = Expr::col((api_token::Entity, api_token::Column::ApplicationId));
-        if !self.facts().has_api_application {
-            return Expr::val(true);
+            .column_as(is_suspended(facts), "is_suspended")
+            .column_as(application_is_active(facts), "application_is_active")
+            .columns([C::Scopes, C::ScopeList, C::ExpiresAt])
+            .join(JoinType::InnerJoin, Relation::User.def());
+        let by_hash = select.clone().filter(Expr::col(C::HashedToken).eq(text()));
+        // What stands in the table's text column of a token of ours is made of its hash, which
+        // must not work as a token.
+        let in_plain_text = select
+            .filter(Expr::col(C::Token).eq(text()))
+            .filter(C::HashedToken.is_null());
+        let of_service = service_token::Entity::find()
+            .select_only()
+            .columns([
+                service_token::Column::Name,
+                service_token::Column::ScopeList,
+                service_token::Column::ExpiresAt,
+            ])
+            .filter(Expr::col(service_token::Column::HashedToken).eq(text()));
+        Self {
+            by_hash: shelf.keep(&by_hash, token_of_user),
+            in_plain_text: shelf.keep(&in_plain_text, token_of_user),
+            of_service: facts
+                .has_service_token
+                .then(|| shelf.keep(&of_service, token_of_service)),
         }
-        let active = Query::select()
-            .column(Alias::new("id"))
-            .from(Alias::new("sentry_apiapplication"))
-            .and_where(Expr::col(Alias::new("status")).eq(0))
-            .take();
-        application
-            .clone()
-            .is_null()
-            .or(application.in_subquery(active))
-    }
-
-    async fn service_token(&self, hash: &str) -> Result<Option<StoredToken>> {
-        if !self.facts().has_service_token {
-            return Ok(None);
-        }
-        let row = service_token::Entity::find()
-            .filter(service_token::Column::HashedToken.eq(hash))
-            .one(self.reader())
-            .await?;
-        Ok(row.map(|row| StoredToken {
-            owner: TokenOwner::Service(row.name),
-            scopes: Scopes::new(row.scope_list.0),
-            expires_at: row.expires_at,
-        }))
     }
 }
 
+fn token_of_user(columns: &mut Columns<'_>) -> Result<StoredToken> {
+    let id = UserId(columns.take()?);
+    let is_active: bool = columns.take()?;
+    let is_superuser = columns.take()?;
+    let is_staff = columns.take()?;
+    let is_suspended: bool = columns.take()?;
+    let application_is_active = columns.take()?;
+    let bits = columns.take()?;
+    let TextList(scopes) = columns.take()?;
+    Ok(StoredToken {
+        owner: TokenOwner::User {
+            id,
+            is_active: is_active && !is_suspended,
+            is_superuser,
+            is_staff,
+            application_is_active,
+        },
+        scopes: effective_scopes(scopes, bits),
+        expires_at: columns.take()?,
+    })
+}
+
+fn token_of_service(columns: &mut Columns<'_>) -> Result<StoredToken> {
+    Ok(StoredToken {
+        owner: TokenOwner::Service(columns.take()?),
+        scopes: Scopes::new(columns.take::<TextList>()?.0),
+        expires_at: columns.take()?,
+    })
+}
+
+/// Whether the token belongs to no application or to one that is in use. The table of
+/// applications is Sentry's own; a directory of ours has none.
+fn application_is_active(facts: &Facts) -> Expr {
+    let application = Expr::col((api_token::Entity, api_token::Column::ApplicationId));
+    if !facts.has_api_application {
+        return Expr::val(true);
+    }
+    let active = Query::select()
+        .column(Alias::new("id"))
+        .from(Alias::new("sentry_apiapplication"))
+        .and_where(Expr::col(Alias::new("status")).eq(0))
+        .take();
+    application
+        .clone()
+        .is_null()
+        .or(application.in_subquery(active))
+}
+
 impl Database {
+    /// The token that a look-up finds by a text.
+    async fn token(
+        &self,
+        lookup: &Prepared<StoredToken>,
+        text: &str,
+    ) -> Result<Option<StoredToken>> {
+        Ok(self.all(lookup, &[Parameter::Text(text)]).await?.pop())
+    }
+
     /// A token of a user belongs to them: its end is a change of theirs, which regions hear of too.
     async fn revoke_of_user(&self, id: i64) -> Result<bool> {
         use api_token::{Column as C, Entity};
@@ -136,38 +169,32 @@ impl Database {
     }
 }
 
-fn effective_scopes(list: StringList, bits: i64) -> Scopes {
-    if list.0.is_empty() {
+fn effective_scopes(list: Vec<String>, bits: i64) -> Scopes {
+    if list.is_empty() {
         Scopes::new(scopes_from_bits(bits))
     } else {
-        Scopes::new(list.0)
+        Scopes::new(list)
     }
 }
 
 #[async_trait]
 impl TokenStore for Database {
     async fn find(&self, text: &TokenText) -> Result<Option<StoredToken>> {
-        use api_token::Column as C;
         let kind = text.kind();
         let token = self.find_by_hash(&text.hash(), kind).await?;
         if token.is_some() || kind == TokenKind::Service {
             return Ok(token);
         }
-        // What stands in the table's text column of a token of ours is made of its hash, which
-        // must not work as a token.
-        let in_plain_text = Cond::all()
-            .add(C::Token.eq(text.expose()))
-            .add(C::HashedToken.is_null());
-        self.api_token(in_plain_text).await
+        let in_plain_text = &self.lookups().tokens.in_plain_text;
+        self.token(in_plain_text, text.expose()).await
     }
 
     async fn find_by_hash(&self, hash: &str, kind: TokenKind) -> Result<Option<StoredToken>> {
-        match kind {
-            TokenKind::Service => self.service_token(hash).await,
-            TokenKind::User => {
-                let by_hash = Cond::all().add(api_token::Column::HashedToken.eq(hash));
-                self.api_token(by_hash).await
-            }
+        let lookups = &self.lookups().tokens;
+        match (kind, &lookups.of_service) {
+            (TokenKind::User, _) => self.token(&lookups.by_hash, hash).await,
+            (TokenKind::Service, Some(of_service)) => self.token(of_service, hash).await,
+            (TokenKind::Service, None) => Ok(None),
         }
     }
 
@@ -314,7 +341,7 @@ impl TokenStore for Database {
                 id: format!("user:{}", row.id),
                 owner: format!("user {}", row.user_id),
                 last_characters: row.token_last_characters.unwrap_or_default(),
-                scopes: effective_scopes(row.scope_list, row.scopes),
+                scopes: effective_scopes(row.scope_list.0, row.scopes),
                 date_added: row.date_added,
                 expires_at: row.expires_at,
             })

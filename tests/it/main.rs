@@ -17,6 +17,7 @@ mod existing;
 mod graphql;
 mod house;
 mod http;
+mod postgres;
 mod rpc;
 mod rpc_client;
 mod silo;

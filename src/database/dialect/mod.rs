@@ -29,6 +29,15 @@ pub(super) enum Dialect {
     Postgres,
 }
 
+/// What a parameter of a statement whose text is kept stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Id,
+    Ids,
+    Text,
+    Texts,
+}
+
 impl Dialect {
     /// The engine behind a SeaORM backend; others are not among the features this is built with.
     pub(super) fn of(backend: DbBackend) -> Self {
@@ -54,20 +63,14 @@ impl Dialect {
         column: impl IntoColumnRef,
         ids: impl IntoIterator<Item = i64>,
     ) -> Expr {
-        match self {
-            Self::Sqlite => {
-                let list = Json::from_iter(ids).to_string();
-                Expr::cust_with_exprs(
-                    "? IN (SELECT value FROM json_each(?))",
-                    [Expr::col(column), Expr::val(list)],
-                )
-            }
+        let list = match self {
+            Self::Sqlite => Expr::val(Json::from_iter(ids).to_string()),
             Self::Postgres => {
                 let list = ids.into_iter().map(|id| Value::BigInt(Some(id))).collect();
-                let list = Value::Array(ArrayType::BigInt, Some(Box::new(list)));
-                Expr::cust_with_exprs("$1 = ANY($2)", [Expr::col(column), Expr::val(list)])
+                Expr::val(Value::Array(ArrayType::BigInt, Some(Box::new(list))))
             }
-        }
+        };
+        self.any(column, list)
     }
 
     /// `column` is exactly one of `texts`.
@@ -76,14 +79,32 @@ impl Dialect {
         column: impl IntoColumnRef,
         texts: impl IntoIterator<Item = &'a str>,
     ) -> Expr {
-        let column = Expr::col(column);
+        let list = match self {
+            Self::Sqlite => Expr::val(json_list(texts)),
+            Self::Postgres => text_array(texts),
+        };
+        self.any(column, list)
+    }
+
+    /// `column` is one of `list`, which is one parameter.
+    pub(super) fn any(self, column: impl IntoColumnRef, list: Expr) -> Expr {
+        let both = [Expr::col(column), list];
         match self {
-            Self::Sqlite => Expr::cust_with_exprs(
-                "? IN (SELECT value FROM json_each(?))",
-                [column, Expr::val(json_list(texts))],
-            ),
-            Self::Postgres => Expr::cust_with_exprs("$1 = ANY($2)", [column, text_array(texts)]),
+            Self::Sqlite => Expr::cust_with_exprs("? IN (SELECT value FROM json_each(?))", both),
+            Self::Postgres => Expr::cust_with_exprs("$1 = ANY($2)", both),
         }
+    }
+
+    /// The parameter with this number, for statements whose text is kept.
+    pub(super) fn parameter(self, number: u8, kind: Kind) -> Expr {
+        let kind = match (self, kind) {
+            (Self::Sqlite, _) => "",
+            (Self::Postgres, Kind::Id) => "::bigint",
+            (Self::Postgres, Kind::Ids) => "::bigint[]",
+            (Self::Postgres, Kind::Text) => "::text",
+            (Self::Postgres, Kind::Texts) => "::text[]",
+        };
+        Expr::cust(format!("${number}{kind}"))
     }
 
     /// `column` is one of `texts`, ignoring case.
@@ -100,23 +121,18 @@ impl Dialect {
             ),
             // An array and not a set: the planner then takes the index on the folded column.
             Self::Postgres => Expr::cust_with_exprs(
-                "UPPER($1) = ANY(ARRAY(SELECT UPPER(folded) FROM UNNEST($2) AS folded))",
+                "UPPER($1) = ANY(ARRAY(SELECT UPPER(folded) FROM UNNEST($2::text[]) AS folded))",
                 [column, text_array(texts)],
             ),
         }
     }
 
     /// `column` equals `text`, ignoring case.
-    pub(super) fn equals_folded(self, column: impl IntoColumnRef, text: &str) -> Expr {
+    pub(super) fn equals_folded(self, column: impl IntoColumnRef, text: impl Into<Expr>) -> Expr {
+        let both = [Expr::col(column), text.into()];
         match self {
-            Self::Sqlite => Expr::cust_with_exprs(
-                "? COLLATE UNICODE_NOCASE = ?",
-                [Expr::col(column), Expr::val(text)],
-            ),
-            Self::Postgres => Expr::cust_with_exprs(
-                "UPPER($1) = UPPER($2)",
-                [Expr::col(column), Expr::val(text)],
-            ),
+            Self::Sqlite => Expr::cust_with_exprs("? COLLATE UNICODE_NOCASE = ?", both),
+            Self::Postgres => Expr::cust_with_exprs("UPPER($1) = UPPER($2)", both),
         }
     }
 

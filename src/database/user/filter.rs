@@ -104,9 +104,9 @@ fn visible_to(viewer: Viewer) -> Option<Expr> {
     match viewer {
         Viewer::All | Viewer::Public(_) => None,
         Viewer::Alone(me) => Some(is(me)),
-        Viewer::Member(me) => {
-            Some(is(me).or(Expr::col((user::Entity, user::Column::Id)).in_subquery(colleagues(me))))
-        }
+        Viewer::Member(me) => Some(
+            is(me).or(Expr::col((user::Entity, user::Column::Id)).in_subquery(colleagues(me.0))),
+        ),
     }
 }
 
@@ -115,10 +115,10 @@ fn is(me: UserId) -> Expr {
 }
 
 /// Who shares an organization with `me`.
-pub(in super::super) fn colleagues(me: UserId) -> SelectStatement {
+pub(in super::super) fn colleagues(me: impl Into<Expr>) -> SelectStatement {
     use organization_member_mapping::{Column as C, Entity};
     let mine = select(C::OrganizationId, Entity)
-        .and_where(Expr::col(C::UserId).eq(me.0))
+        .and_where(Expr::col(C::UserId).eq(me.into()))
         .cond_where(is_joined())
         .take();
     select(C::UserId, Entity)

@@ -2,6 +2,7 @@
 
 mod change;
 mod filter;
+mod lookup;
 mod page;
 mod parts;
 mod provision;
@@ -22,6 +23,7 @@ use crate::domain::{
 use crate::service::UserService;
 
 pub(super) use filter::colleagues;
+pub(super) use lookup::Lookups;
 
 /// [`UserService`] answered by the database.
 #[derive(Debug)]
@@ -82,7 +84,7 @@ impl UserService for DatabaseUserService {
         email: &str,
         ident: Option<&str>,
     ) -> Result<Option<UserProfile>> {
-        provision::find(&self.database, self.database.reader(), email, ident).await
+        provision::find(&self.database, None, email, ident).await
     }
 
     async fn get_user_by_social_auth(

@@ -1,18 +1,24 @@
 //! Pages of users.
 
 use entity::user;
-use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order};
+use sea_orm::sea_query::{Expr, ExprTrait, Order, Value};
 use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::Database;
-use super::super::rows::{ProfileRow, select_profiles};
-use super::filter;
+use super::super::rows::{profile, select_profiles};
+use super::super::statement::fetch;
+use super::{filter, read};
 use crate::domain::{
-    Anchor, Direction, OrderField, OrderValue, Page, PageEnd, Result, UserPageQuery, UserProfile,
+    Anchor, Direction, OrderField, OrderValue, Page, PageEnd, Result, UserFilter, UserId,
+    UserPageQuery, UserProfile, Viewer,
 };
 
 pub(super) async fn page(database: &Database, query: &UserPageQuery) -> Result<Page<UserProfile>> {
     let request = &query.page;
+    if let Some(ids) = named(query) {
+        let profiles = read::profiles_by_id(database, ids).await?;
+        return Ok(cut(profiles, query));
+    }
     // The last page of a list is the first page of the list the other way round.
     let ascending =
         (query.order.direction == Direction::Ascending) == (request.end == PageEnd::First);
@@ -32,12 +38,55 @@ pub(super) async fn page(database: &Database, query: &UserPageQuery) -> Result<P
     if query.order.field != OrderField::Id {
         select = select.order_by(user::Column::Id, order);
     }
-    let rows = select
-        .limit(u64::from(request.size) + 1)
-        .into_model::<ProfileRow>()
-        .all(database.reader())
-        .await?;
-    Ok(Page::from_overfull(rows, request).map(UserProfile::from))
+    let select = select.limit(u64::from(request.size) + 1);
+    let profiles = fetch(database.reader(), &select, profile).await?;
+    Ok(Page::from_overfull(profiles, request))
+}
+
+/// The ids that a query names, if it says nothing else of the users that their account rows do not
+/// tell, and all of them fit on the page: then they are looked up by id.
+fn named(query: &UserPageQuery) -> Option<&[UserId]> {
+    let UserPageQuery {
+        filter,
+        order,
+        page,
+        viewer: Viewer::All | Viewer::Public(_),
+    } = query
+    else {
+        return None;
+    };
+    let ids = filter.user_ids.as_deref()?;
+    let by_id_alone = UserFilter {
+        user_ids: filter.user_ids.clone(),
+        is_active: filter.is_active,
+        ..UserFilter::default()
+    };
+    let fits = u32::try_from(ids.len()).is_ok_and(|ids| ids <= page.size);
+    (fits && order.field == OrderField::Id && *filter == by_id_alone).then_some(ids)
+}
+
+/// The page of a query from all users of its list, which come by id.
+fn cut(mut profiles: Vec<UserProfile>, query: &UserPageQuery) -> Page<UserProfile> {
+    let request = &query.page;
+    let rises = query.order.direction == Direction::Ascending;
+    let id = |anchor: &Option<Anchor>| anchor.as_ref().map(|anchor| anchor.id);
+    let mut bounds = (id(&request.after), id(&request.before));
+    if !rises {
+        bounds = (bounds.1, bounds.0);
+    }
+    let (above, below) = bounds;
+    profiles.retain(|profile| {
+        above.is_none_or(|bound| profile.id.0 > bound)
+            && below.is_none_or(|bound| profile.id.0 < bound)
+            && query
+                .filter
+                .is_active
+                .is_none_or(|is_active| profile.is_active == is_active)
+    });
+    if rises != (request.end == PageEnd::First) {
+        profiles.reverse();
+    }
+    Page::from_overfull(profiles, request)
 }
 
 pub(super) async fn count(database: &Database, query: &UserPageQuery) -> Result<u64> {
@@ -58,25 +107,25 @@ const fn order_column(field: OrderField) -> user::Column {
     }
 }
 
-/// Rows on the far side of `anchor`, where larger values are farther if `larger`.
-fn beyond(anchor: &Anchor, larger: bool) -> Cond {
-    let past = |column: user::Column, value: Expr| {
-        let column = Expr::col((user::Entity, column));
-        if larger {
-            column.gt(value)
-        } else {
-            column.lt(value)
-        }
+/// Rows on the far side of `anchor`, where larger values are farther if `larger`. Value and id are
+/// compared as one, so that an index on the value leads to the place.
+fn beyond(anchor: &Anchor, larger: bool) -> Expr {
+    let id = Expr::col((user::Entity, user::Column::Id));
+    let (place, bound) = match &anchor.value {
+        OrderValue::Id => (id, Expr::val(anchor.id)),
+        OrderValue::Username(name) => pair(user::Column::Username, name.as_str(), id, anchor.id),
+        OrderValue::DateJoined(date) => pair(user::Column::DateJoined, *date, id, anchor.id),
     };
-    let id = past(user::Column::Id, Expr::val(anchor.id));
-    let value = match &anchor.value {
-        OrderValue::Id => return Cond::all().add(id),
-        OrderValue::Username(name) => Expr::val(name.clone()),
-        OrderValue::DateJoined(date) => Expr::val(*date),
-    };
-    let column = order_column(anchor.value.field());
-    let equal = Expr::col((user::Entity, column)).eq(value.clone());
-    Cond::any()
-        .add(past(column, value))
-        .add(Cond::all().add(equal).add(id))
+    if larger {
+        place.gt(bound)
+    } else {
+        place.lt(bound)
+    }
+}
+
+/// A column with the id beside it, and a value of each.
+fn pair(column: user::Column, value: impl Into<Value>, id: Expr, id_value: i64) -> (Expr, Expr) {
+    let column = Expr::col((user::Entity, column));
+    let bound = [Expr::val(value), Expr::val(id_value)];
+    (Expr::tuple([column, id]), Expr::tuple(bound))
 }

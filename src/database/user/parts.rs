@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use entity::{
-    StringList, auth_identity, auth_provider, authenticator, user_avatar, user_email,
-    user_permission, user_role, user_role_user,
+    StringList, auth_identity, auth_provider, authenticator, user_permission, user_role,
+    user_role_user,
 };
 use sea_orm::{
     EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
@@ -14,10 +14,10 @@ use sea_orm::{
 use super::super::Database;
 use super::super::dialect::json_text;
 use super::super::rows::stored_value;
+use super::super::statement::numbers;
 use crate::domain::{
     AuthIdentity, AuthIdentityId, Authenticator, AuthenticatorId, AuthenticatorKind, Avatar,
-    AvatarKind, IdentityProvider, OrganizationId, Result, Role, Secret, StoredValue, UserEmail,
-    UserEmailId, UserId,
+    IdentityProvider, OrganizationId, Result, Role, Secret, StoredValue, UserEmail, UserId,
 };
 
 fn raw(ids: &[UserId]) -> impl Iterator<Item = i64> {
@@ -28,51 +28,13 @@ pub(super) async fn emails(
     database: &Database,
     ids: &[UserId],
 ) -> Result<Vec<(UserId, UserEmail)>> {
-    use user_email::{Column as C, Entity};
-    let rows: Vec<(i64, i64, String, bool)> = Entity::find()
-        .select_only()
-        .columns([C::UserId, C::Id, C::Email, C::IsVerified])
-        .filter(database.dialect().any_id(C::UserId, raw(ids)))
-        .order_by_asc(C::UserId)
-        .order_by_asc(C::Id)
-        .into_tuple()
-        .all(database.reader())
-        .await?;
-    let rows = rows.into_iter().map(|(user, id, email, is_verified)| {
-        (
-            UserId(user),
-            UserEmail {
-                id: UserEmailId(id),
-                email,
-                is_verified,
-            },
-        )
-    });
-    Ok(rows.collect())
+    let emails = &database.lookups().users.emails;
+    database.look_up(emails, &numbers(ids)).await
 }
 
 pub(super) async fn avatars(database: &Database, ids: &[UserId]) -> Result<Vec<(UserId, Avatar)>> {
-    use user_avatar::{Column as C, Entity};
-    let rows: Vec<(i64, i64, Option<i64>, String, i16)> = Entity::find()
-        .select_only()
-        .columns([C::UserId, C::Id, C::ControlFileId, C::Ident, C::AvatarType])
-        .filter(database.dialect().any_id(C::UserId, raw(ids)))
-        .order_by_asc(C::UserId)
-        .into_tuple()
-        .all(database.reader())
-        .await?;
-    let rows = rows.into_iter().map(|(user, id, file_id, ident, kind)| {
-        (
-            UserId(user),
-            Avatar {
-                id,
-                file_id,
-                ident,
-                kind: AvatarKind::from_stored(kind),
-            },
-        )
-    });
-    Ok(rows.collect())
+    let avatars = &database.lookups().users.avatars;
+    database.look_up(avatars, &numbers(ids)).await
 }
 
 /// Whether secret material is read.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::Database;
 use super::super::error::is_unique_violation;
-use super::super::rows::{ProfileRow, select_profiles};
+use super::super::statement::Parameter;
 use crate::domain::{
     Change, Error, Event, Invalid, InvalidCode, NewUser, Result, Signup, UserCreateResult,
     UserFlags, UserId, UserProfile, slugify,
@@ -22,33 +22,32 @@ const SLUG_MAX_CHARS: usize = 95;
 /// The active user with this primary address; see `UserService::get_user_by_email`.
 pub(super) async fn find(
     database: &Database,
-    connection: &impl ConnectionTrait,
+    within: Option<&DatabaseTransaction>,
     email: &str,
     ident: Option<&str>,
 ) -> Result<Option<UserProfile>> {
-    let mut rows = select_profiles()
-        .filter(
-            database
-                .dialect()
-                .equals_folded((user::Entity, user::Column::Email), email),
-        )
-        .filter(user::Column::IsActive.eq(true))
-        .order_by_asc(user::Column::Id)
-        .into_model::<ProfileRow>()
-        .all(connection)
-        .await?
-        .into_iter()
-        .map(UserProfile::from)
-        .collect::<Vec<_>>();
-    if rows.len() > 1 {
-        tracing::warn!(users = rows.len(), "several accounts have the same address");
-        if let Some(ident) = ident.filter(|ident| !ident.is_empty())
-            && let Some(id) = identified(database, connection, &rows, ident).await?
-        {
-            rows.retain(|row| row.id == id);
+    let by_email = &database.lookups().users.active_by_email;
+    let email = [Parameter::Text(email)];
+    let mut found = match within {
+        Some(tx) => by_email.all_on(tx, &email).await?,
+        None => database.all(by_email, &email).await?,
+    };
+    if found.len() > 1 {
+        tracing::warn!(
+            users = found.len(),
+            "several accounts have the same address"
+        );
+        if let Some(ident) = ident.filter(|ident| !ident.is_empty()) {
+            let id = match within {
+                Some(tx) => identified(database, tx, &found, ident).await?,
+                None => identified(database, database.reader(), &found, ident).await?,
+            };
+            if let Some(id) = id {
+                found.retain(|user| user.id == id);
+            }
         }
     }
-    Ok(rows.into_iter().next())
+    Ok(found.into_iter().next())
 }
 
 /// Which of `users` a provider knows as `ident`.
@@ -86,7 +85,7 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
     check_length(database, email)?;
     let ident = new.ident.as_deref();
     // Most calls are for somebody who exists; they take no lock.
-    if let Some(user) = find(database, database.reader(), email, ident).await? {
+    if let Some(user) = find(database, None, email, ident).await? {
         return Ok(found(user, new));
     }
     for unique in [true, false] {
@@ -95,7 +94,7 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
             .dialect()
             .lock_folded(&tx, &format!("email:{email}"))
             .await?;
-        if let Some(user) = find(database, &tx, email, ident).await? {
+        if let Some(user) = find(database, Some(&tx), email, ident).await? {
             tx.rollback().await?;
             return Ok(found(user, new));
         }
@@ -114,7 +113,8 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
             claims_email: unique,
         };
         match insert(database, &tx, draft).await {
-            Ok(user) => {
+            Ok(id) => {
+                let user = inserted(database, &tx, id).await?;
                 database
                     .commit_change(tx, Change { user_id: user.id })
                     .await?;
@@ -166,13 +166,14 @@ pub(super) async fn create(
         flags: 0,
         claims_email: false,
     };
-    let user = insert(database, &tx, draft).await.map_err(|error| {
+    let id = insert(database, &tx, draft).await.map_err(|error| {
         if is_unique_violation(&error) {
             taken(username)
         } else {
             error.into()
         }
     })?;
+    let user = inserted(database, &tx, id).await?;
     database
         .commit_change(tx, Change { user_id: user.id })
         .await?;
@@ -209,12 +210,26 @@ struct Draft<'a> {
     claims_email: bool,
 }
 
+/// The row that was inserted.
+async fn inserted(
+    database: &Database,
+    tx: &DatabaseTransaction,
+    id: UserId,
+) -> Result<UserProfile> {
+    let profiles = &database.lookups().users.profiles;
+    let mut found = profiles
+        .statement()
+        .all_on(tx, &[Parameter::Ids(&[id.0])])
+        .await?;
+    Ok(found.pop().ok_or(DbErr::RecordNotInserted)?)
+}
+
 /// Inserts a user and, if there is one, their address, unverified.
 async fn insert(
     database: &Database,
     tx: &DatabaseTransaction,
     draft: Draft<'_>,
-) -> Result<UserProfile, DbErr> {
+) -> Result<UserId, DbErr> {
     let now = database.clock().now();
     let mut row = user::Model {
         id: 0,
@@ -261,10 +276,5 @@ async fn insert(
         };
         user_email::Entity::insert(address).exec(tx).await?;
     }
-    let row = select_profiles()
-        .filter(user::Column::Id.eq(id))
-        .into_model::<ProfileRow>()
-        .one(tx)
-        .await?;
-    row.map(UserProfile::from).ok_or(DbErr::RecordNotInserted)
+    Ok(UserId(id))
 }

@@ -8,7 +8,8 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::Database;
-use super::super::rows::{ProfileRow, select_profiles};
+use super::super::rows::{profile, select_profiles};
+use super::super::statement::{Parameter, fetch, numbers};
 use super::{filter, parts};
 use crate::domain::{
     EmailMatch, EmailQuery, Result, SocialAuthQuery, User, UserFilter, UserId, UserProfile,
@@ -35,30 +36,26 @@ pub(super) async fn ids(database: &Database, filter: &UserFilter) -> Result<Vec<
 
 pub(super) async fn profiles(database: &Database, filter: &UserFilter) -> Result<Vec<UserProfile>> {
     filter::require_anchor(filter)?;
-    let rows = select_profiles()
+    let select = select_profiles()
         .filter(filter::condition(database, filter, Viewer::All))
-        .order_by_asc(user::Column::Id)
-        .into_model::<ProfileRow>()
-        .all(database.reader())
-        .await?;
-    Ok(rows.into_iter().map(UserProfile::from).collect())
+        .order_by_asc(user::Column::Id);
+    fetch(database.reader(), &select, profile).await
 }
 
 pub(super) async fn profiles_by_id(
     database: &Database,
     ids: &[UserId],
 ) -> Result<Vec<UserProfile>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    profiles(database, &UserFilter::ids(ids)).await
+    let profiles = &database.lookups().users.profiles;
+    database.look_up(profiles, &numbers(ids)).await
 }
 
 pub(super) async fn by_id(database: &Database, ids: &[UserId]) -> Result<Vec<User>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let users = many(database, &UserFilter::ids(ids)).await?;
+    let profiles = profiles_by_id(database, ids).await?;
+    let users = complete(database, profiles).await?;
     let users: HashMap<UserId, User> = users.into_iter().map(|u| (u.profile.id, u)).collect();
     Ok(ids.iter().filter_map(|id| users.get(id).cloned()).collect())
 }
@@ -167,21 +164,20 @@ pub(super) async fn by_username(database: &Database, query: &UsernameQuery) -> R
         if query.with_valid_password {
             select = select.filter(user::Column::Password.ne("!"));
         }
-        select.into_model::<ProfileRow>()
+        select
     };
     let reader = database.reader();
-    let mut rows = find(user::Column::Username.eq(name)).all(reader).await?;
-    if rows.is_empty() {
-        rows = find(dialect.equals_folded(user::Column::Username, name))
-            .all(reader)
-            .await?;
+    let exact = find(user::Column::Username.eq(name));
+    let mut found = fetch(reader, &exact, profile).await?;
+    if found.is_empty() {
+        let folded = find(dialect.equals_folded(user::Column::Username, name.as_str()));
+        found = fetch(reader, &folded, profile).await?;
     }
-    if rows.is_empty() && name.contains('@') {
-        rows = find(dialect.equals_folded(user::Column::Email, name))
-            .all(reader)
-            .await?;
+    if found.is_empty() && name.contains('@') {
+        let by_address = find(dialect.equals_folded(user::Column::Email, name.as_str()));
+        found = fetch(reader, &by_address, profile).await?;
     }
-    complete(database, rows.into_iter().map(UserProfile::from).collect()).await
+    complete(database, found).await
 }
 
 pub(super) async fn existing_usernames(
@@ -191,14 +187,9 @@ pub(super) async fn existing_usernames(
     if usernames.is_empty() {
         return Ok(Vec::new());
     }
-    let texts = usernames.iter().map(String::as_str);
-    let existing: Vec<String> = user::Entity::find()
-        .select_only()
-        .column(user::Column::Username)
-        .filter(database.dialect().any_text(user::Column::Username, texts))
-        .into_tuple()
-        .all(database.reader())
-        .await?;
+    let texts: Vec<&str> = usernames.iter().map(String::as_str).collect();
+    let existing = &database.lookups().users.usernames;
+    let existing = database.all(existing, &[Parameter::Texts(&texts)]).await?;
     let mut existing: HashSet<String> = existing.into_iter().collect();
     Ok(usernames
         .iter()
@@ -224,25 +215,21 @@ pub(super) async fn by_social_auth(
         organization_id: Some(query.organization_id),
         ..UserFilter::default()
     };
-    let row = select_profiles()
+    let select = select_profiles()
         .filter(user::Column::Id.in_subquery(owners))
         .filter(filter::condition(database, &members, Viewer::All))
         .order_by_asc(user::Column::Id)
-        .into_model::<ProfileRow>()
-        .one(database.reader())
-        .await?;
-    Ok(row.map(UserProfile::from))
+        .limit(1);
+    Ok(fetch(database.reader(), &select, profile).await?.pop())
 }
 
 pub(super) async fn first_superuser(database: &Database) -> Result<Option<UserProfile>> {
-    let row = select_profiles()
+    let select = select_profiles()
         .filter(user::Column::IsSuperuser.eq(true))
         .filter(user::Column::IsActive.eq(true))
         .order_by_asc(user::Column::Id)
-        .into_model::<ProfileRow>()
-        .one(database.reader())
-        .await?;
-    Ok(row.map(UserProfile::from))
+        .limit(1);
+    Ok(fetch(database.reader(), &select, profile).await?.pop())
 }
 
 pub(super) async fn verify_emails(

@@ -246,7 +246,7 @@ fn regions(deliver: bool) -> OutboxPolicy {
 async fn connect(url: &str) -> Connection {
     let options = DatabaseOptions {
         url: url.to_owned(),
-        max_connections: 4,
+        max_connections: 8,
         acquire_timeout: Duration::from_mins(1),
         statement_timeout: Duration::from_mins(1),
     };

@@ -1,0 +1,150 @@
+//! PostgreSQL connections on which any number of look-ups are under way at a time.
+//!
+//! A connection of SeaORM's pool belongs to one statement until that is answered. Here a statement
+//! is sent behind those that are not answered yet, so a few connections serve all requests, none
+//! waits for a free one, and the driver writes and reads for many at once. The server works on the
+//! statements of one connection one after the other: what belongs here are look-ups by key, whose
+//! cost is bounded. Searches, transactions and administration stay with the pool.
+//!
+//! Connections are made when they are first needed and again when they are lost. While there is
+//! none, requests wait as long as they would wait for one of the pool. A request that is given up
+//! leaves its answer to be passed over; answers are never mixed up.
+
+mod lane;
+mod target;
+mod tls;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
+
+use super::connect::Pipelined;
+use super::statement::{Parameter, Prepared};
+use crate::domain::{Error, Result};
+use lane::Lane;
+
+pub(super) use target::Target;
+
+/// The lanes of one database.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    target: Target,
+    lanes: Vec<Lane>,
+    acquire_timeout: Duration,
+    /// How many statements have been sent, shared with the pool.
+    statements: Arc<AtomicU64>,
+}
+
+/// There is no connection, and none could be made in time.
+#[derive(Debug, thiserror::Error)]
+#[error("no pipelined connection to PostgreSQL")]
+struct NoConnection;
+
+impl Pipeline {
+    /// Prepares for connections, of which one is made at once, to see whether it can be.
+    pub(super) async fn open(
+        to: Pipelined,
+        statements: Arc<AtomicU64>,
+    ) -> Result<Self, tokio_postgres::Error> {
+        let lanes = (0..to.connections.max(1)).map(|_| Lane::default());
+        let pipeline = Self {
+            target: to.target,
+            lanes: lanes.collect(),
+            acquire_timeout: to.acquire_timeout,
+            statements,
+        };
+        if let Some(lane) = pipeline.lanes.first() {
+            match lane.connect(&pipeline.target).await {
+                Err(error) if !is_passing(&error) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(pipeline)
+    }
+
+    /// How many connections there are at the most.
+    pub(super) fn width(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// The rows of a statement.
+    pub(super) async fn all<T>(
+        &self,
+        statement: &Prepared<T>,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<T>> {
+        let Some(lane) = self.lanes.iter().min_by_key(|lane| lane.load()) else {
+            return Err(Error::Unavailable(Arc::new(NoConnection)));
+        };
+        let _busy = lane.occupy();
+        let connection = match lane.connection() {
+            Some(connection) => connection,
+            None => self.connect(lane).await?,
+        };
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let begun = tracing::enabled!(tracing::Level::TRACE).then(Instant::now);
+        let mut answer = connection.all(statement, parameters).await;
+        if let Err(lane::Failure::Driver(error)) = &answer
+            && is_outdated(error)
+        {
+            connection.forget(statement.place);
+            answer = connection.all(statement, parameters).await;
+        }
+        if let Some(begun) = begun {
+            tracing::trace!(
+                db.statement = %statement.text,
+                db.elapsed_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+                db.failed = answer.is_err(),
+                "statement"
+            );
+        }
+        Ok(answer?)
+    }
+
+    /// Makes a connection, or waits for whoever is making it.
+    async fn connect(&self, lane: &Lane) -> Result<Arc<lane::Connection>> {
+        let connected = timeout(self.acquire_timeout, async {
+            loop {
+                match lane.connect(&self.target).await {
+                    Ok(Some(connection)) => return Ok(connection),
+                    Ok(None) => return Err(Error::Unavailable(Arc::new(NoConnection))),
+                    Err(error) if is_passing(&error) => lane::pause().await,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        });
+        connected
+            .await
+            .unwrap_or_else(|_| Err(Error::Unavailable(Arc::new(NoConnection))))
+    }
+
+    /// Closes all connections when what is under way on them is answered.
+    pub(super) async fn close(&self) {
+        for lane in &self.lanes {
+            lane.close().await;
+        }
+    }
+}
+
+/// Whether what a connection has prepared is no longer valid: the tables have changed, or the
+/// server has dropped it. Nothing has been carried out then.
+fn is_outdated(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| {
+        *code == SqlState::FEATURE_NOT_SUPPORTED || *code == SqlState::INVALID_SQL_STATEMENT_NAME
+    })
+}
+
+/// Whether it may help to try again to connect: nobody listens, or the server is starting, ending
+/// or full.
+pub(super) fn is_passing(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(code) => {
+            let code = code.code();
+            code.starts_with("57P") || code.starts_with("53")
+        }
+        None => super::error::is_lost(error),
+    }
+}

@@ -1,0 +1,213 @@
+//! Look-ups by id that concurrent requests share.
+//!
+//! A look-up goes out at once while fewer of its kind are under way than there are connections to
+//! send them on. Beyond that it would only wait in the server, so it waits here instead, with all
+//! others that come meanwhile, and they leave together as one statement when one under way is
+//! answered. There is no timer: who is alone waits for nobody, and the more there are the more
+//! share.
+//!
+//! A look-up only ever joins a statement that has not been sent. So whoever begins one after a
+//! change was committed sees that change, whoever else is asking.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::pipeline::Pipeline;
+use super::statement::{Parameter, Prepared};
+use crate::domain::{Error, Result};
+
+/// The most ids of a statement that is shared.
+const MAX_IDS: usize = 1_000;
+/// A look-up of more ids than this goes alone: sharing saves it next to nothing.
+const MAX_IDS_OF_ONE: usize = 64;
+
+/// Look-ups of one kind: a statement whose only parameter is a list of ids, and the id to which a
+/// row of it belongs.
+#[derive(Debug)]
+pub(super) struct Shared<T> {
+    statement: Prepared<T>,
+    id: fn(&T) -> i64,
+    queue: Mutex<Queue<T>>,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    under_way: usize,
+    waiting: VecDeque<Vec<Asker<T>>>,
+    /// How many ids the last of those that wait asks for.
+    ids_of_last: usize,
+}
+
+#[derive(Debug)]
+struct Asker<T> {
+    ids: Vec<i64>,
+    answer: oneshot::Sender<Result<Vec<T>>>,
+}
+
+/// A batch was given up with the runtime that it was to run on.
+#[derive(Debug, thiserror::Error)]
+#[error("the process is ending")]
+struct Ending;
+
+impl<T: Clone + Send + Sync + 'static> Shared<T> {
+    pub(super) fn new(statement: Prepared<T>, id: fn(&T) -> i64) -> Arc<Self> {
+        let queue = Queue {
+            under_way: 0,
+            waiting: VecDeque::new(),
+            ids_of_last: 0,
+        };
+        Arc::new(Self {
+            statement,
+            id,
+            queue: Mutex::new(queue),
+        })
+    }
+
+    pub(super) const fn statement(&self) -> &Prepared<T> {
+        &self.statement
+    }
+
+    /// The rows of `ids`, in the statement's order.
+    pub(super) async fn look_up(
+        self: &Arc<Self>,
+        pipeline: &Arc<Pipeline>,
+        ids: &[i64],
+    ) -> Result<Vec<T>> {
+        if ids.len() > MAX_IDS_OF_ONE {
+            return pipeline.all(&self.statement, &[Parameter::Ids(ids)]).await;
+        }
+        match self.queue_up(pipeline, ids) {
+            Place::Turn(_turn) => pipeline.all(&self.statement, &[Parameter::Ids(ids)]).await,
+            Place::Batch(answer) => answer
+                .await
+                .unwrap_or_else(|_| Err(Error::Unavailable(Arc::new(Ending)))),
+        }
+    }
+
+    fn queue_up(self: &Arc<Self>, pipeline: &Arc<Pipeline>, ids: &[i64]) -> Place<T> {
+        let mut queue = self.queue();
+        if queue.under_way < pipeline.width() {
+            queue.under_way += 1;
+            drop(queue);
+            return Place::Turn(Turn {
+                shared: Arc::clone(self),
+                pipeline: Arc::clone(pipeline),
+            });
+        }
+        let (answer, answered) = oneshot::channel();
+        let asker = Asker {
+            ids: ids.to_vec(),
+            answer,
+        };
+        let ids_of_last = queue.ids_of_last + ids.len();
+        match queue.waiting.back_mut() {
+            Some(batch) if ids_of_last <= MAX_IDS => {
+                batch.push(asker);
+                queue.ids_of_last = ids_of_last;
+            }
+            _ => {
+                queue.waiting.push_back(vec![asker]);
+                queue.ids_of_last = ids.len();
+            }
+        }
+        Place::Batch(answered)
+    }
+
+    /// Asks for all, and gives each what is theirs.
+    async fn run(&self, pipeline: &Pipeline, askers: Vec<Asker<T>>) {
+        let askers: Vec<_> = askers
+            .into_iter()
+            .filter(|asker| !asker.answer.is_closed())
+            .collect();
+        let mut wishes: Vec<(i64, usize)> = Vec::with_capacity(askers.len());
+        for (number, asker) in askers.iter().enumerate() {
+            wishes.extend(asker.ids.iter().map(|id| (*id, number)));
+        }
+        wishes.sort_unstable();
+        wishes.dedup();
+        let mut ids: Vec<i64> = wishes.iter().map(|(id, _)| *id).collect();
+        ids.dedup();
+        if ids.is_empty() {
+            return;
+        }
+        let found = pipeline.all(&self.statement, &[Parameter::Ids(&ids)]).await;
+        let rows = match found {
+            Ok(rows) => rows,
+            Err(error) => {
+                for asker in askers {
+                    let _ = asker.answer.send(Err(error.clone()));
+                }
+                return;
+            }
+        };
+        let mut answers: Vec<Vec<T>> = askers
+            .iter()
+            .map(|asker| Vec::with_capacity(asker.ids.len()))
+            .collect();
+        for row in rows {
+            let id = (self.id)(&row);
+            let start = wishes.partition_point(|(wished, _)| *wished < id);
+            let mut numbers = wishes[start..]
+                .iter()
+                .take_while(|(wished, _)| *wished == id)
+                .map(|(_, number)| *number);
+            let Some(first) = numbers.next() else {
+                continue;
+            };
+            for number in numbers {
+                answers[number].push(row.clone());
+            }
+            answers[first].push(row);
+        }
+        for (asker, answer) in askers.into_iter().zip(answers) {
+            // Whoever has gone needs no answer.
+            let _ = asker.answer.send(Ok(answer));
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a look-up is answered.
+enum Place<T: Clone + Send + Sync + 'static> {
+    /// By itself, now.
+    Turn(Turn<T>),
+    /// With others.
+    Batch(oneshot::Receiver<Result<Vec<T>>>),
+}
+
+/// One of the statements that may be under way. Whoever waits gets it when it is dropped, whether
+/// the statement was answered or given up.
+#[derive(Debug)]
+struct Turn<T: Clone + Send + Sync + 'static> {
+    shared: Arc<Shared<T>>,
+    pipeline: Arc<Pipeline>,
+}
+
+impl<T: Clone + Send + Sync + 'static> Drop for Turn<T> {
+    fn drop(&mut self) {
+        let mut queue = self.shared.queue();
+        let Some(askers) = queue.waiting.pop_front() else {
+            queue.under_way -= 1;
+            return;
+        };
+        let Ok(runtime) = Handle::try_current() else {
+            // The process is ending. Whoever still waits is told so.
+            queue.waiting.clear();
+            queue.under_way -= 1;
+            return;
+        };
+        drop(queue);
+        let turn = Self {
+            shared: Arc::clone(&self.shared),
+            pipeline: Arc::clone(&self.pipeline),
+        };
+        // A task of its own: it serves many, and none of them may take it away from the others.
+        runtime.spawn(async move { turn.shared.run(&turn.pipeline, askers).await });
+    }
+}

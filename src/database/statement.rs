@@ -1,0 +1,223 @@
+//! Statements whose text is built once, when the database is opened, and their rows.
+//!
+//! A [`Prepared`] statement is described with SeaORM's builder like any other, only that what
+//! changes from one use to the next stands in it as a numbered parameter
+//! ([`Dialect::parameter`](super::dialect::Dialect::parameter)). Its text is kept, connections
+//! prepare it once, and its rows are read column by column in the order in which they are selected,
+//! on either engine by the same function.
+
+use std::cell::Cell as Counter;
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use entity::StringList;
+use sea_orm::sea_query::{PostgresQueryBuilder, SelectStatement, SqliteQueryBuilder};
+use sea_orm::{
+    ColIdx, ConnectionTrait, QueryResult, QueryTrait, Statement, TryGetError, TryGetable, Value,
+};
+use serde_json::Value as Json;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+
+use super::dialect::Dialect;
+use super::facts::Facts;
+use crate::domain::{Result, UserId};
+
+/// How a row becomes a value.
+pub(super) type Read<T> = fn(&mut Columns<'_>) -> Result<T>;
+
+/// A statement whose text is kept.
+#[derive(Debug)]
+pub(super) struct Prepared<T> {
+    pub(super) text: Arc<str>,
+    /// Where pipelined connections keep it when they have prepared it.
+    pub(super) place: usize,
+    pub(super) read: Read<T>,
+}
+
+impl<T> Prepared<T> {
+    /// The rows on a connection of SeaORM's.
+    pub(super) async fn all_on(
+        &self,
+        connection: &impl ConnectionTrait,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<T>> {
+        let backend = connection.get_database_backend();
+        let dialect = Dialect::of(backend);
+        let values = parameters.iter().map(|parameter| parameter.value(dialect));
+        let statement = Statement::from_sql_and_values(backend, &*self.text, values);
+        let rows = connection.query_all_raw(statement).await?;
+        rows.iter()
+            .map(|row| (self.read)(&mut row.into()))
+            .collect()
+    }
+}
+
+/// Where statements are built that are to be kept. Each takes the next place.
+#[derive(Debug)]
+pub(super) struct Shelf<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) facts: &'a Facts,
+    places: Counter<usize>,
+}
+
+impl<'a> Shelf<'a> {
+    pub(super) fn new(dialect: Dialect, facts: &'a Facts) -> Self {
+        Self {
+            dialect,
+            facts,
+            places: Counter::new(0),
+        }
+    }
+
+    /// Keeps a query. Values in it that are no parameters become part of its text.
+    pub(super) fn keep<T>(
+        &self,
+        query: &impl QueryTrait<QueryStatement = SelectStatement>,
+        read: Read<T>,
+    ) -> Prepared<T> {
+        let query = query.as_query();
+        let text = match self.dialect {
+            Dialect::Sqlite => query.to_string(SqliteQueryBuilder),
+            Dialect::Postgres => query.to_string(PostgresQueryBuilder),
+        };
+        let place = self.places.get();
+        self.places.set(place + 1);
+        Prepared {
+            text: text.into(),
+            place,
+            read,
+        }
+    }
+}
+
+/// What stands for a numbered parameter in one use of a statement.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Parameter<'a> {
+    /// An id.
+    Id(i64),
+    /// A list of ids.
+    Ids(&'a [i64]),
+    /// A text.
+    Text(&'a str),
+    /// A list of texts.
+    Texts(&'a [&'a str]),
+}
+
+impl Parameter<'_> {
+    /// What SeaORM binds for it.
+    pub(super) fn value(self, dialect: Dialect) -> Value {
+        match (self, dialect) {
+            (Self::Id(id), _) => id.into(),
+            (Self::Text(text), _) => text.into(),
+            (Self::Ids(ids), Dialect::Sqlite) => Json::from(ids).to_string().into(),
+            (Self::Texts(texts), Dialect::Sqlite) => Json::from(texts).to_string().into(),
+            (Self::Ids(ids), Dialect::Postgres) => ids.to_vec().into(),
+            (Self::Texts(texts), Dialect::Postgres) => {
+                let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
+                texts.into()
+            }
+        }
+    }
+}
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match self {
+            Self::Id(id) => id.to_sql_checked(ty, out),
+            Self::Ids(ids) => ids.to_sql_checked(ty, out),
+            Self::Text(text) => text.to_sql_checked(ty, out),
+            Self::Texts(texts) => texts.to_sql_checked(ty, out),
+        }
+    }
+
+    /// Whether the type is right depends on the value; [`ToSql::to_sql`] checks it.
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+/// A value in a row of either driver.
+pub(super) trait Column: TryGetable + for<'a> FromSql<'a> {}
+
+impl<T: TryGetable + for<'a> FromSql<'a>> Column for T {}
+
+/// The columns of a row, from the first to the last.
+#[derive(Debug)]
+pub(super) struct Columns<'a> {
+    row: Row<'a>,
+    next: usize,
+}
+
+#[derive(Debug)]
+enum Row<'a> {
+    Pooled(&'a QueryResult),
+    Pipelined(&'a tokio_postgres::Row),
+}
+
+impl Columns<'_> {
+    /// The next column.
+    pub(super) fn take<T: Column>(&mut self) -> Result<T> {
+        let place = self.next;
+        self.next += 1;
+        Ok(match self.row {
+            Row::Pooled(row) => row.try_get_by_index(place)?,
+            Row::Pipelined(row) => row.try_get(place)?,
+        })
+    }
+}
+
+impl<'a> From<&'a QueryResult> for Columns<'a> {
+    fn from(row: &'a QueryResult) -> Self {
+        let row = Row::Pooled(row);
+        Self { row, next: 0 }
+    }
+}
+
+impl<'a> From<&'a tokio_postgres::Row> for Columns<'a> {
+    fn from(row: &'a tokio_postgres::Row) -> Self {
+        let row = Row::Pipelined(row);
+        Self { row, next: 0 }
+    }
+}
+
+/// A list of texts: `text[]`, or text on SQLite.
+#[derive(Debug)]
+pub(super) struct TextList(pub(super) Vec<String>);
+
+impl TryGetable for TextList {
+    fn try_get_by<I: ColIdx>(row: &QueryResult, column: I) -> Result<Self, TryGetError> {
+        StringList::try_get_by(row, column).map(|list| Self(list.0))
+    }
+}
+
+impl<'a> FromSql<'a> for TextList {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Vec::from_sql(ty, raw).map(Self)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        <Vec<String> as FromSql>::accepts(ty)
+    }
+}
+
+/// Runs a query that is built for this one use.
+pub(super) async fn fetch<T>(
+    connection: &impl ConnectionTrait,
+    query: &impl QueryTrait<QueryStatement = SelectStatement>,
+    read: Read<T>,
+) -> Result<Vec<T>> {
+    let rows = connection.query_all(query.as_query()).await?;
+    rows.iter().map(|row| read(&mut row.into())).collect()
+}
+
+/// The numbers of ids.
+pub(super) fn numbers(ids: &[UserId]) -> Vec<i64> {
+    ids.iter().map(|id| id.0).collect()
+}

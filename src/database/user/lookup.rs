@@ -1,0 +1,96 @@
+//! The look-ups of users and of what belongs to them whose texts are kept.
+
+use std::sync::Arc;
+
+use entity::{user, user_avatar, user_email};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::super::dialect::Kind;
+use super::super::rows::{profile, select_profiles};
+use super::super::shared::Shared;
+use super::super::statement::{Columns, Prepared, Shelf};
+use crate::domain::{Avatar, AvatarKind, Result, UserEmail, UserEmailId, UserId, UserProfile};
+
+/// One statement a kind of look-up.
+#[derive(Debug)]
+pub(in super::super) struct Lookups {
+    /// The users with the ids `$1`, by id.
+    pub(super) profiles: Arc<Shared<UserProfile>>,
+    /// The active users with the primary address `$1`, ignoring case, by id.
+    pub(super) active_by_email: Prepared<UserProfile>,
+    /// Those of the texts `$1` that are usernames.
+    pub(super) usernames: Prepared<String>,
+    /// The addresses of the users `$1`, by user and id.
+    pub(super) emails: Arc<Shared<(UserId, UserEmail)>>,
+    /// The pictures of the users `$1`, by user.
+    pub(super) avatars: Arc<Shared<(UserId, Avatar)>>,
+}
+
+impl Lookups {
+    pub(in super::super) fn new(shelf: &Shelf<'_>) -> Self {
+        let dialect = shelf.dialect;
+        let ids = || dialect.parameter(1, Kind::Ids);
+        let profiles = select_profiles()
+            .filter(dialect.any((user::Entity, user::Column::Id), ids()))
+            .order_by_asc(user::Column::Id);
+        let email = dialect.parameter(1, Kind::Text);
+        let active_by_email = select_profiles()
+            .filter(dialect.equals_folded((user::Entity, user::Column::Email), email))
+            .filter(user::Column::IsActive.eq(true))
+            .order_by_asc(user::Column::Id);
+        let texts = dialect.parameter(1, Kind::Texts);
+        let usernames = user::Entity::find()
+            .select_only()
+            .column(user::Column::Username)
+            .filter(dialect.any(user::Column::Username, texts));
+        let emails = {
+            use user_email::{Column as C, Entity};
+            Entity::find()
+                .select_only()
+                .columns([C::UserId, C::Id, C::Email, C::IsVerified])
+                .filter(dialect.any(C::UserId, ids()))
+                .order_by_asc(C::UserId)
+                .order_by_asc(C::Id)
+        };
+        let avatars = {
+            use user_avatar::{Column as C, Entity};
+            Entity::find()
+                .select_only()
+                .columns([C::UserId, C::Id, C::ControlFileId, C::Ident, C::AvatarType])
+                .filter(dialect.any(C::UserId, ids()))
+                .order_by_asc(C::UserId)
+        };
+        Self {
+            profiles: Shared::new(shelf.keep(&profiles, profile), |profile| profile.id.0),
+            active_by_email: shelf.keep(&active_by_email, profile),
+            usernames: shelf.keep(&usernames, username),
+            emails: Shared::new(shelf.keep(&emails, email_of), |(user, _)| user.0),
+            avatars: Shared::new(shelf.keep(&avatars, avatar_of), |(user, _)| user.0),
+        }
+    }
+}
+
+fn username(columns: &mut Columns<'_>) -> Result<String> {
+    columns.take()
+}
+
+fn email_of(columns: &mut Columns<'_>) -> Result<(UserId, UserEmail)> {
+    let user = UserId(columns.take()?);
+    let email = UserEmail {
+        id: UserEmailId(columns.take()?),
+        email: columns.take()?,
+        is_verified: columns.take()?,
+    };
+    Ok((user, email))
+}
+
+fn avatar_of(columns: &mut Columns<'_>) -> Result<(UserId, Avatar)> {
+    let user = UserId(columns.take()?);
+    let avatar = Avatar {
+        id: columns.take()?,
+        file_id: columns.take()?,
+        ident: columns.take()?,
+        kind: AvatarKind::from_stored(columns.take()?),
+    };
+    Ok((user, avatar))
+}

@@ -1,0 +1,178 @@
+//! How an option is set.
+
+use entity::{user, user_option};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use serde_json::Value;
+
+use super::super::Database;
+use super::super::dialect::json_text;
+use super::super::error::is_unique_violation;
+use super::super::rows::stored_value;
+use super::lookup::scoped;
+use crate::domain::{
+    Change, Error, Invalid, InvalidCode, OptionScope, Result, SetOption, SetOptionResult,
+    StoredValue, UserOption, UserOptionId,
+};
+
+pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOptionResult> {
+    if holds_nul(&option.value) {
+        return Err(Error::Invalid(Invalid::format(
+            "the value of an option holds no character U+0000, which PostgreSQL cannot store",
+            &["value"],
+        )));
+    }
+    // A writer that takes no lock, such as a Sentry on the same tables, may insert the option
+    // after it was looked for; another look finds it.
+    for _ in 0..2 {
+        if let Some(result) = try_to_set(database, option).await? {
+            return Ok(result);
+        }
+    }
+    Err(Error::Conflict(format!(
+        "the option `{}` is set already for this project or this organization alone, and \
+         cannot be set for both together beside that",
+        option.key.as_str()
+    )))
+}
+
+/// Sets an option; `None` if its place is taken by a row that was not there to be found.
+async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<SetOptionResult>> {
+    let tx = database.begin().await?;
+    // No constraint keeps global options single in an existing database; the lock does.
+    let OptionScope {
+        project_id,
+        organization_id,
+    } = option.scope;
+    let name = format!(
+        "option:{}:{:?}:{:?}:{}",
+        option.user_id,
+        project_id.map(|id| id.0),
+        organization_id.map(|id| id.0),
+        option.key.as_str()
+    );
+    database.dialect().lock(&tx, &name).await?;
+    let (id, changed) = match stored(&tx, option).await? {
+        None => {
+            let Some(id) = insert(database, &tx, option).await? else {
+                tx.rollback().await?;
+                return Ok(None);
+            };
+            (id, true)
+        }
+        Some((_, StoredValue::Unreadable)) => {
+            tx.rollback().await?;
+            return Err(Error::Unreadable(format!(
+                "the stored value of the option `{}` has a form that cannot be read and is \
+                 not overwritten; delete the option first",
+                option.key.as_str()
+            )));
+        }
+        Some((id, StoredValue::Json(value))) if value == option.value => (id, false),
+        Some((id, StoredValue::Json(_))) => {
+            user_option::Entity::update_many()
+                .col_expr(user_option::Column::Value, value(database, option))
+                .filter(user_option::Column::Id.eq(id))
+                .exec(&tx)
+                .await?;
+            (id, true)
+        }
+    };
+    if changed {
+        let user_id = option.user_id;
+        database.commit_change(tx, Change { user_id }).await?;
+    } else {
+        tx.rollback().await?;
+    }
+    let option = UserOption {
+        id: UserOptionId(id),
+        user_id: option.user_id,
+        key: option.key.as_str().to_owned(),
+        value: StoredValue::Json(option.value.clone()),
+        scope: option.scope,
+    };
+    Ok(Some(SetOptionResult { option, changed }))
+}
+
+async fn stored(
+    tx: &DatabaseTransaction,
+    option: &SetOption,
+) -> Result<Option<(i64, StoredValue)>> {
+    use user_option::Column as C;
+    let row: Option<(i64, Option<String>)> = user_option::Entity::find()
+        .select_only()
+        .column(C::Id)
+        .column_as(json_text(C::Value), "value")
+        .filter(C::UserId.eq(option.user_id.0))
+        .filter(scoped(option.scope))
+        .filter(C::Key.eq(option.key.as_str()))
+        .order_by_desc(C::Id)
+        .into_tuple()
+        .one(tx)
+        .await?;
+    Ok(row.map(|(id, text)| (id, stored_value(text.as_deref()))))
+}
+
+/// Inserts an option; `None` if a unique constraint is in the way.
+async fn insert(
+    database: &Database,
+    tx: &DatabaseTransaction,
+    option: &SetOption,
+) -> Result<Option<i64>> {
+    use sea_orm::sea_query::Query;
+    use user_option::{Column as C, Entity};
+    // The foreign key is checked at the end of the transaction only; this says it sooner.
+    let owner: Option<i64> = user::Entity::find()
+        .select_only()
+        .column(user::Column::Id)
+        .filter(user::Column::Id.eq(option.user_id.0))
+        .into_tuple()
+        .one(tx)
+        .await?;
+    if owner.is_none() {
+        return Err(Error::Invalid(Invalid::new(
+            InvalidCode::NotFound,
+            format!("there is no user with the id {}", option.user_id),
+            &["userId"],
+        )));
+    }
+    let mut statement = Query::insert();
+    statement
+        .into_table(Entity)
+        .columns([C::UserId, C::ProjectId, C::OrganizationId, C::Key, C::Value])
+        .values_panic([
+            Expr::val(option.user_id.0),
+            Expr::val(option.scope.project_id.map(|id| id.0)),
+            Expr::val(option.scope.organization_id.map(|id| id.0)),
+            Expr::val(option.key.as_str()),
+            value(database, option),
+        ])
+        .returning_col(C::Id);
+    match tx.query_one(&statement).await {
+        Ok(Some(row)) => Ok(Some(row.try_get("", "id")?)),
+        Ok(None) => Err(DbErr::RecordNotInserted.into()),
+        Err(error) if is_unique_violation(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn value(database: &Database, option: &SetOption) -> Expr {
+    database
+        .dialect()
+        .json_value(&option.value, database.facts().option_value_is_text)
+}
+
+/// Whether a text anywhere in `value` holds the one character that no text of PostgreSQL's can.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| key.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}

@@ -1,0 +1,197 @@
+//! What becomes of look-ups when what they stand on fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait};
+use user_gateway::database::{Connection, DatabaseOptions};
+use user_gateway::domain::{Error, Result, UserId, UserProfile};
+use user_gateway::service::UserService;
+
+use super::{assert_answered, block_users, look_up, open, open_patiently, until_blocked};
+use crate::harness::{Contents, PATIENCE, PostgresServer, TestDatabase, eventually};
+
+/// Ends the connections that look-ups of users were the last to use.
+const END_OTHERS: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+     WHERE datname = current_database() AND pid <> pg_backend_pid() \
+     AND query LIKE 'SELECT \"auth_user\".%'";
+
+/// Whether somebody is found; a failure must be one that passes.
+fn is_found(found: Result<Vec<UserProfile>>, id: UserId) -> bool {
+    match found {
+        Ok(found) => {
+            assert_eq!(found.iter().map(|user| user.id).collect::<Vec<_>>(), [id]);
+            true
+        }
+        Err(Error::Unavailable(_)) => false,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// Somebody who asks for users without a pause, until told to stop.
+struct Load {
+    is_over: Arc<AtomicBool>,
+    answers: Arc<AtomicU64>,
+    askers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    fn begin(users: &Arc<dyn UserService>, ids: &[UserId]) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let answers = Arc::new(AtomicU64::new(0));
+        let asker = |id: &UserId| {
+            let (users, id) = (Arc::clone(users), *id);
+            let (is_over, answers) = (Arc::clone(&is_over), Arc::clone(&answers));
+            tokio::spawn(async move {
+                while !is_over.load(Ordering::Relaxed) {
+                    if is_found(users.get_profiles(&[id]).await, id) {
+                        answers.fetch_add(1, Ordering::Relaxed);
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        let askers = ids.iter().map(asker).collect();
+        Self {
+            is_over,
+            answers,
+            askers,
+        }
+    }
+
+    /// Waits until many more are answered.
+    async fn goes_on(&self) {
+        let enough = self.answers.load(Ordering::Relaxed) + 200;
+        eventually("look-ups are answered", async || {
+            self.answers.load(Ordering::Relaxed) >= enough
+        })
+        .await;
+    }
+
+    async fn end(self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        for asker in self.askers {
+            asker.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn connections_that_are_ended_are_made_again() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ids = db.add_users(["ada", "grace", "edsger", "barbara"]).await;
+    let other = open_patiently(db.url()).await;
+    let load = Load::begin(&other.services().users, &ids);
+    for _ in 0..5 {
+        load.goes_on().await;
+        assert!(db.number(END_OTHERS).await > 0);
+    }
+    load.goes_on().await;
+    load.end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_server_that_restarts_under_load_is_found_again() {
+    let mut server = PostgresServer::start();
+    let options = DatabaseOptions {
+        url: server.url(),
+        max_connections: 2,
+        acquire_timeout: PATIENCE,
+        statement_timeout: PATIENCE,
+    };
+    let connection = Connection::open(&options).await.unwrap();
+    Migrator::up(connection.writer(), None).await.unwrap();
+    let database = open(&server.url(), Duration::from_millis(200), PATIENCE).await;
+    let users = database.services().users;
+    let mut ids = Vec::new();
+    for name in ["ada", "grace", "edsger", "barbara"] {
+        let user = users.create_by_username_and_email(name, "").await.unwrap();
+        ids.push(user.id);
+    }
+    let load = Load::begin(&users, &ids);
+    load.goes_on().await;
+    server.stop();
+    let failed = users.get_profiles(&ids).await.unwrap_err();
+    assert!(matches!(failed, Error::Unavailable(_)), "{failed:?}");
+    server.resume();
+    load.goes_on().await;
+    server.kill();
+    server.resume();
+    load.goes_on().await;
+    load.end().await;
+    database.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_statement_that_takes_too_long_fails_for_all_who_share_it() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let names: [String; 20] = std::array::from_fn(|number| format!("user{number}"));
+    let ids = db.add_users(names.each_ref().map(String::as_str)).await;
+    let other = open(db.url(), PATIENCE, Duration::from_millis(300)).await;
+    let users = other.services().users;
+    assert_answered(look_up(&users, &ids), &ids).await;
+
+    let block = block_users(&db).await;
+    for answer in look_up(&users, &ids) {
+        let failed = answer.await.unwrap().unwrap_err();
+        assert!(matches!(failed, Error::Timeout(_)), "{failed:?}");
+    }
+    block.rollback().await.unwrap();
+    assert_answered(look_up(&users, &ids), &ids).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_text_that_cannot_be_stored_fails_for_whoever_asks_and_nobody_else() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ids = db.add_users(["ada", "grace"]).await;
+    let users = db.database().services().users;
+    let others = look_up(&users, &ids);
+    let wrong = users.get_existing_usernames(&["a\0b".to_owned()]).await;
+    assert!(matches!(wrong, Err(Error::Invalid(_))), "{wrong:?}");
+    assert_answered(others, &ids).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn what_was_prepared_is_prepared_again_when_the_tables_change() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ids = db.add_users(["ada", "grace", "edsger"]).await;
+    let users = db.database().services().users;
+    for kind in ["text", "varchar(300)", "text"] {
+        assert_answered(look_up(&users, &ids), &ids).await;
+        let alter = format!("ALTER TABLE auth_user ALTER COLUMN username TYPE {kind}");
+        db.execute(&alter).await;
+        assert_answered(look_up(&users, &ids), &ids).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn nothing_is_left_of_a_database_that_was_closed() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ids = db.add_users(["ada"]).await;
+    let connections = "pg_stat_activity WHERE datname = current_database() \
+         AND application_name = 'user-gateway'";
+    let before = db.count(connections).await;
+    let other = open_patiently(db.url()).await;
+    let users = other.services().users;
+    let block = block_users(&db).await;
+    let under_way = look_up(&users, &ids);
+    until_blocked(&db, 1).await;
+    let closing = tokio::spawn(async move { other.close().await });
+    block.rollback().await.unwrap();
+    // Who asked before is answered.
+    assert_answered(under_way, &ids).await;
+    closing.await.unwrap();
+    eventually("the connections are gone", async || {
+        db.count(connections).await == before
+    })
+    .await;
+    let failed = users.get_profiles(&ids).await.unwrap_err();
+    assert!(matches!(failed, Error::Unavailable(_)), "{failed:?}");
+}

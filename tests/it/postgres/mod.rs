@@ -1,0 +1,81 @@
+//! The connections to PostgreSQL that look-ups share: that sharing shows nowhere, and what becomes
+//! of it when connections, statements and servers fail.
+
+mod faults;
+mod plans;
+mod sharing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
+use tokio::task::JoinHandle;
+use user_gateway::database::{Connection, Database, DatabaseOptions, OutboxPolicy};
+use user_gateway::domain::{Result, SystemClock, UserId, UserProfile};
+use user_gateway::service::{Announcer, UserService};
+
+use crate::harness::{PATIENCE, TestDatabase, eventually};
+
+/// A second process on the database at `url`, whose look-ups may take this long.
+async fn open(url: &str, acquire_timeout: Duration, statement_timeout: Duration) -> Database {
+    let options = DatabaseOptions {
+        url: url.to_owned(),
+        max_connections: 4,
+        acquire_timeout,
+        statement_timeout,
+    };
+    let connection = Connection::open(&options).await.unwrap();
+    let policy = OutboxPolicy::default();
+    let clock = Arc::new(SystemClock);
+    Database::open(connection, policy, Announcer::default(), clock)
+        .await
+        .unwrap()
+}
+
+async fn open_patiently(url: &str) -> Database {
+    open(url, PATIENCE, PATIENCE).await
+}
+
+/// Begins to look each user up by itself.
+fn look_up(
+    users: &Arc<dyn UserService>,
+    ids: &[UserId],
+) -> Vec<JoinHandle<Result<Vec<UserProfile>>>> {
+    let one = |id: &UserId| {
+        let (users, id) = (Arc::clone(users), *id);
+        tokio::spawn(async move { users.get_profiles(&[id]).await })
+    };
+    ids.iter().map(one).collect()
+}
+
+/// That each answer is about the user who was asked for.
+async fn assert_answered(answers: Vec<JoinHandle<Result<Vec<UserProfile>>>>, ids: &[UserId]) {
+    for (answer, id) in join_all(answers).await.into_iter().zip(ids) {
+        let found: Vec<UserId> = answer
+            .unwrap()
+            .unwrap()
+            .iter()
+            .map(|user| user.id)
+            .collect();
+        assert_eq!(found, [*id]);
+    }
+}
+
+/// Keeps everybody from the users until it is given up.
+async fn block_users(db: &TestDatabase) -> DatabaseTransaction {
+    let tx = db.connection().writer().begin().await.unwrap();
+    let lock = "LOCK TABLE auth_user IN ACCESS EXCLUSIVE MODE";
+    tx.execute_unprepared(lock).await.unwrap();
+    tx
+}
+
+/// Waits until this many statements wait for a lock.
+async fn until_blocked(db: &TestDatabase, statements: i64) {
+    let blocked =
+        "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("statements wait for the lock", async || {
+        db.count(blocked).await == statements
+    })
+    .await;
+}
