@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::report::{Base, Measurement, Report, Who};
+use crate::report::{Measurement, Report, Who};
 use crate::say;
 
 /// The width of the picture, and of the column of names and that of numbers beside the bars.
@@ -26,11 +26,11 @@ const STYLE: &str = "\
 text { font: 13px system-ui, sans-serif; fill: #1f2328 } \
 .title { font-size: 16px; font-weight: 600 } \
 .small { font-size: 11px; fill: #59636e } \
-.gateway { fill: #0969da } .hand { fill: #8c959f } .constant { fill: #d0d7de } \
+.gateway { fill: #0969da } .hand, .bare { fill: #8c959f } .constant { fill: #d0d7de } \
 .unit { stroke: #59636e; stroke-width: 1 } .goal { stroke: #cf222e; stroke-width: 2 } \
 @media (prefers-color-scheme: dark) { \
 text { fill: #e6edf3 } .small { fill: #9198a1 } \
-.gateway { fill: #4493f8 } .hand { fill: #6e7681 } .constant { fill: #3d444d } \
+.gateway { fill: #4493f8 } .hand, .bare { fill: #6e7681 } .constant { fill: #3d444d } \
 .unit { stroke: #9198a1 } .goal { stroke: #f85149 } }";
 
 /// Draws a file that `run --json` has written.
@@ -56,7 +56,7 @@ impl<'a> Bars<'a> {
             .targets
             .iter()
             .find(|target| target.measurement == measurement.name && target.aim == "CPU");
-        let constant = (measurement.base == Base::Hand)
+        let constant = (measurement.base == Who::Hand)
             .then(|| measurement.ratio(Who::Constant, Who::Hand, |round| round.cpu_us));
         Some(Self {
             measurement,
@@ -69,8 +69,9 @@ impl<'a> Bars<'a> {
     /// The load in words.
     fn sentence(&self) -> String {
         let base = match self.measurement.base {
-            Base::Hand => "the handler by hand",
-            Base::Constant => "the constant handler",
+            Who::Hand => "the handler by hand",
+            Who::Constant => "the constant handler",
+            Who::Bare | Who::Gateway => "the gateway with all off that can be",
         };
         format!(
             "{} ({}): {:.2} times {base}.",
@@ -115,11 +116,7 @@ fn draw(report: &Report) -> String {
         let number = format!("{:.2}", bars.gateway);
         let end = NAMES + bars.gateway * scale + 6.0;
         write_text(&mut out, (end, y + 11.0), "", &number);
-        let class = match bars.measurement.base {
-            Base::Hand => "hand",
-            Base::Constant => "constant",
-        };
-        bar(&mut out, y + BAR + 2.0, scale, class);
+        bar(&mut out, y + BAR + 2.0, scale, bars.measurement.base.name());
         if let Some(constant) = bars.constant {
             bar(&mut out, y + BAR + 2.0, constant * scale, "constant");
         }
@@ -215,7 +212,7 @@ mod tests {
                 title: "one <user>".to_owned(),
                 engine: Engine::Postgres,
                 connections: 32,
-                base: Base::Hand,
+                base: Who::Hand,
                 sides: vec![
                     side(Who::Constant, 10.0),
                     side(Who::Hand, 40.0),

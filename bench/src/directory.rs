@@ -10,6 +10,8 @@ pub(crate) struct Directory {
     usernames: Vec<String>,
     /// As JSON texts: primary addresses that one active user has.
     addresses: Vec<String>,
+    /// As JSON texts: places in the list of all users.
+    cursors: Vec<String>,
 }
 
 impl Directory {
@@ -18,7 +20,13 @@ impl Directory {
         Self {
             usernames,
             addresses,
+            cursors: Vec::new(),
         }
+    }
+
+    /// The directory with places in the list of all users, which are JSON.
+    pub(crate) fn with_cursors(self, cursors: Vec<String>) -> Self {
+        Self { cursors, ..self }
     }
 
     /// Reads the directory of a database of `users` seeded users.
@@ -73,6 +81,11 @@ impl Directory {
     /// The address in a place, as JSON; places go round.
     pub(crate) fn address(&self, place: u64) -> &str {
         pick(&self.addresses, place)
+    }
+
+    /// A place in the list of all users, as JSON; places go round.
+    pub(crate) fn cursor(&self, place: u64) -> &str {
+        pick(&self.cursors, place)
     }
 }
 

@@ -27,6 +27,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Run(options) => measure::run(options),
         Command::ServeBaseline(options) => baseline::serve(&options),
+        Command::Overload(options) => measure::overload(&options),
         Command::Chart { file } => chart::run(&file),
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Serve the hand-written handlers; `run` starts this by itself
     ServeBaseline(BaselineOptions),
+    /// Ask ten times as much as the gateway takes, and see what becomes of it
+    Overload(OverloadOptions),
     /// Draw the table of a JSON file as an SVG on standard output
     Chart {
         /// What `run --json` has written
@@ -50,6 +52,9 @@ pub(crate) struct RunOptions {
     /// Only these measurements, such as `W1,W3` or `W7`
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
+    /// Measure in directories of these sizes instead, W1 to W6 and pages, and compare the sizes
+    #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(200..))]
+    pub(crate) sizes: Vec<u64>,
     /// Measure over SQLite too
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub(crate) sqlite: bool,
@@ -82,13 +87,35 @@ impl RunOptions {
 
     /// How long a turn takes.
     pub(crate) fn turn(&self) -> Duration {
-        Duration::from_secs_f64(self.seconds.clamp(0.05, 600.0))
+        seconds(self.seconds)
     }
 
     /// Whether a measurement is wanted.
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only.eq_ignore_ascii_case(name))
     }
+}
+
+/// A time that is neither nothing nor for ever.
+pub(crate) fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds.clamp(0.05, 600.0))
+}
+
+/// How to overload.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OverloadOptions {
+    /// The gateway's binary; it is built for release if none is named
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gateway: Option<PathBuf>,
+    /// How many users the directory has
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(200..))]
+    pub(crate) users: u64,
+    /// How many requests the gateway is to work on at a time
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..1000))]
+    pub(crate) capacity: u16,
+    /// How long each of the three phases takes
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
+    pub(crate) seconds: f64,
 }
 
 /// What the hand-written handlers stand on.

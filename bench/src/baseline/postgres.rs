@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use anyhow::bail;
 use axum::body::Bytes;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row, Statement};
@@ -181,6 +182,7 @@ impl Backend for Postgres {
             Load::W4 => reader.w4(body).await?,
             Load::W5 => set_option(reader, body).await?,
             Load::W6 => self.writers.provision(reader, body).await?,
+            Load::FirstPage | Load::DeepPage | Load::Search => bail!("not done by hand"),
         };
         Ok(answer.into())
     }

@@ -74,7 +74,9 @@ impl Sqlite {
             Load::W2 => w2(&connection, body),
             Load::W3 => w3(&connection, body),
             Load::W4 => w4(&connection, body),
-            Load::W5 | Load::W6 => bail!("nothing is written by hand to SQLite"),
+            Load::W5 | Load::W6 | Load::FirstPage | Load::DeepPage | Load::Search => {
+                bail!("not done by hand on SQLite")
+            }
         };
         self.idle().push(connection);
         answer

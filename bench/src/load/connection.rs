@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -22,11 +22,18 @@ pub(crate) struct Connection {
 pub(crate) struct Answer<'a> {
     /// The status.
     pub(crate) status: u16,
+    /// Whether it says when to come again.
+    pub(crate) says_when: bool,
     /// The body.
     pub(crate) body: &'a [u8],
 }
 
 impl Answer<'_> {
+    /// Whether the server has refused, as it should when it has too much to do.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        self.status == 503 && self.says_when
+    }
+
     /// Complains of an answer that does not say that all went well.
     pub(crate) fn must_be_good(&self) -> anyhow::Result<()> {
         let good = self.status == 200
@@ -46,6 +53,7 @@ impl Answer<'_> {
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     status: u16,
+    says_when: bool,
     /// Where the body begins.
     start: usize,
     length: usize,
@@ -105,6 +113,7 @@ impl Connection {
         }
         Ok(Answer {
             status: head.status,
+            says_when: head.says_when,
             body: &self.read[head.start..end],
         })
     }
@@ -126,21 +135,23 @@ fn head(read: &[u8]) -> anyhow::Result<Option<Head>> {
     let mut lines = text.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1));
     let status = status.context("the answer has no status")?.parse()?;
-    for line in lines {
-        let Some((name, value)) = line.split_once(':') else {
-            continue;
-        };
+    let (mut says_when, mut length) = (false, None);
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         if name.eq_ignore_ascii_case("content-length") {
-            let length = value.trim().parse()?;
-            ensure!(length <= MAX_ANSWER, "the answer is too long");
-            return Ok(Some(Head {
-                status,
-                start: end + 4,
-                length,
-            }));
+            length = Some(value.trim().parse()?);
+        } else if name.eq_ignore_ascii_case("retry-after") {
+            says_when = true;
         }
     }
-    bail!("the answer does not say how long it is: {text}");
+    let length =
+        length.with_context(|| format!("the answer does not say how long it is: {text}"))?;
+    ensure!(length <= MAX_ANSWER, "the answer is too long");
+    Ok(Some(Head {
+        status,
+        says_when,
+        start: end + 4,
+        length,
+    }))
 }
 
 #[cfg(test)]
@@ -162,9 +173,28 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_when_to_come_again() {
+        for (head_, refusal) in [
+            ("503 X\r\nRetry-After: 1", true),
+            ("503 X", false),
+            ("200 OK\r\nretry-after: 1", false),
+        ] {
+            let whole = format!("HTTP/1.1 {head_}\r\ncontent-length: 0\r\n\r\n");
+            let head = head(whole.as_bytes()).unwrap().unwrap();
+            let answer = Answer {
+                status: head.status,
+                says_when: head.says_when,
+                body: b"",
+            };
+            assert_eq!(answer.is_refusal(), refusal, "{whole}");
+        }
+    }
+
+    #[test]
     fn an_answer_with_an_error_is_not_good() {
         let answer = |status, body: &'static str| Answer {
             status,
+            says_when: false,
             body: body.as_bytes(),
         };
         let good = r#"{"data":{"setUserOption":{"errors":[]}}}"#;

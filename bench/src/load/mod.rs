@@ -32,6 +32,18 @@ pub(crate) struct Bounds {
     pub(crate) time: Duration,
     /// How many requests at most.
     pub(crate) requests: u64,
+    /// What else is to be minded.
+    pub(crate) manners: Manners,
+}
+
+/// How those who ask behave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Manners {
+    /// Each asks again as soon as it has its answer, and every answer must be good.
+    Eager,
+    /// Each asks once in so long, or as soon as it has its answer if that takes longer, and may be
+    /// refused.
+    Paced(Duration),
 }
 
 /// What was seen from outside.
@@ -39,9 +51,11 @@ pub(crate) struct Bounds {
 pub(crate) struct Seen {
     /// How many requests were answered.
     pub(crate) requests: u64,
+    /// How many more were refused.
+    pub(crate) refused: u64,
     /// How long it took.
     pub(crate) time: Duration,
-    /// How long each took, in microseconds, shortest first.
+    /// How long each answer took, in microseconds, shortest first.
     latencies: Vec<f64>,
 }
 
@@ -74,6 +88,8 @@ struct Turn<'a> {
     next: Cell<u64>,
     bound: u64,
     end: Instant,
+    manners: Manners,
+    refused: Cell<u64>,
     latencies: RefCell<Vec<f64>>,
 }
 
@@ -100,6 +116,8 @@ pub(crate) async fn run(
         next: Cell::new(0),
         bound: bounds.requests,
         end: start + bounds.time,
+        manners: bounds.manners,
+        refused: Cell::new(0),
         latencies: RefCell::default(),
     };
     let asking: FuturesUnordered<_> = connections
@@ -112,6 +130,7 @@ pub(crate) async fn run(
     latencies.sort_unstable_by(f64::total_cmp);
     Ok(Seen {
         requests: latencies.len() as u64,
+        refused: turn.refused.get(),
         time,
         latencies,
     })
@@ -139,8 +158,16 @@ impl Turn<'_> {
             let (path, token) = (&self.target.path, &self.target.token);
             let answer = connection.post(path, token, &body).await?;
             let took = start.elapsed();
-            answer.must_be_good()?;
-            self.latencies.borrow_mut().push(took.as_secs_f64() * 1e6);
+            match self.manners {
+                Manners::Paced(_) if answer.is_refusal() => self.refused.update(|count| count + 1),
+                Manners::Eager | Manners::Paced(_) => {
+                    answer.must_be_good()?;
+                    self.latencies.borrow_mut().push(took.as_secs_f64() * 1e6);
+                }
+            }
+            if let Manners::Paced(interval) = self.manners {
+                tokio::time::sleep_until((start + interval).into()).await;
+            }
         }
     }
 }

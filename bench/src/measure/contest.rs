@@ -4,12 +4,12 @@ use std::cell::Cell;
 
 use tokio_postgres::Client;
 
-use super::{Side, tidy};
+use super::side::Side;
 use crate::directory::Directory;
-use crate::load::{self, Bounds};
+use crate::load::{self, Bounds, Manners};
 use crate::note;
 use crate::options::RunOptions;
-use crate::report::{Base, Engine, Measurement, Round, SideReport};
+use crate::report::{Engine, Measurement, Round, SideReport, Who};
 use crate::stage::{Accounts, PostgresServer, StatementCount, memory};
 use crate::workload::{Asker, Load};
 
@@ -19,6 +19,7 @@ const MAX_REQUESTS: u64 = 5_000_000;
 const COUNTED_REQUESTS: u64 = 1_000;
 
 /// Who takes part, and on what.
+#[derive(Clone, Copy)]
 pub(super) struct Contest<'a> {
     pub(super) options: &'a RunOptions,
     pub(super) directory: &'a Directory,
@@ -27,7 +28,7 @@ pub(super) struct Contest<'a> {
     pub(super) database: Option<(&'a PostgresServer, &'a Client)>,
     pub(super) sides: &'a [&'a Side],
     /// What the others are compared with.
-    pub(super) base: Base,
+    pub(super) base: Who,
 }
 
 impl Contest<'_> {
@@ -53,6 +54,7 @@ impl Contest<'_> {
                 connections,
                 time: self.options.turn() / 2,
                 requests: MAX_REQUESTS,
+                manners: Manners::Eager,
             };
             load::run(
                 &asker,
@@ -69,6 +71,7 @@ impl Contest<'_> {
             connections,
             time: self.options.turn(),
             requests: MAX_REQUESTS,
+            manners: Manners::Eager,
         };
         for round in 1..=self.options.rounds {
             // Whoever was first is last the next time.
@@ -120,6 +123,7 @@ impl Contest<'_> {
             connections,
             time: self.options.turn(),
             requests: COUNTED_REQUESTS,
+            manners: Manners::Eager,
         };
         let target = side.target(asker.load());
         let count = StatementCount::begin(client).await?;
@@ -137,4 +141,13 @@ fn unique() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Makes space again that changes have left behind, so that no side pays for those of another.
+async fn tidy(client: &Client) -> anyhow::Result<()> {
+    let tables = "auth_user, sentry_useremail, sentry_useroption, sentry_controloutbox";
+    client
+        .batch_execute(&format!("VACUUM ANALYZE {tables}"))
+        .await?;
+    Ok(())
 }

@@ -1,25 +1,27 @@
 //! A run: the stage is set, the sides are compared, and then they take turns.
 
 mod contest;
+mod overload;
+mod postgres;
+mod scale;
 mod side;
 mod sqlite;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
-use tempfile::TempDir;
+use anyhow::{Context as _, bail, ensure};
+use serde::Serialize;
 use tokio_postgres::Client;
 
-use contest::Contest;
+pub(crate) use overload::run as overload;
 pub(crate) use side::Side;
 use side::Token;
 
 use crate::directory::Directory;
 use crate::options::RunOptions;
-use crate::report::{Base, Engine, Measurement, Report};
+use crate::report::{Report, Who};
 use crate::stage::{self, PostgresServer};
-use crate::workload::Load;
-use crate::{compare, note, say};
+use crate::{note, say};
 
 /// Measures, prints the table and writes the file.
 pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
@@ -32,18 +34,14 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         options: options.clone(),
         gateway,
     };
-    let report = runtime.block_on(async {
-        tokio::select! {
-            report = run.all() => report,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-        }
-    })?;
-    say(report.table());
-    if let Some(file) = &options.json {
-        let json = serde_json::to_string_pretty(&report)?;
-        std::fs::write(file, json + "\n")
-            .with_context(|| format!("cannot write {}", file.display()))?;
+    if !options.sizes.is_empty() {
+        let reports = runtime.block_on(until_interrupted(run.in_sizes()))?;
+        say(scale::table(&reports));
+        return write(&options, &reports);
     }
+    let report = runtime.block_on(until_interrupted(run.all()))?;
+    say(report.table());
+    write(&options, &report)?;
     ensure!(
         !options.check
             || report
@@ -53,6 +51,23 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         "not every target is met"
     );
     Ok(())
+}
+
+/// A run that an interrupt ends, with all that it has started.
+async fn until_interrupted<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::select! {
+        done = run => done,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+    }
+}
+
+/// Writes all figures, if that is wanted.
+fn write(options: &RunOptions, figures: &impl Serialize) -> anyhow::Result<()> {
+    let Some(file) = &options.json else {
+        return Ok(());
+    };
+    let json = serde_json::to_string_pretty(figures)?;
+    std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// What a run goes by.
@@ -71,107 +86,43 @@ impl Run {
         names.iter().any(|name| self.options.wants(name))
     }
 
-    async fn over_postgres(&self) -> anyhow::Result<Vec<Measurement>> {
-        note(format_args!("seeding {} users", self.options.users));
-        let postgres = PostgresServer::start()?;
-        let url = postgres.url();
-        let token = self.seed(&url)?;
-        let client = postgres.connect().await?;
-        client.batch_execute("VACUUM ANALYZE").await?;
-        client.batch_execute("CHECKPOINT").await?;
-        let directory = Directory::read(&client, self.options.users).await?;
-
-        let hand = Side::hand(&["--postgres", &postgres.config()])?;
-        let gateway = Side::gateway(&self.gateway, &url, &token, &self.options.gateway_args)?;
-        let answers = TempDir::new()?;
-        for load in Load::ALL {
-            compare::answers(&directory, load, [&hand, &gateway], answers.path()).await?;
-        }
-        let constant = Side::constant(answers.path())?;
-        let contest = Contest {
-            options: &self.options,
-            directory: &directory,
-            engine: Engine::Postgres,
-            database: Some((&postgres, &client)),
-            sides: &[&constant, &hand, &gateway],
-            base: Base::Hand,
-        };
-        let mut measurements = Vec::new();
-        let own = self.options.connections;
-        for (name, load, connections) in [
-            ("W1", Load::W1, own),
-            ("W1@128", Load::W1, 128),
-            ("W1N", Load::W1N, own),
-            ("W2", Load::W2, own),
-            ("W3", Load::W3, own),
-            ("W3@1", Load::W3, 1),
-            ("W4", Load::W4, own),
-            ("W5", Load::W5, own),
-            ("W6", Load::W6, own),
-        ] {
-            measurements.extend(contest.run(name, load, connections).await?);
-        }
-        drop(gateway);
-        if self.wants_any(&["W7 W1", "W7 W3"]) {
-            let warm = self.warm_region(&url, &token, &directory, &constant);
-            measurements.extend(warm.await?);
-        }
-        if self.options.sqlite && self.wants_any(&sqlite::NAMES) {
-            measurements.extend(self.over_sqlite(&directory).await?);
-        }
-        Ok(measurements)
-    }
-
-    /// A region whose cache holds everybody who is asked for, against the constant handler.
-    async fn warm_region(
+    /// Starts the gateway with these arguments besides those that were asked for.
+    fn gateway_with(
         &self,
-        url: &str,
-        token: &Token,
-        directory: &Directory,
-        constant: &Side,
-    ) -> anyhow::Result<Vec<Measurement>> {
-        /// As many users as a cache of the default size holds easily.
-        const HELD: usize = 1_000;
-        let directory = directory.first(HELD);
-        let (_control, region) = side::region(&self.gateway, url, token)?;
-        for load in [Load::W1, Load::W3] {
-            side::warm(&region, &directory, load).await?;
-        }
-        let contest = Contest {
-            options: &self.options,
-            directory: &directory,
-            engine: Engine::None,
-            database: None,
-            sides: &[constant, &region],
-            base: Base::Constant,
-        };
-        let mut measurements = Vec::new();
-        for (name, load) in [("W7 W1", Load::W1), ("W7 W3", Load::W3)] {
-            let connections = self.options.connections;
-            measurements.extend(contest.run(name, load, connections).await?);
-        }
-        Ok(measurements)
-    }
-
-    /// Fills an empty database; a token of a service that may do everything.
-    fn seed(&self, url: &str) -> anyhow::Result<Token> {
-        let users = self.options.users.to_string();
-        let seed = ["seed", "--users", &users, "--database-url", url];
-        note(stage::run(&self.gateway, &seed)?);
-        let mut create = vec!["token", "create", "--service", "bench"];
-        for scope in ["user:read", "user:admin", "user:write", "org:read"] {
-            create.extend(["--scope", scope]);
-        }
-        create.extend(["--database-url", url]);
-        Ok(Token(stage::run(&self.gateway, &create)?))
+        who: Who,
+        database: (&str, &Token),
+        further: &[&str],
+    ) -> anyhow::Result<Side> {
+        let asked = self.options.gateway_args.iter().map(String::as_str);
+        let arguments: Vec<&str> = asked.chain(further.iter().copied()).collect();
+        Side::gateway(who, &self.gateway, database, &arguments)
     }
 }
 
-/// Makes space again that changes have left behind, so that no side pays for those of another.
-async fn tidy(client: &Client) -> anyhow::Result<()> {
-    let tables = "auth_user, sentry_useremail, sentry_useroption, sentry_controloutbox";
-    client
-        .batch_execute(&format!("VACUUM ANALYZE {tables}"))
-        .await?;
-    Ok(())
+/// Fills an empty database with so many users; a token of a service that may do everything.
+fn seed(gateway: &Path, url: &str, users: u64) -> anyhow::Result<Token> {
+    let users = users.to_string();
+    let seed = ["seed", "--users", &users, "--database-url", url];
+    note(stage::run(gateway, &seed)?);
+    let mut create = vec!["token", "create", "--service", "bench"];
+    for scope in ["user:read", "user:admin", "user:write", "org:read"] {
+        create.extend(["--scope", scope]);
+    }
+    create.extend(["--database-url", url]);
+    Ok(Token(stage::run(gateway, &create)?))
+}
+
+/// Starts a PostgreSQL with a directory of so many users.
+async fn directory(
+    gateway: &Path,
+    users: u64,
+) -> anyhow::Result<(PostgresServer, Client, Token, Directory)> {
+    note(format_args!("seeding {users} users"));
+    let postgres = PostgresServer::start()?;
+    let token = seed(gateway, &postgres.url(), users)?;
+    let client = postgres.connect().await?;
+    client.batch_execute("VACUUM ANALYZE").await?;
+    client.batch_execute("CHECKPOINT").await?;
+    let directory = Directory::read(&client, users).await?;
+    Ok((postgres, client, token, directory))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::directory::Directory;
-use crate::load::{self, Bounds, Target};
+use crate::load::{self, Bounds, Manners, Target};
 use crate::report::Who;
 use crate::stage::{Server, free_port};
 use crate::workload::{Asker, Load};
@@ -42,18 +42,17 @@ impl Side {
         Ok(Self { who, server, token })
     }
 
-    /// The gateway as it ships, over a database.
+    /// The gateway over a database, as it ships but for these arguments.
     pub(crate) fn gateway(
+        who: Who,
         program: &Path,
-        url: &str,
-        token: &Token,
-        further: &[String],
+        (url, token): (&str, &Token),
+        further: &[&str],
     ) -> anyhow::Result<Self> {
-        let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--database-url", url];
-        arguments.extend(further.iter().map(String::as_str));
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", url];
         Ok(Self {
-            who: Who::Gateway,
-            server: Server::start(program, &arguments)?,
+            who,
+            server: Server::start(program, &[&serve, further].concat())?,
             token: token.clone(),
         })
     }
@@ -61,7 +60,7 @@ impl Side {
     /// Where and how a load is asked for.
     pub(crate) fn target(&self, load: Load) -> Target {
         let path = match self.who {
-            Who::Gateway => "/graphql",
+            Who::Gateway | Who::Bare => "/graphql",
             Who::Hand | Who::Constant => load.path(),
         };
         Target {
@@ -122,6 +121,7 @@ pub(crate) async fn warm(side: &Side, directory: &Directory, load: Load) -> anyh
         time: Duration::from_secs(30),
         // Ten times as many draws as there are users miss one in twenty thousand.
         requests: directory.users() * 10,
+        manners: Manners::Eager,
     };
     load::run(&asker, &side.target(load), bounds, (u64::MAX, 0), || Ok(())).await?;
     Ok(())

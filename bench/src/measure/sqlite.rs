@@ -4,9 +4,10 @@ use tempfile::TempDir;
 
 use super::contest::Contest;
 use super::side::Side;
-use super::{Run, compare};
+use super::{Run, seed};
+use crate::compare;
 use crate::directory::Directory;
-use crate::report::{Base, Engine, Measurement};
+use crate::report::{Engine, Measurement, Who};
 use crate::workload::Load;
 
 /// The names of what is measured there.
@@ -25,8 +26,8 @@ impl Run {
         let file = folder.path().join("bench.db");
         let file = file.to_string_lossy();
         let url = format!("sqlite://{file}?mode=rwc");
-        let token = self.seed(&url)?;
-        let gateway = Side::gateway(&self.gateway, &url, &token, &self.options.gateway_args)?;
+        let token = seed(&self.gateway, &url, self.options.users)?;
+        let gateway = self.gateway_with(Who::Gateway, (&url, &token), &[])?;
         let hand = Side::hand(&["--sqlite", &file])?;
         let answers = TempDir::new()?;
         for load in LOADS {
@@ -38,7 +39,7 @@ impl Run {
             engine: Engine::Sqlite,
             database: None,
             sides: &[&hand, &gateway],
-            base: Base::Hand,
+            base: Who::Hand,
         };
         let mut measurements = Vec::new();
         for (name, load) in NAMES.into_iter().zip(LOADS) {

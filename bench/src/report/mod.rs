@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use table::align;
 pub(crate) use target::Verdict;
 
 use crate::load::Seen;
@@ -20,26 +21,20 @@ pub(crate) enum Who {
     Constant,
     /// A handler that does the same by hand.
     Hand,
+    /// The gateway with everything off that a setting can switch off.
+    Bare,
     /// The gateway.
     Gateway,
 }
 
-/// What the gateway is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Base {
-    /// The handlers by hand.
-    Hand,
-    /// The constant handlers.
-    Constant,
-}
-
-impl Base {
-    /// The side.
-    pub(crate) const fn who(self) -> Who {
+impl Who {
+    /// The name in tables.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Hand => Who::Hand,
-            Self::Constant => Who::Constant,
+            Self::Constant => "constant",
+            Self::Hand => "hand",
+            Self::Bare => "bare",
+            Self::Gateway => "gateway",
         }
     }
 }
@@ -85,7 +80,7 @@ pub(crate) struct Measurement {
     /// How many connections asked at a time.
     pub(crate) connections: u16,
     /// What the gateway is compared with.
-    pub(crate) base: Base,
+    pub(crate) base: Who,
     /// What was seen of each side.
     pub(crate) sides: Vec<SideReport>,
 }
@@ -185,7 +180,7 @@ impl Measurement {
 
     /// The ratio of the gateway to what it is compared with.
     pub(crate) fn gateway_ratio(&self, of: impl Fn(&Round) -> f64) -> Option<f64> {
-        self.ratio(Who::Gateway, self.base.who(), of)
+        self.ratio(Who::Gateway, self.base, of)
     }
 }
 

@@ -8,8 +8,8 @@ impl Report {
     /// The table: ratios first, then what they are ratios of, then the targets.
     pub(crate) fn table(&self) -> String {
         let mut out = format!(
-            "{} users, {} rounds of {} s, {} processors; ratios are to the handlers by hand, those \
-             of W7 to the constant ones\n\n",
+            "{} users, {} rounds of {} s, {} processors; ratios are to \
+             the side that is named\n\n",
             self.users, self.rounds, self.seconds, self.processors
         );
         let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
@@ -46,9 +46,10 @@ impl Report {
     }
 }
 
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 10] = [
     "load",
     "what",
+    "beside",
     "conns",
     "CPU",
     "rate",
@@ -67,12 +68,13 @@ fn row(measurement: &Measurement) -> Vec<String> {
     vec![
         measurement.name.clone(),
         measurement.title.clone(),
+        measurement.base.name().to_owned(),
         measurement.connections.to_string(),
         ratio(|round| round.cpu_us),
         ratio(Round::rate),
         ratio(|round| round.p50_us),
         ratio(|round| round.p99_us),
-        number(measurement.ratio(Who::Constant, measurement.base.who(), |round| round.cpu_us)),
+        number(measurement.ratio(Who::Constant, measurement.base, |round| round.cpu_us)),
         match (statements(Who::Gateway), statements(Who::Hand)) {
             (Some(gateway), Some(hand)) => format!("{gateway} ({hand})"),
             _ => "-".to_owned(),
@@ -89,7 +91,7 @@ fn figures(name: &str, side: &SideReport) -> Vec<String> {
         .any(|round| round.database_cpu_us.is_some());
     vec![
         name.to_owned(),
-        format!("{:?}", side.who).to_lowercase(),
+        side.who.name().to_owned(),
         format!("{:.1}", side.median(|round| round.cpu_us)),
         if has_database {
             let database = side.median(|round| round.database_cpu_us.unwrap_or(f64::NAN));
@@ -108,9 +110,9 @@ fn number(ratio: Option<f64>) -> String {
     ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
 }
 
-/// Appends rows whose columns stand below each other: the first two to the left, the others to
+/// Appends rows whose columns stand below each other: the first three to the left, the others to
 /// the right.
-fn align(out: &mut String, rows: &[Vec<String>]) {
+pub(crate) fn align(out: &mut String, rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -123,7 +125,7 @@ fn align(out: &mut String, rows: &[Vec<String>]) {
     for row in rows {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let _ = if column < 2 {
+            let _ = if column < 3 {
                 write!(line, "{cell:<width$}  ")
             } else {
                 write!(line, "{cell:>width$}  ")

@@ -1,26 +1,8 @@
-//! What is asked: the loads W1 to W6, and their requests.
+//! The requests of a load, as many as are wanted, the same in every run.
 
+use super::Load;
 use crate::directory::Directory;
 use crate::random::{below, distinct};
-
-/// What a request is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Load {
-    /// One user by id.
-    W1,
-    /// W1 with a document that nobody has seen before.
-    W1N,
-    /// A hundred users by id.
-    W2,
-    /// Fifty users by id, each with organizations and options.
-    W3,
-    /// Which of a hundred usernames exist; half do.
-    W4,
-    /// Setting an option.
-    W5,
-    /// The user of an address, half of them new.
-    W6,
-}
 
 /// The users of a request of W2.
 const W2_USERS: u64 = 100;
@@ -28,92 +10,6 @@ const W2_USERS: u64 = 100;
 const W3_USERS: u64 = 50;
 /// The usernames of a request of W4.
 const W4_NAMES: u64 = 100;
-
-impl Load {
-    /// All of them.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::W1,
-        Self::W1N,
-        Self::W2,
-        Self::W3,
-        Self::W4,
-        Self::W5,
-        Self::W6,
-    ];
-
-    /// The name in tables.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::W1 => "W1",
-            Self::W1N => "W1N",
-            Self::W2 => "W2",
-            Self::W3 => "W3",
-            Self::W4 => "W4",
-            Self::W5 => "W5",
-            Self::W6 => "W6",
-        }
-    }
-
-    /// What it is, in a few words.
-    pub(crate) const fn title(self) -> &'static str {
-        match self {
-            Self::W1 => "one user",
-            Self::W1N => "one user, a new document each time",
-            Self::W2 => "100 users",
-            Self::W3 => "50 users, organizations, options",
-            Self::W4 => "existing usernames",
-            Self::W5 => "set an option",
-            Self::W6 => "get or create by address",
-        }
-    }
-
-    /// Where the handlers that are no GraphQL answer it.
-    pub(crate) const fn path(self) -> &'static str {
-        match self {
-            Self::W1 | Self::W1N => "/w1",
-            Self::W2 => "/w2",
-            Self::W3 => "/w3",
-            Self::W4 => "/w4",
-            Self::W5 => "/w5",
-            Self::W6 => "/w6",
-        }
-    }
-
-    /// The load that is answered at a path.
-    pub(crate) fn at(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|load| load.path() == path)
-    }
-
-    /// The document.
-    const fn document(self) -> &'static str {
-        match self {
-            Self::W1 => {
-                "query User($id: ID!) { user(id: $id) { id username name displayName isActive } }"
-            }
-            // The number of the request follows the name.
-            Self::W1N => "($id: ID!) { user(id: $id) { id username name displayName isActive } }",
-            Self::W2 => {
-                "query Users($ids: [ID!]!) { users(filter: {ids: $ids}, first: 100) { \
-                 nodes { id username name displayName isActive } } }"
-            }
-            Self::W3 => {
-                "query Page($ids: [ID!]!) { users(filter: {ids: $ids}, first: 50) { \
-                 nodes { id username displayName organizations { id slug name } \
-                 options { key value } } } }"
-            }
-            Self::W4 => "query Names($names: [String!]!) { existingUsernames(usernames: $names) }",
-            Self::W5 => {
-                "mutation Set($input: SetUserOptionInput!) { setUserOption(input: $input) { \
-                 option { id key value } changed errors { code } } }"
-            }
-            Self::W6 => {
-                "mutation Provision($input: GetOrCreateUserByEmailInput!) { \
-                 getOrCreateUserByEmail(input: $input) { \
-                 user { id username displayName } created errors { code } } }"
-            }
-        }
-    }
-}
 
 /// Which of the endless requests of a load is meant.
 #[derive(Debug, Clone, Copy)]
@@ -217,6 +113,15 @@ impl<'a> Asker<'a> {
                     out.extend_from_slice(b"@example.com\"");
                 }
                 out.push(b'}');
+            }
+            Load::FirstPage => out.extend_from_slice(b"\"after\":null"),
+            Load::DeepPage => {
+                out.extend_from_slice(b"\"after\":");
+                out.extend_from_slice(self.directory.cursor(draw(u64::MAX)).as_bytes());
+            }
+            Load::Search => {
+                out.extend_from_slice(b"\"query\":");
+                out.extend_from_slice(self.directory.username(draw(users)).as_bytes());
             }
         }
         out.extend_from_slice(b"}}");

@@ -1,0 +1,124 @@
+//! All loads over PostgreSQL, and those that need none because the gateway remembers.
+
+use tempfile::TempDir;
+
+use super::contest::Contest;
+use super::side::{self, Side, Token};
+use super::{Run, directory, sqlite};
+use crate::compare;
+use crate::directory::Directory;
+use crate::report::{Engine, Measurement, Who};
+use crate::stage;
+use crate::workload::Load;
+
+/// As many users as a cache of the default size holds easily.
+const HELD: usize = 1_000;
+
+/// The setting that has a gateway with a database remember users, where it knows it.
+const USER_CACHE: &str = "--user-cache";
+
+/// What a gateway does besides answering that a setting can switch off.
+const BARE: [&str; 4] = ["--metrics", "off", "--log", "off"];
+
+impl Run {
+    /// Measures all that is wanted.
+    pub(super) async fn over_postgres(&self) -> anyhow::Result<Vec<Measurement>> {
+        let users = self.options.users;
+        let (postgres, client, token, directory) = directory(&self.gateway, users).await?;
+        let url = postgres.url();
+        let database = (&*url, &token);
+        let hand = Side::hand(&["--postgres", &postgres.config()])?;
+        let gateway = self.gateway_with(Who::Gateway, database, &[])?;
+        let answers = TempDir::new()?;
+        for load in Load::ALL {
+            compare::answers(&directory, load, [&hand, &gateway], answers.path()).await?;
+        }
+        let constant = Side::constant(answers.path())?;
+        let contest = Contest {
+            options: &self.options,
+            directory: &directory,
+            engine: Engine::Postgres,
+            database: Some((&postgres, &client)),
+            sides: &[&constant, &hand, &gateway],
+            base: Who::Hand,
+        };
+        let mut measurements = Vec::new();
+        let own = self.options.connections;
+        for (name, load, connections) in [
+            ("W1", Load::W1, own),
+            ("W1@128", Load::W1, 128),
+            ("W1N", Load::W1N, own),
+            ("W2", Load::W2, own),
+            ("W3", Load::W3, own),
+            ("W3@1", Load::W3, 1),
+            ("W4", Load::W4, own),
+            ("W5", Load::W5, own),
+            ("W6", Load::W6, own),
+        ] {
+            measurements.extend(contest.run(name, load, connections).await?);
+        }
+        if self.options.wants("W1 guards") {
+            let bare = self.gateway_with(Who::Bare, database, &BARE)?;
+            let guards = Contest {
+                sides: &[&bare, &gateway],
+                base: Who::Bare,
+                ..contest
+            };
+            measurements.extend(guards.run("W1 guards", Load::W1, own).await?);
+        }
+        if self.options.wants("W1C") && self.knows(USER_CACHE)? {
+            let cached = self.gateway_with(Who::Gateway, database, &[USER_CACHE, "on"])?;
+            let directory = directory.first(HELD);
+            side::warm(&cached, &directory, Load::W1).await?;
+            let warm = Contest {
+                directory: &directory,
+                sides: &[&constant, &hand, &cached],
+                ..contest
+            };
+            measurements.extend(warm.run("W1C", Load::W1, own).await?);
+        }
+        if self.wants_any(&["W7 W1", "W7 W3"]) {
+            let warm = self.warm_region(&url, &token, &directory, &constant);
+            measurements.extend(warm.await?);
+        }
+        if self.options.sqlite && self.wants_any(&sqlite::NAMES) {
+            measurements.extend(self.over_sqlite(&directory).await?);
+        }
+        Ok(measurements)
+    }
+
+    /// Whether the gateway has a setting.
+    fn knows(&self, setting: &str) -> anyhow::Result<bool> {
+        let help = stage::run(&self.gateway, &["serve", "--help"])?;
+        Ok(help.contains(&format!("{setting} <")))
+    }
+
+    /// A region whose cache holds everybody who is asked for, against the constant handler.
+    async fn warm_region(
+        &self,
+        url: &str,
+        token: &Token,
+        directory: &Directory,
+        constant: &Side,
+    ) -> anyhow::Result<Vec<Measurement>> {
+        let directory = directory.first(HELD);
+        let (_control, region) = side::region(&self.gateway, url, token)?;
+        for load in [Load::W1, Load::W3] {
+            side::warm(&region, &directory, load).await?;
+        }
+        let contest = Contest {
+            options: &self.options,
+            directory: &directory,
+            engine: Engine::None,
+            database: None,
+            sides: &[constant, &region],
+            base: Who::Constant,
+        };
+        let mut measurements = Vec::new();
+        for (name, load) in [("W7 W1", Load::W1), ("W7 W3", Load::W3)] {
+            let connections = self.options.connections;
+            measurements.extend(contest.run(name, load, connections).await?);
+        }
+        Ok(measurements)
+    }
+}
