@@ -4,13 +4,19 @@
 //! `user_gateway_http_request_duration_seconds{route}` says how long it took. A route is a path of
 //! the router, never one that a client made up.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request};
+use ::metrics::{Counter, Histogram, counter, histogram};
+use axum::extract::MatchedPath;
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::IntoResponse;
 
 use crate::telemetry::metrics;
+
+const ANSWERED: &str = "user_gateway_http_requests_total";
+const DURATION: &str = "user_gateway_http_request_duration_seconds";
 
 /// The media type of Prometheus's text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -20,17 +26,48 @@ pub(super) async fn page() -> impl IntoResponse {
     ([(CONTENT_TYPE, TEXT)], metrics().render())
 }
 
-/// The route of a request as the metrics name it.
-pub(super) fn route(request: &Request) -> String {
-    let matched = request.extensions().get::<MatchedPath>();
-    matched.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned())
+/// The metrics of requests. Each is looked for once; to look costs more than to count.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Meters {
+    routes: Arc<RwLock<HashMap<String, Route>>>,
 }
 
-/// Counts a request that has been answered.
-pub(super) fn answered(route: String, status: StatusCode, took: Duration) {
-    let status = status.as_str().to_owned();
-    ::metrics::counter!("user_gateway_http_requests_total", "route" => route.clone(), "status" => status)
-        .increment(1);
-    ::metrics::histogram!("user_gateway_http_request_duration_seconds", "route" => route)
-        .record(took);
+/// The metrics of a route.
+struct Route {
+    duration: Histogram,
+    answered: HashMap<StatusCode, Counter>,
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Route").finish_non_exhaustive()
+    }
+}
+
+impl Meters {
+    /// Counts a request of a route that has been answered; `None` is no route of the router.
+    pub(super) fn answered(&self, route: Option<&MatchedPath>, status: StatusCode, took: Duration) {
+        let route = route.map_or("none", MatchedPath::as_str);
+        {
+            let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = routes.get(route)
+                && let Some(answered) = known.answered.get(&status)
+            {
+                answered.increment(1);
+                known.duration.record(took);
+                return;
+            }
+        }
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let known = routes.entry(route.to_owned()).or_insert_with(|| Route {
+            duration: histogram!(DURATION, "route" => route.to_owned()),
+            answered: HashMap::new(),
+        });
+        known.duration.record(took);
+        let answered = known.answered.entry(status).or_insert_with(|| {
+            let status = status.as_str().to_owned();
+            counter!(ANSWERED, "route" => route.to_owned(), "status" => status)
+        });
+        answered.increment(1);
+    }
 }

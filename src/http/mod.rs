@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::{any, get};
 use futures_util::future::BoxFuture;
@@ -31,6 +31,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::csrf::CsrfLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use self::metrics::Meters;
 use crate::auth::{Authentication, RateLimits};
 use crate::config::ServerConfig;
 use crate::domain::Result;
@@ -148,7 +149,7 @@ pub fn router(
     let worth_compressing = SizeAbove::new(COMPRESS_ABOVE_BYTES).and(NotForContentType::SSE);
     // A request runs through these from top to bottom, its response from bottom to top.
     let layers = ServiceBuilder::new()
-        .layer(from_fn(request_id::layer))
+        .layer(from_fn_with_state(Meters::default(), request_id::layer))
         .layer(no_sniff)
         .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(CompressionLayer::new().compress_when(worth_compressing))

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::metrics;
+use super::metrics::Meters;
 use crate::telemetry::RequestTrace;
 
 /// The header that carries the name, both ways.
@@ -23,7 +23,7 @@ const TRACE_MAX_BYTES: usize = 512;
 
 /// Takes over the name that a proxy has given, or makes one; works on the request in a span of
 /// that name; and says once how it went.
-pub(super) async fn layer(request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(meters): State<Meters>, request: Request, next: Next) -> Response {
     let given = text(request.headers(), HEADER);
     let safe = |id: &&str| {
         !id.is_empty()
@@ -44,10 +44,10 @@ pub(super) async fn layer(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let started = std::time::Instant::now();
-    let route = metrics::route(&request);
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let answer = trace.scope(next.run(request));
     let mut response = answer.instrument(span.clone()).await;
-    metrics::answered(route, response.status(), started.elapsed());
+    meters.answered(route.as_ref(), response.status(), started.elapsed());
     span.in_scope(|| {
         tracing::debug!(
             http.method = %method,
