@@ -2,6 +2,7 @@
 
 mod background;
 mod delegation;
+mod documents;
 mod jwks;
 mod outbox;
 mod patience;
@@ -15,6 +16,7 @@ use migration::{Migrator, MigratorTrait};
 
 use background::Background;
 use delegation::Silo;
+pub(crate) use documents::graphql;
 pub(crate) use outbox::relay;
 pub(crate) use peers::{meet, reach_redis};
 
@@ -23,7 +25,6 @@ use crate::cache::RegionCache;
 use crate::config::{Config, DatabaseConfig, SiloMode};
 use crate::database::{Connection, Database, DatabaseOptions, Ownership};
 use crate::domain::{Clock, SystemClock};
-use crate::graphql::Graphql;
 use crate::http::{Connections, HttpState, RequestLimits, router};
 use crate::service::Announcer;
 use crate::telemetry::metrics;
@@ -126,7 +127,7 @@ impl App {
         // Those who wait for events check credentials anew when they hear of a change: nobody may
         // be remembered from before it then.
         announcer.subscribe(authentication.listener());
-        let graphql = Graphql::new(config.graphql, config.limits)?;
+        let graphql = graphql(&config)?;
         announcer.subscribe(graphql.listener());
         let connections = Connections::new(config.subscriptions, &config.server);
         let state = HttpState {

@@ -31,6 +31,7 @@ const REQUIRED_TABLES: [&str; 14] = [
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     say("ok       configuration");
+    documents(&config)?;
     if config.silo.mode != SiloMode::Region {
         database(&config).await?;
     }
@@ -41,6 +42,18 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     }
     if silent > 0 {
         bail!("{silent} of the other silos do not answer");
+    }
+    Ok(())
+}
+
+/// The documents that alone are answered, if not all are.
+fn documents(config: &Config) -> anyhow::Result<()> {
+    let graphql = app::graphql(config)?;
+    if let Some(count) = graphql.trusted_documents() {
+        say(format_args!("ok       trusted documents: {count}"));
+        if config.graphql.graphiql {
+            say("note     GraphiQL: nothing but trusted documents is answered to it either");
+        }
     }
     Ok(())
 }

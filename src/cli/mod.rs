@@ -121,7 +121,7 @@ enum Command {
     /// The same number of users always gives the same directory.
     Seed(seed::SeedArgs),
 
-    /// Check the configuration, the database and the other silos
+    /// Check the configuration, the trusted documents, the database and the other silos
     ///
     /// Says whose tables the database holds, which form they have, and which indexes are missing,
     /// what each costs to be without, and the statement that would add it; and of the other silos

@@ -7,7 +7,7 @@ mod settings;
 mod silo;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::domain::Secret;
@@ -32,6 +32,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// What GraphQL offers.
     pub graphql: GraphqlConfig,
+    /// The file with the documents that alone are answered, if not all are.
+    pub trusted_documents: Option<PathBuf>,
     /// What one request may ask for.
     pub limits: Limits,
     /// Subscriptions.
@@ -123,6 +125,20 @@ pub struct GraphqlConfig {
     pub document_cache_bytes: u64,
     /// Whether a hash may stand for a document that was sent before.
     pub persisted_queries: bool,
+}
+
+impl GraphqlConfig {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            graphiql: settings.graphiql.is_none_or(Switch::is_on),
+            introspection: settings.introspection.is_none_or(Switch::is_on),
+            anonymous_introspection: settings.anonymous_introspection.is_some_and(Switch::is_on),
+            draft_statuses: settings.draft_statuses.is_some_and(Switch::is_on),
+            plans: settings.plans.is_none_or(Switch::is_on),
+            document_cache_bytes: settings.document_cache_bytes.unwrap_or(16 * 1024 * 1024),
+            persisted_queries: settings.persisted_queries.is_none_or(Switch::is_on),
+        }
+    }
 }
 
 /// What one request may ask for. Every bound stands in the error that refuses what exceeds it.
@@ -271,6 +287,8 @@ impl Config {
             outbox: OutboxConfig::new(&settings),
             subscriptions: SubscriptionConfig::new(&settings),
             limits: Limits::new(&settings),
+            graphql: GraphqlConfig::new(&settings),
+            trusted_documents: settings.trusted_documents,
             server: ServerConfig {
                 listen: settings
                     .listen
@@ -302,17 +320,6 @@ impl Config {
                 statement_timeout: settings
                     .database_statement_timeout
                     .map_or(Duration::from_secs(15), Into::into),
-            },
-            graphql: GraphqlConfig {
-                graphiql: settings.graphiql.is_none_or(Switch::is_on),
-                introspection: settings.introspection.is_none_or(Switch::is_on),
-                anonymous_introspection: settings
-                    .anonymous_introspection
-                    .is_some_and(Switch::is_on),
-                draft_statuses: settings.draft_statuses.is_some_and(Switch::is_on),
-                plans: settings.plans.is_none_or(Switch::is_on),
-                document_cache_bytes: settings.document_cache_bytes.unwrap_or(16 * 1024 * 1024),
-                persisted_queries: settings.persisted_queries.is_none_or(Switch::is_on),
             },
             auth: AuthConfig {
                 service_tokens: settings

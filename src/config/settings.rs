@@ -204,6 +204,10 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_PERSISTED_QUERIES", value_name = "SWITCH")]
     persisted_queries: Switch,
 
+    /// A JSON file of ids and documents; no other document is answered then, not to GraphiQL either [default: none]
+    #[arg(long, env = "USER_GATEWAY_TRUSTED_DOCUMENTS", value_name = "FILE")]
+    trusted_documents: PathBuf,
+
     /// Serve metrics for Prometheus under /metrics [default: on]
     #[arg(long, env = "USER_GATEWAY_METRICS", value_name = "SWITCH")]
     metrics: Switch,

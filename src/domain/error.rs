@@ -134,6 +134,8 @@ pub enum Code {
     PersistedQueryNotSupported,
     /// What names the document does not fit its text.
     PersistedQueryMismatch,
+    /// Only documents that were known beforehand are answered, and this is none of them.
+    DocumentNotTrusted,
     /// The method does not fit the operation.
     MethodNotAllowed,
     /// None of the media types the client accepts can be produced.

@@ -7,14 +7,15 @@ use async_graphql::{
     Request, SDLExportOptions, Schema, SchemaBuilder, ValidationMode, Value, Variables,
 };
 use futures_util::StreamExt as _;
+use serde_json::Map;
 use tokio::sync::Semaphore;
 
 use super::completion::complete;
 use super::context::RequestContext;
 use super::document::{
-    DocumentKey, Documents, Found, Operation, StoredDocument, Verdict, asks_about_schema, bind,
-    check_cost, coerce, is_introspection, is_settled, missing, refuse_null_characters,
-    refuse_overlaps, require_one_event_field, run_once,
+    DocumentKey, Documents, Found, Operation, StoredDocument, TrustError, TrustedDocuments,
+    Verdict, asks_about_schema, bind, check_cost, coerce, is_introspection, is_settled, missing,
+    refuse_null_characters, refuse_overlaps, require_one_event_field, run_once,
 };
 use super::error::{GraphqlError, RequestError, from_engine};
 use super::hub::ChangeHub;
@@ -60,6 +61,74 @@ struct Inner {
     config: GraphqlConfig,
     hub: Arc<ChangeHub>,
     events: Semaphore,
+}
+
+impl Inner {
+    fn new(config: GraphqlConfig, limits: Limits) -> Result<Self, Error> {
+        let schema = || {
+            let schema = Schema::build(Query, Mutation, Subscription)
+                // The document's own checks come first and have codes.
+                .limit_recursive_depth(usize::from(u8::MAX));
+            if config.introspection {
+                schema
+            } else {
+                schema.disable_introspection()
+            }
+        };
+        // What it executes has been validated by then.
+        let engine = schema().validation_mode(ValidationMode::Fast).finish();
+        let model = SchemaModel::parse(&sdl(&engine)).map_err(Error::internal)?;
+        Ok(Self {
+            engine,
+            validator: Validator::new(schema()),
+            documents: Documents::new(&config),
+            model,
+            limits,
+            config,
+            hub: Arc::default(),
+            events: Semaphore::new(EVENTS_AT_A_TIME),
+        })
+    }
+
+    /// Parses a document that is to be trusted, and refuses one of which an operation could not be
+    /// answered, whatever its variables are. The plans are compiled on the way.
+    fn examine(&self, text: &str) -> Result<StoredDocument, RequestError> {
+        let document = StoredDocument::parse(text, &self.limits, &self.model)?;
+        for name in document.names() {
+            let operation = document.operation(name)?;
+            self.check_form(&operation)?;
+            let variables = coerce(&operation, Map::new(), &self.model, &self.limits);
+            // What depends on values is looked at when they are known.
+            let variables = variables.unwrap_or_default();
+            refuse_null_characters(&operation, &variables)?;
+            if operation.definition.node.variable_definitions.is_empty() {
+                check_cost(&operation, &variables, &self.model, &self.limits)?;
+            }
+            self.validator
+                .validate(whole_request(&operation, &variables))?;
+            refuse_overlaps(&operation, &self.model)?;
+            if self.config.plans {
+                operation
+                    .stored
+                    .plans
+                    .get(&operation, &variables, &self.model);
+            }
+        }
+        Ok(document)
+    }
+
+    /// Checks what depends on no variable and is no concern of the engine's rules.
+    fn check_form(&self, operation: &Operation<'_>) -> Result<(), RequestError> {
+        if !self.config.introspection && asks_about_schema(operation) {
+            // The engine leaves the fields out without a word.
+            let message = "the schema cannot be asked for here; read `schema.graphql` instead";
+            return Err(GraphqlError::new(Code::GraphqlValidationFailed, message).into());
+        }
+        if operation.is_subscription() {
+            require_one_event_field(operation)?;
+        }
+        Ok(())
+    }
 }
 
 impl std::fmt::Debug for Graphql {
@@ -110,31 +179,28 @@ impl PreparedRequest {
 impl Graphql {
     /// The graph with these bounds.
     pub fn new(config: GraphqlConfig, limits: Limits) -> Result<Self, Error> {
-        let schema = || {
-            let schema = Schema::build(Query, Mutation, Subscription)
-                // The document's own checks come first and have codes.
-                .limit_recursive_depth(usize::from(u8::MAX));
-            if config.introspection {
-                schema
-            } else {
-                schema.disable_introspection()
-            }
-        };
-        // What it executes has been validated by then.
-        let engine = schema().validation_mode(ValidationMode::Fast).finish();
-        let model = SchemaModel::parse(&sdl(&engine)).map_err(Error::internal)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                engine,
-                validator: Validator::new(schema()),
-                documents: Documents::new(&config),
-                model,
-                limits,
-                config,
-                hub: Arc::default(),
-                events: Semaphore::new(EVENTS_AT_A_TIME),
-            }),
-        })
+        let inner = Arc::new(Inner::new(config, limits)?);
+        Ok(Self { inner })
+    }
+
+    /// The graph with these bounds that answers these documents alone, given by their ids and
+    /// texts. Fails if one of them could never be answered.
+    pub fn trusting(
+        config: GraphqlConfig,
+        limits: Limits,
+        texts: Vec<(String, String)>,
+    ) -> Result<Self, TrustError> {
+        let mut inner = Inner::new(config, limits)?;
+        let trusted = TrustedDocuments::new(texts, |text| inner.examine(text))?;
+        inner.documents.trust(trusted);
+        let inner = Arc::new(inner);
+        Ok(Self { inner })
+    }
+
+    /// How many documents there are that alone are answered, if not all are.
+    #[must_use]
+    pub fn trusted_documents(&self) -> Option<usize> {
+        self.inner.documents.trusted().map(TrustedDocuments::len)
     }
 
     /// Who must hear of every change, for subscriptions to have their events.
@@ -259,22 +325,10 @@ impl Graphql {
 
     /// Checks all of a request that depends on its variables, and validates it.
     fn bind(&self, mut prepared: PreparedRequest) -> Result<BoundRequest, RequestError> {
-        let Inner {
-            model,
-            limits,
-            config,
-            ..
-        } = &*self.inner;
+        let Inner { model, limits, .. } = &*self.inner;
         let given = std::mem::take(&mut prepared.request.variables);
         let operation = prepared.operation()?;
-        if !config.introspection && asks_about_schema(&operation) {
-            // The engine leaves the fields out without a word.
-            let message = "the schema cannot be asked for here; read `schema.graphql` instead";
-            return Err(GraphqlError::new(Code::GraphqlValidationFailed, message).into());
-        }
-        if operation.is_subscription() {
-            require_one_event_field(&operation)?;
-        }
+        self.inner.check_form(&operation)?;
         let variables = coerce(&operation, given, model, limits)?;
         refuse_null_characters(&operation, &variables)?;
         check_cost(&operation, &variables, model, limits)?;
@@ -304,7 +358,11 @@ impl Graphql {
         if verdict.get().is_none() {
             // What was taken out with a variable that has no value may still be wrong.
             let is_whole = missing(&operation, &bound.variables).next().is_none();
-            if !is_whole && validator.validate(bound.whole_request()?).is_err() {
+            if !is_whole
+                && validator
+                    .validate(whole_request(&operation, &bound.variables))
+                    .is_err()
+            {
                 return Ok(());
             }
             let found = if is_settled(&operation, model) {
@@ -387,30 +445,14 @@ impl BoundRequest {
         let operation = self.operation()?;
         let mut executable = bind(&operation, &self.variables);
         run_once(&operation, &self.variables, &mut executable);
-        Ok(self.request_for(&operation, executable))
+        Ok(request_for(&operation, &self.variables, executable))
     }
 
     /// The request without what depends on variables that have no value.
     fn given_request(&self) -> Result<Request, RequestError> {
         let operation = self.operation()?;
         let executable = bind(&operation, &self.variables);
-        Ok(self.request_for(&operation, executable))
-    }
-
-    /// The request with what depends on variables that have no value.
-    fn whole_request(&self) -> Result<Request, RequestError> {
-        let operation = self.operation()?;
-        let executable = operation.document.executable.clone();
-        Ok(self.request_for(&operation, executable))
-    }
-
-    fn request_for(&self, operation: &Operation<'_>, executable: ExecutableDocument) -> Request {
-        let mut request = Request::new("").variables(self.variables.clone());
-        if let Some(name) = operation.name {
-            request = request.operation_name(name);
-        }
-        request.set_parsed_query(executable);
-        request
+        Ok(request_for(&operation, &self.variables, executable))
     }
 
     /// What the client gets of the engine's response to an operation that was executed.
@@ -428,6 +470,24 @@ impl BoundRequest {
             errors,
         })
     }
+}
+
+/// The request for an operation with what depends on variables that have no value.
+fn whole_request(operation: &Operation<'_>, variables: &Variables) -> Request {
+    request_for(operation, variables, operation.document.executable.clone())
+}
+
+fn request_for(
+    operation: &Operation<'_>,
+    variables: &Variables,
+    executable: ExecutableDocument,
+) -> Request {
+    let mut request = Request::new("").variables(variables.clone());
+    if let Some(name) = operation.name {
+        request = request.operation_name(name);
+    }
+    request.set_parsed_query(executable);
+    request
 }
 
 /// Why the engine executed nothing.

@@ -32,6 +32,7 @@ mod scalar;
 mod subscription;
 mod validator;
 
+pub use document::TrustError;
 pub use error::{GraphqlError, RequestError, log};
 pub use executor::{Graphql, ONLY_AS_EVENTS, PreparedRequest};
 pub use request::{DocumentName, GraphqlRequest};

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use super::StoredDocument;
 use super::hash::DocumentHash;
 use super::store::{DocumentKey, DocumentStore, Sought};
+use super::trusted::TrustedDocuments;
 use crate::config::GraphqlConfig;
 use crate::domain::Code;
 use crate::graphql::error::{GraphqlError, RequestError};
 use crate::graphql::request::{DocumentName, GraphqlRequest};
 
 /// What stands before a hash in a `documentId`.
-const HASH_PREFIX: &str = "sha256:";
+pub(super) const HASH_PREFIX: &str = "sha256:";
 
 /// All documents there are.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(in super::super) struct Documents {
     store: DocumentStore,
     /// Whether a hash may stand for a text.
     persists: bool,
+    /// Those that alone are answered, if not all are.
+    trusted: Option<TrustedDocuments>,
 }
 
 /// The document of a request.
@@ -51,7 +54,18 @@ impl Documents {
             // A hash that is forgotten at once would have every request sent twice.
             persists: config.persisted_queries && store.has_room(),
             store,
+            trusted: None,
         }
+    }
+
+    /// These, and never others.
+    pub(in super::super) fn trust(&mut self, documents: TrustedDocuments) {
+        self.trusted = Some(documents);
+    }
+
+    /// Those that alone are answered, if not all are.
+    pub(in super::super) fn trusted(&self) -> Option<&TrustedDocuments> {
+        self.trusted.as_ref()
     }
 
     /// The document that a request asks for; one that is not known is what `parse` makes of its
@@ -61,6 +75,11 @@ impl Documents {
         request: &GraphqlRequest,
         parse: impl FnOnce(&str) -> Result<StoredDocument, RequestError>,
     ) -> Result<Found, RequestError> {
+        if let Some(trusted) = &self.trusted {
+            let found = trusted.find(request);
+            self.store.count(found.is_ok());
+            return found.map(Found::kept);
+        }
         let name = request.name.as_ref();
         let Some(text) = request.query.as_deref() else {
             let known = self.named(name)?;
@@ -129,12 +148,12 @@ impl Documents {
     }
 }
 
-fn mismatch() -> RequestError {
-    let message = "the hash is not that of the document; it must be the SHA-256 of the text as it \
-                   is sent, in 64 hexadecimal digits";
+pub(super) fn mismatch() -> RequestError {
+    let message = "what names the document does not fit its text; a hash must be the SHA-256 of \
+                   the text as it is sent, in 64 hexadecimal digits";
     refuse(Code::PersistedQueryMismatch, message)
 }
 
-fn refuse(code: Code, message: &str) -> RequestError {
+pub(super) fn refuse(code: Code, message: &str) -> RequestError {
     GraphqlError::new(code, message).into()
 }

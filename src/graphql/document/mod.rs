@@ -15,6 +15,7 @@ mod rewrite;
 mod scan;
 mod settled;
 mod store;
+mod trusted;
 mod variables;
 mod weight;
 
@@ -41,6 +42,8 @@ pub(super) use limits::check_cost;
 pub(super) use overlap::refuse_overlaps;
 pub(super) use settled::is_settled;
 pub(super) use store::DocumentKey;
+pub use trusted::TrustError;
+pub(super) use trusted::TrustedDocuments;
 pub(super) use variables::coerce;
 
 /// The key under which the type of an object is asked for where the answer has to know it. Names
@@ -116,6 +119,11 @@ impl StoredDocument {
             source,
             operations: operations.into(),
         })
+    }
+
+    /// The names of its operations; one may have none.
+    pub(super) fn names(&self) -> impl Iterator<Item = Option<&str>> {
+        self.operations.iter().map(|(name, _)| name.as_deref())
     }
 
     /// The operation called `name`, or the only one.

@@ -40,6 +40,7 @@ fn every_command_has_a_help_that_names_its_options() {
         "draft-statuses",
         "plans",
         "persisted-queries",
+        "trusted-documents",
         "cors-origin",
         "request-timeout",
         "header-timeout",

@@ -10,6 +10,7 @@ mod race;
 mod seed;
 mod serve;
 mod token;
+mod trusted_documents;
 
 use serde_json::{Value, json};
 use user_gateway::database::Connection;

@@ -14,9 +14,11 @@ mod overload;
 mod persisted_queries;
 mod refusals;
 mod request_id;
+mod trusted_documents;
 
 use reqwest::{RequestBuilder, Url};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use user_gateway::config::Config;
 
 use crate::harness::{Account, Answer, Engine, Gateway};
@@ -92,3 +94,14 @@ const OLD: &str = "application/json";
 const CREATE: &str = r#"mutation Create {
     getOrCreateUserByEmail(input: { email: "new@example.com" }) { created }
 }"#;
+
+/// The SHA-256 of a text, in hexadecimal digits.
+fn sha256(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The extensions of a request that names its document so.
+fn persisted(name: &str) -> Value {
+    json!({ "persistedQuery": { "version": 1, "sha256Hash": name } })
+}

@@ -2,26 +2,15 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use super::{CREATE, NEW, OLD, Open};
+use super::{CREATE, NEW, OLD, Open, persisted, sha256};
 use crate::harness::{Answer, Socket};
 
 const WHO: &str = "query Who($id: ID!) { user(id: $id) { username } }";
 
-/// The hexadecimal SHA-256 of a text.
-fn hash(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn extensions(hash: &str) -> Value {
-    json!({ "persistedQuery": { "version": 1, "sha256Hash": hash } })
-}
-
 /// A request that names a document and does not hold it.
 fn by_hash(text: &str) -> Value {
-    json!({ "extensions": extensions(&hash(text)), "variables": { "id": 1 } })
+    json!({ "extensions": persisted(&sha256(text)), "variables": { "id": 1 } })
 }
 
 /// A request that holds a document and its hash.
@@ -65,7 +54,7 @@ async fn a_hash_stands_for_a_document_once_its_text_was_sent_with_it() {
     }
     assert_eq!(open.executed(&with_hash(WHO)).await, admin());
     let mut loud = by_hash(WHO);
-    loud["extensions"] = extensions(&hash(WHO).to_uppercase());
+    loud["extensions"] = persisted(&sha256(WHO).to_uppercase());
     assert_eq!(open.executed(&loud).await, admin());
     // As it is looked at anew, what was given to it is not.
     let mut other = by_hash(WHO);
@@ -88,12 +77,12 @@ async fn a_document_that_was_known_by_its_text_gets_its_hash_too() {
 async fn a_hash_may_come_by_get_in_a_batch_and_over_a_websocket() {
     let open = Open::start().await;
     open.executed(&with_hash(WHO)).await;
-    let by = extensions(&hash(WHO)).to_string();
+    let by = persisted(&sha256(WHO)).to_string();
     let parameters = [("extensions", by.as_str()), ("variables", r#"{"id": 1}"#)];
     let answer = Answer::to(open.get(&parameters)).await;
     assert_eq!((answer.status, answer.json()), (200, admin()));
 
-    let id = format!("sha256:{}", hash(WHO));
+    let id = format!("sha256:{}", sha256(WHO));
     let parameters = [("documentId", id.as_str()), ("variables", r#"{"id": 1}"#)];
     let answer = Answer::to(open.get(&parameters)).await;
     assert_eq!((answer.status, answer.json()), (200, admin()));
@@ -121,7 +110,7 @@ async fn a_hash_may_come_by_get_in_a_batch_and_over_a_websocket() {
 #[tokio::test]
 async fn a_document_may_be_made_known_by_get() {
     let open = Open::start().await;
-    let by = extensions(&hash(WHO)).to_string();
+    let by = persisted(&sha256(WHO)).to_string();
     let parameters = [
         ("query", WHO),
         ("extensions", by.as_str()),
@@ -139,7 +128,7 @@ async fn a_document_may_be_made_known_by_get() {
 #[tokio::test]
 async fn a_mutation_that_is_named_by_its_hash_is_still_not_run_by_get() {
     let open = Open::start().await;
-    let by = extensions(&hash(CREATE)).to_string();
+    let by = persisted(&sha256(CREATE)).to_string();
     open.executed(&with_hash(CREATE)).await;
     assert_eq!(open.others().await, 1);
     let request = open.get(&[("extensions", by.as_str())]);
@@ -157,13 +146,13 @@ async fn a_hash_that_does_not_fit_the_text_is_refused_and_nothing_is_executed() 
     let code = "PERSISTED_QUERY_MISMATCH";
     open.executed(&with_hash(WHO)).await;
     for wrong in [
-        hash(WHO),
-        hash("{ __typename }"),
+        sha256(WHO),
+        sha256("{ __typename }"),
         String::new(),
         "1".repeat(64),
         "x".repeat(64),
     ] {
-        let body = json!({ "query": CREATE, "extensions": extensions(&wrong) });
+        let body = json!({ "query": CREATE, "extensions": persisted(&wrong) });
         open.ask(NEW, &body).await.refuses(400, code);
         open.ask(OLD, &body).await.refuses(200, code);
     }
@@ -201,7 +190,7 @@ async fn a_client_that_is_to_send_the_text_is_told_under_200_unless_it_knows_bet
         assert_eq!(answer.status, status, "{accept}");
         assert_unknown(&answer.json());
     }
-    let unlike_any = json!({ "extensions": extensions("none") });
+    let unlike_any = json!({ "extensions": persisted("none") });
     assert_unknown(&open.ask(NEW, &unlike_any).await.json());
     let id = json!({ "documentId": "none" });
     assert_unknown(&open.ask(NEW, &id).await.json());
@@ -230,7 +219,7 @@ async fn who_has_no_credentials_does_not_learn_which_hashes_are_known() {
     let open = Open::with(|config| config.graphql.anonymous_introspection = true).await;
     open.executed(&with_hash(WHO)).await;
     for text in [WHO, "{ __typename }"] {
-        for body in [by_hash(text), json!({ "documentId": hash(text) })] {
+        for body in [by_hash(text), json!({ "documentId": sha256(text) })] {
             let answer = Answer::to(open.gateway.graphql().json(&body)).await;
             answer.refuses(401, "UNAUTHENTICATED");
         }
@@ -248,20 +237,20 @@ async fn who_has_no_credentials_does_not_learn_which_hashes_are_known() {
 #[tokio::test]
 async fn what_is_no_persisted_query_is_refused() {
     let open = Open::start().await;
-    for persisted in [
+    for value in [
         json!(1),
         json!("text"),
-        json!([1, hash(WHO)]),
+        json!([1, sha256(WHO)]),
         json!({}),
         json!({ "version": 1 }),
-        json!({ "sha256Hash": hash(WHO) }),
-        json!({ "version": 2, "sha256Hash": hash(WHO) }),
-        json!({ "version": "1", "sha256Hash": hash(WHO) }),
+        json!({ "sha256Hash": sha256(WHO) }),
+        json!({ "version": 2, "sha256Hash": sha256(WHO) }),
+        json!({ "version": "1", "sha256Hash": sha256(WHO) }),
         json!({ "version": 1, "sha256Hash": 1 }),
         json!({ "version": 1, "sha256Hash": null }),
     ] {
         for mut body in [json!({}), json!({ "query": WHO, "variables": { "id": 1 } })] {
-            body["extensions"] = json!({ "persistedQuery": persisted });
+            body["extensions"] = json!({ "persistedQuery": value });
             open.ask(NEW, &body).await.refuses(400, "BAD_REQUEST");
         }
     }
