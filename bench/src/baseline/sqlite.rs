@@ -3,13 +3,11 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::bail;
 use axum::body::Bytes;
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator as _;
-use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 
 use super::{Backend, json, request};
@@ -20,15 +18,16 @@ const ONE: &str = "SELECT id, username, first_name, \
     FROM auth_user WHERE id = ?1";
 const MANY: &str = "SELECT id, username, first_name, \
     CASE WHEN first_name = '' THEN COALESCE(NULLIF(email, ''), username) END, is_active \
-    FROM auth_user WHERE id IN rarray(?1) ORDER BY id";
+    FROM auth_user WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id";
 const ORGANIZATIONS: &str = "SELECT DISTINCT m.user_id, o.organization_id, o.slug, o.name \
     FROM sentry_organizationmembermapping m \
     JOIN sentry_organizationmapping o ON o.organization_id = m.organization_id \
-    WHERE m.user_id IN rarray(?1) ORDER BY m.user_id, o.organization_id";
+    WHERE m.user_id IN (SELECT value FROM json_each(?1)) ORDER BY m.user_id, o.organization_id";
 const OPTIONS: &str = "SELECT user_id, key, CAST(value AS TEXT) FROM sentry_useroption \
-    WHERE user_id IN rarray(?1) AND project_id IS NULL AND organization_id IS NULL \
+    WHERE user_id IN (SELECT value FROM json_each(?1)) AND project_id IS NULL AND organization_id IS NULL \
     ORDER BY user_id, id";
-const NAMES: &str = "SELECT username FROM auth_user WHERE username IN rarray(?1)";
+const NAMES: &str =
+    "SELECT username FROM auth_user WHERE username IN (SELECT value FROM json_each(?1))";
 
 /// Connections that nobody uses at the moment.
 #[derive(Debug)]
@@ -52,7 +51,6 @@ impl Sqlite {
     fn connect(&self) -> anyhow::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.file, flags)?;
-        rusqlite::vtab::array::load_module(&connection)?;
         // Some indexes of the gateway use it; no statement here does.
         connection.create_collation("UNICODE_NOCASE", str::cmp)?;
         Ok(connection)
@@ -108,11 +106,11 @@ fn w1(connection: &Connection, body: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 fn w2(connection: &Connection, body: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let ids = array(request::ids(body)?);
+    let ids = request::ids(body)?;
     let mut out = Vec::with_capacity(ids.len() * 192 + 64);
     out.extend_from_slice(b"{\"data\":{\"users\":{\"nodes\":[");
     let mut statement = connection.prepare_cached(MANY)?;
-    let mut rows = statement.query([ids])?;
+    let mut rows = statement.query([serde_json::to_string(&ids)?])?;
     let mut comma = false;
     while let Some(row) = rows.next()? {
         if comma {
@@ -127,11 +125,12 @@ fn w2(connection: &Connection, body: &[u8]) -> anyhow::Result<Vec<u8>> {
 
 /// The rows of users, organizations and options run side by side, each in the order of users.
 fn w3(connection: &Connection, body: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let ids = array(request::ids(body)?);
+    let ids = request::ids(body)?;
     let mut users = connection.prepare_cached(MANY)?;
     let mut organizations = connection.prepare_cached(ORGANIZATIONS)?;
     let mut options = connection.prepare_cached(OPTIONS)?;
     let mut out = Vec::with_capacity(ids.len() * 640 + 64);
+    let ids = serde_json::to_string(&ids)?;
     let mut users = users.query([&ids])?;
     let mut organizations = organizations.query([&ids])?;
     let mut options = options.query([&ids])?;
@@ -192,17 +191,12 @@ fn theirs(
 
 fn w4(connection: &Connection, body: &[u8]) -> anyhow::Result<Vec<u8>> {
     let names = request::names(body)?;
-    let texts = names.iter().map(|name| Value::Text(name.to_string()));
     let mut statement = connection.prepare_cached(NAMES)?;
-    let found = statement.query_map([Rc::new(texts.collect::<Vec<_>>())], |row| row.get(0))?;
+    let found = statement.query_map([serde_json::to_string(&names)?], |row| row.get(0))?;
     let mut found: HashSet<String> = found.collect::<Result<_, _>>()?;
     let mut out = Vec::with_capacity(body.len());
     json::existing(&mut out, &names, |name| found.remove(name));
     Ok(out)
-}
-
-fn array(ids: Vec<i64>) -> Rc<Vec<Value>> {
-    Rc::new(ids.into_iter().map(Value::Integer).collect())
 }
 
 fn user<'a>(row: &'a Row<'_>) -> rusqlite::Result<json::User<'a>> {
