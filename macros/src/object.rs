@@ -30,6 +30,12 @@ pub(crate) fn expand(attributes: &TokenStream, block: ItemImpl) -> Result<TokenS
     let plan = fields.iter().map(|field| field.for_plan(ty));
     let arms = fields.iter().map(Field::arm);
     Ok(quote! {
+        #[allow(
+            clippy::trivially_copy_pass_by_ref,
+            clippy::unnecessary_wraps,
+            clippy::unused_self,
+            reason = "resolvers are alike, whatever they need"
+        )]
         impl #ty {
             #(#resolvers)*
         }
