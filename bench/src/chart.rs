@@ -71,6 +71,7 @@ impl<'a> Bars<'a> {
         let base = match self.measurement.base {
             Who::Hand => "the handler by hand",
             Who::Constant => "the constant handler",
+            Who::Stock => "the same by the manuals",
             Who::Bare | Who::Gateway => "the gateway with all off that can be",
         };
         format!(

@@ -30,10 +30,20 @@ pub(crate) enum Command {
 
 /// How to measure.
 #[derive(Debug, Clone, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command, each by itself"
+)]
 pub(crate) struct RunOptions {
     /// The gateway's binary; it is built for release if none is named
     #[arg(long, value_name = "PATH")]
     pub(crate) gateway: Option<PathBuf>,
+    /// Measure what the manuals of the gateway's crates show too, in W1 to W4
+    #[arg(long)]
+    pub(crate) stock: bool,
+    /// The binary of that; it is built for release if none is named
+    #[arg(long, value_name = "PATH", requires = "stock")]
+    pub(crate) stock_binary: Option<PathBuf>,
     /// How many users the directory has
     #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(200..))]
     pub(crate) users: u64,
@@ -111,7 +121,7 @@ pub(crate) struct OverloadOptions {
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(200..))]
     pub(crate) users: u64,
     /// How many requests the gateway is to work on at a time
-    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..1000))]
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) capacity: u16,
     /// How long each of the three phases takes
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]

@@ -34,6 +34,12 @@ impl Run {
             compare::answers(&directory, load, [&hand, &gateway], answers.path()).await?;
         }
         let constant = Side::constant(answers.path())?;
+        let stock = self.stock(database)?;
+        if let Some(stock) = &stock {
+            for load in sqlite::LOADS {
+                compare::answers(&directory, load, [&hand, stock], answers.path()).await?;
+            }
+        }
         let contest = Contest {
             options: &self.options,
             directory: &directory,
@@ -55,6 +61,16 @@ impl Run {
             ("W5", Load::W5, own),
             ("W6", Load::W6, own),
         ] {
+            let with_stock: Vec<&Side> = contest.sides.iter().copied().chain(&stock).collect();
+            let reads = Contest {
+                sides: &with_stock,
+                ..contest
+            };
+            let contest = if sqlite::LOADS.contains(&load) {
+                reads
+            } else {
+                contest
+            };
             measurements.extend(contest.run(name, load, connections).await?);
         }
         if self.options.wants("W1 guards") {
@@ -85,6 +101,15 @@ impl Run {
             measurements.extend(self.over_sqlite(&directory).await?);
         }
         Ok(measurements)
+    }
+
+    /// What the manuals show, if it is wanted.
+    fn stock(&self, database: (&str, &Token)) -> anyhow::Result<Option<Side>> {
+        if !self.options.stock {
+            return Ok(None);
+        }
+        let program = stage::stock(self.options.stock_binary.as_deref())?;
+        Ok(Some(Side::stock(&program, database)?))
     }
 
     /// Whether the gateway has a setting.

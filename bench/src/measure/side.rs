@@ -42,6 +42,15 @@ impl Side {
         Ok(Self { who, server, token })
     }
 
+    /// What the manuals show, over a database.
+    pub(crate) fn stock(program: &Path, (url, token): (&str, &Token)) -> anyhow::Result<Self> {
+        Ok(Self {
+            who: Who::Stock,
+            server: Server::start(program, &[url])?,
+            token: token.clone(),
+        })
+    }
+
     /// The gateway over a database, as it ships but for these arguments.
     pub(crate) fn gateway(
         who: Who,
@@ -60,7 +69,7 @@ impl Side {
     /// Where and how a load is asked for.
     pub(crate) fn target(&self, load: Load) -> Target {
         let path = match self.who {
-            Who::Gateway | Who::Bare => "/graphql",
+            Who::Gateway | Who::Bare | Who::Stock => "/graphql",
             Who::Hand | Who::Constant => load.path(),
         };
         Target {

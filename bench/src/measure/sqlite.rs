@@ -13,7 +13,8 @@ use crate::workload::Load;
 /// The names of what is measured there.
 pub(super) const NAMES: [&str; 4] = ["W1 SQLite", "W2 SQLite", "W3 SQLite", "W4 SQLite"];
 
-const LOADS: [Load; 4] = [Load::W1, Load::W2, Load::W3, Load::W4];
+/// The loads that read.
+pub(super) const LOADS: [Load; 4] = [Load::W1, Load::W2, Load::W3, Load::W4];
 
 impl Run {
     /// Measures over a file that is gone afterwards. It holds the same users as the PostgreSQL, to

@@ -21,6 +21,8 @@ pub(crate) enum Who {
     Constant,
     /// A handler that does the same by hand.
     Hand,
+    /// A server of the gateway's crates as their manuals show it.
+    Stock,
     /// The gateway with everything off that a setting can switch off.
     Bare,
     /// The gateway.
@@ -33,6 +35,7 @@ impl Who {
         match self {
             Self::Constant => "constant",
             Self::Hand => "hand",
+            Self::Stock => "stock",
             Self::Bare => "bare",
             Self::Gateway => "gateway",
         }

@@ -46,7 +46,7 @@ impl Report {
     }
 }
 
-const HEAD: [&str; 10] = [
+const HEAD: [&str; 11] = [
     "load",
     "what",
     "beside",
@@ -56,11 +56,13 @@ const HEAD: [&str; 10] = [
     "p50",
     "p99",
     "constant",
+    "stock",
     "statements",
 ];
 
 fn row(measurement: &Measurement) -> Vec<String> {
     let ratio = |of: fn(&Round) -> f64| number(measurement.gateway_ratio(of));
+    let other = |who| number(measurement.ratio(who, measurement.base, |round| round.cpu_us));
     let statements = |who| {
         let side = measurement.side(who)?;
         side.statements.map(|count| format!("{count:.2}"))
@@ -74,7 +76,8 @@ fn row(measurement: &Measurement) -> Vec<String> {
         ratio(Round::rate),
         ratio(|round| round.p50_us),
         ratio(|round| round.p99_us),
-        number(measurement.ratio(Who::Constant, measurement.base, |round| round.cpu_us)),
+        other(Who::Constant),
+        other(Who::Stock),
         match (statements(Who::Gateway), statements(Who::Hand)) {
             (Some(gateway), Some(hand)) => format!("{gateway} ({hand})"),
             _ => "-".to_owned(),

@@ -7,7 +7,7 @@ mod process;
 mod statements;
 
 pub(crate) use accounting::{Accounts, memory};
-pub(crate) use build::gateway;
+pub(crate) use build::{gateway, stock};
 pub(crate) use postgres::PostgresServer;
 pub(crate) use process::{Server, free_port, run};
 pub(crate) use statements::StatementCount;

@@ -353,7 +353,14 @@ fn nobody_leaves_a_module_upwards_or_takes_all_there_is() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for folder in ["src", "tests", "bench/src", "entity/src", "migration/src"] {
+    for folder in [
+        "src",
+        "tests",
+        "bench/src",
+        "bench/stock/src",
+        "entity/src",
+        "migration/src",
+    ] {
         for (path, source) in rust_files(&root().join(folder)) {
             let opens = source.starts_with("//!") || source.starts_with("#![doc = include_str!");
             assert!(opens, "{folder}/{} does not begin with //!", path.display());
