@@ -22,6 +22,9 @@ const BAR: f64 = 13.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 34.0;
 
+/// Ratios above this have bars that are cut here, so that the others can be told apart.
+const LONGEST: f64 = 4.0;
+
 const STYLE: &str = "\
 text { font: 13px system-ui, sans-serif; fill: #1f2328 } \
 .title { font-size: 16px; font-weight: 600 } \
@@ -91,7 +94,8 @@ fn draw(report: &Report) -> String {
         .iter()
         .flat_map(|bars| [Some(bars.gateway), bars.goal, Some(1.0)])
         .flatten()
-        .fold(1.0, f64::max);
+        .fold(1.0, f64::max)
+        .min(LONGEST);
     let scale = (WIDTH - NAMES - NUMBERS) / widest;
     #[expect(clippy::cast_precision_loss, reason = "a few rows")]
     let height = TOP + bars.len() as f64 * ROW + BOTTOM;
@@ -105,7 +109,7 @@ fn draw(report: &Report) -> String {
     );
     write_text(&mut out, (0.0, 20.0), "title", "Processor time per request");
     let caption = format!(
-        "1 = the same by hand (W7: a constant); {} users; less is better; the red line must be reached",
+        "1 = the same by hand (W7: a constant); {} users; less is better; the red line is the target; bars end at {LONGEST}",
         report.users
     );
     write_text(&mut out, (0.0, 40.0), "small", &caption);
@@ -113,9 +117,10 @@ fn draw(report: &Report) -> String {
     for bars in &bars {
         write_text(&mut out, (0.0, y + 11.0), "", &bars.measurement.name);
         write_text(&mut out, (0.0, y + 26.0), "small", &bars.measurement.title);
-        bar(&mut out, y, bars.gateway * scale, "gateway");
+        let length = bars.gateway.min(LONGEST) * scale;
+        bar(&mut out, y, length, "gateway");
         let number = format!("{:.2}", bars.gateway);
-        let end = NAMES + bars.gateway * scale + 6.0;
+        let end = NAMES + length + 6.0;
         write_text(&mut out, (end, y + 11.0), "", &number);
         bar(&mut out, y + BAR + 2.0, scale, bars.measurement.base.name());
         if let Some(constant) = bars.constant {

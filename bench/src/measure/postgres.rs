@@ -74,9 +74,11 @@ impl Run {
             measurements.extend(contest.run(name, load, connections).await?);
         }
         if self.options.wants("W1 guards") {
+            // Both are new: a process that has answered other loads has another heap.
             let bare = self.gateway_with(Who::Bare, database, &BARE)?;
+            let fresh = self.gateway_with(Who::Gateway, database, &[])?;
             let guards = Contest {
-                sides: &[&bare, &gateway],
+                sides: &[&bare, &fresh],
                 base: Who::Bare,
                 ..contest
             };
