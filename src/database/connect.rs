@@ -20,8 +20,8 @@ use crate::domain::{Error, Invalid, Result};
 pub struct DatabaseOptions {
     /// `sqlite://FILE?mode=rwc`, `sqlite::memory:` or `postgres://…`.
     pub url: String,
-    /// The most connections at a time. Of those to PostgreSQL look-ups share one a core, but no more
-    /// than half.
+    /// The most connections at a time. Of those to PostgreSQL look-ups share one a core, and so do
+    /// changes of one statement, but neither more than a quarter.
     pub max_connections: u32,
     /// How long to wait for a free connection before the request fails.
     pub acquire_timeout: Duration,
@@ -49,7 +49,7 @@ pub struct Connection {
     pub(super) pipelined: Option<Pipelined>,
 }
 
-/// The connections that look-ups share.
+/// The connections that look-ups share, and as many that changes share.
 #[derive(Debug, Clone)]
 pub(super) struct Pipelined {
     pub(super) target: Target,
@@ -76,8 +76,8 @@ impl Connection {
             _ if in_memory => (0, 1),
             connections if sqlite => (0, connections.max(1)),
             connections => {
-                let shared = cores().min(connections / 2).max(1);
-                (shared, connections.saturating_sub(shared).max(1))
+                let shared = cores().min(connections / 4).max(1);
+                (shared, connections.saturating_sub(2 * shared).max(1))
             }
         };
         let reader = pool(options, readers, &statements).await?;

@@ -103,6 +103,17 @@ fn kind_of(code: &str) -> Kind {
     }
 }
 
+/// Whether `error` says that a statement does not fit the tables: an index that it relies on, say,
+/// or the type of a column. Nothing has been carried out then.
+pub(super) fn is_unfit(error: &Error) -> bool {
+    let Error::Internal(cause) = error else {
+        return false;
+    };
+    let cause: Option<&tokio_postgres::Error> = cause.downcast_ref();
+    let code = cause.and_then(tokio_postgres::Error::code);
+    code.is_some_and(|code| code.code().starts_with("42"))
+}
+
 /// Whether `error` says that a value must be unique and is not.
 pub(super) fn is_unique_violation(error: &DbErr) -> bool {
     matches!(

@@ -37,7 +37,7 @@ pub use index::{ExpectedIndex, missing_indexes, setting};
 pub use outbox::OutboxPolicy;
 pub use seed::{SeedProgress, TableRows, seed};
 
-use dialect::Dialect;
+use dialect::{DELETE_DELIVERED, Dialect};
 use pipeline::Pipeline;
 use shared::Shared;
 use statement::{Parameter, Prepared, Shelf};
@@ -55,6 +55,8 @@ struct Lookups {
     user_options: user_option::Lookups,
     organizations: organization::Lookups,
     tokens: token::Lookups,
+    /// See [`dialect::DELETE_DELIVERED`].
+    delete_delivered: Prepared<()>,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,9 @@ struct Inner {
     facts: Facts,
     /// Where look-ups go on PostgreSQL.
     pipeline: Option<Arc<Pipeline>>,
+    /// Where changes of one statement go on PostgreSQL. They may have to wait for others, and no
+    /// look-up is to wait behind them.
+    changes: Option<Pipeline>,
     lookups: Lookups,
     outbox: OutboxPolicy,
     announcer: Announcer,
@@ -94,8 +99,9 @@ impl Database {
             user_options: user_option::Lookups::new(&shelf),
             organizations: organization::Lookups::new(&shelf),
             tokens: token::Lookups::new(&shelf),
+            delete_delivered: shelf.keep_raw(DELETE_DELIVERED, |_| Ok(())),
         };
-        let pipeline = pipeline(&connection).await;
+        let (pipeline, changes) = pipelines(&connection).await.unzip();
         let Connection {
             reader,
             writer,
@@ -109,6 +115,7 @@ impl Database {
             dialect,
             facts,
             pipeline,
+            changes,
             lookups,
             outbox,
             announcer,
@@ -147,6 +154,9 @@ impl Database {
     /// Waits until no connection is in use and closes them all.
     pub async fn close(&self) {
         if let Some(pipeline) = &self.inner.pipeline {
+            pipeline.close().await;
+        }
+        if let Some(pipeline) = &self.inner.changes {
             pipeline.close().await;
         }
         for pool in [&self.inner.reader, &self.inner.writer] {
@@ -234,23 +244,33 @@ impl Database {
         // A task of its own: what is committed is told of, also if whoever asked for it leaves.
         let committed = tokio::spawn(carry(async move {
             let committed = tx.commit().await;
-            if committed.is_err() {
-                // It may have been done all the same, or be done yet. Then PostgreSQL tells.
-                database.inner.hears_itself.store(true, Ordering::Release);
-            }
-            for change in changes {
-                database.announce(&Event::Changed(change));
-            }
+            database.announce_committed(&changes, committed.is_ok());
             committed?;
-            for rows in recorded {
-                if let Err(error) = outbox::delivered(&database, rows).await {
-                    // The change is committed and delivered; its rows are swept at the next start.
-                    tracing::warn!(%error, "could not remove delivered outbox rows");
-                }
-            }
+            database.forget_delivered(recorded).await;
             Ok(())
         }));
         committed.await.map_err(Error::internal)?
+    }
+
+    /// Announces changes that were committed, or may have been, if that failed.
+    fn announce_committed(&self, changes: &[Change], is_certain: bool) {
+        if !is_certain {
+            // It may have been done all the same, or be done yet. Then PostgreSQL tells.
+            self.inner.hears_itself.store(true, Ordering::Release);
+        }
+        for change in changes {
+            self.announce(&Event::Changed(*change));
+        }
+    }
+
+    /// Removes the outbox rows of changes that are committed and announced.
+    async fn forget_delivered(&self, recorded: impl IntoIterator<Item = outbox::Recorded>) {
+        for rows in recorded {
+            if let Err(error) = outbox::delivered(self, rows).await {
+                // The change is committed and delivered; its rows are swept at the next start.
+                tracing::warn!(%error, "could not remove delivered outbox rows");
+            }
+        }
     }
 
     /// Commits `tx`, in which a token was revoked that belongs to no user, and announces it.
@@ -266,15 +286,14 @@ impl Database {
     }
 }
 
-/// The pipelined connections, where they can be made.
-async fn pipeline(connection: &Connection) -> Option<Arc<Pipeline>> {
-    let pipelined = connection.pipelined.clone()?;
-    let statements = Arc::clone(&connection.statements);
-    match Pipeline::open(pipelined, statements).await {
-        Ok(pipeline) => Some(Arc::new(pipeline)),
-        Err(error) => {
-            tracing::warn!(%error, "look-ups go through the pool of connections");
-            None
-        }
+/// The pipelined connections for look-ups and for changes, where they can be made.
+async fn pipelines(connection: &Connection) -> Option<(Arc<Pipeline>, Pipeline)> {
+    let pipelined = connection.pipelined.as_ref()?;
+    let new = || Pipeline::new(pipelined.clone(), Arc::clone(&connection.statements));
+    let lookups = new();
+    if let Err(error) = lookups.try_out().await {
+        tracing::warn!(%error, "look-ups go through the pool of connections");
+        return None;
     }
+    Some((Arc::new(lookups), new()))
 }

@@ -11,6 +11,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use chrono::{DateTime, Utc};
 use entity::StringList;
 use sea_orm::sea_query::{PostgresQueryBuilder, SelectStatement, SqliteQueryBuilder};
 use sea_orm::{
@@ -81,6 +82,11 @@ impl<'a> Shelf<'a> {
             Dialect::Sqlite => query.to_string(SqliteQueryBuilder),
             Dialect::Postgres => query.to_string(PostgresQueryBuilder),
         };
+        self.keep_raw(&text, read)
+    }
+
+    /// Keeps a statement that is a text already.
+    pub(super) fn keep_raw<T>(&self, text: &str, read: Read<T>) -> Prepared<T> {
         let place = self.places.get();
         self.places.set(place + 1);
         Prepared {
@@ -102,6 +108,8 @@ pub(super) enum Parameter<'a> {
     Text(&'a str),
     /// A list of texts.
     Texts(&'a [&'a str]),
+    /// A moment.
+    Moment(DateTime<Utc>),
 }
 
 impl Parameter<'_> {
@@ -110,6 +118,7 @@ impl Parameter<'_> {
         match (self, dialect) {
             (Self::Id(id), _) => id.into(),
             (Self::Text(text), _) => text.into(),
+            (Self::Moment(moment), _) => moment.into(),
             (Self::Ids(ids), Dialect::Sqlite) => Json::from(ids).to_string().into(),
             (Self::Texts(texts), Dialect::Sqlite) => Json::from(texts).to_string().into(),
             (Self::Ids(ids), Dialect::Postgres) => ids.to_vec().into(),
@@ -132,6 +141,7 @@ impl ToSql for Parameter<'_> {
             Self::Ids(ids) => ids.to_sql_checked(ty, out),
             Self::Text(text) => text.to_sql_checked(ty, out),
             Self::Texts(texts) => texts.to_sql_checked(ty, out),
+            Self::Moment(moment) => moment.to_sql_checked(ty, out),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Every difference between SQLite and PostgreSQL, and all raw SQL of the services.
 
 mod outbox;
+mod user_option;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,7 +16,8 @@ use serde_json::Value as Json;
 
 use crate::domain::{Result, fold, fold_char};
 
-pub(super) use outbox::CHANNEL;
+pub(super) use outbox::{CHANNEL, DELETE_DELIVERED};
+pub(super) use user_option::SET_GLOBAL_OPTION;
 
 /// The collation that compares texts ignoring case on SQLite, registered on each connection.
 pub(super) const UNICODE_NOCASE: &str = "UNICODE_NOCASE";

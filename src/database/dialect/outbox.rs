@@ -10,6 +10,12 @@ use super::Dialect;
 /// The channel on which processes of one PostgreSQL tell each other of changes.
 pub(in crate::database) const CHANNEL: &str = "user_gateway_change";
 
+/// Deletes the outbox rows in the regions `$1` of the users `$2` up to the row `$3`, on PostgreSQL.
+pub(in crate::database) const DELETE_DELIVERED: &str = "\
+    DELETE FROM sentry_controloutbox WHERE shard_scope = 1 AND category = 0 \
+    AND region_name = ANY($1::text[]) AND shard_identifier = ANY($2::bigint[]) \
+    AND id <= $3::bigint";
+
 impl Dialect {
     /// Inserts a row for each of `users` in each of `regions`, scheduled from and for `schedule`,
     /// and returns their ids. On PostgreSQL the same statement has `payload` sent on [`CHANNEL`]

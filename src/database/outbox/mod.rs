@@ -17,6 +17,7 @@ use sea_orm::{
 };
 
 use super::Database;
+use super::statement::Parameter;
 use crate::domain::{Change, Event, Result, UserId};
 
 /// Sentry's scope of a user's changes.
@@ -93,8 +94,26 @@ pub(super) async fn tell_revoked(database: &Database, tx: &DatabaseTransaction) 
 /// Rows that were written.
 #[derive(Debug)]
 pub(super) struct Recorded {
-    users: Vec<i64>,
-    up_to: i64,
+    pub(super) users: Vec<i64>,
+    pub(super) up_to: i64,
+}
+
+/// What a statement that makes a change of `user` and writes its rows itself has to be told: the
+/// regions, the moments of the rows, and what to notify others of.
+pub(super) struct Note<'a> {
+    pub(super) regions: Vec<&'a str>,
+    pub(super) schedule: [DateTime<Utc>; 2],
+    pub(super) payload: String,
+}
+
+impl<'a> Note<'a> {
+    pub(super) fn of(database: &'a Database, user: UserId) -> Self {
+        Self {
+            regions: database.inner.outbox.regions().collect(),
+            schedule: [database.clock().now(), due_at_once()],
+            payload: listen::payload(&database.inner.origin, &[user.0]),
+        }
+    }
 }
 
 /// Deletes the rows of changes that the local regions know of, and older ones of the same users,
@@ -102,6 +121,17 @@ pub(super) struct Recorded {
 pub(super) async fn delivered(database: &Database, recorded: Recorded) -> Result<()> {
     let local = &database.inner.outbox.local;
     if local.is_empty() {
+        return Ok(());
+    }
+    if let Some(changes) = &database.inner.changes {
+        let local: Vec<&str> = local.iter().map(String::as_str).collect();
+        let parameters = [
+            Parameter::Texts(&local),
+            Parameter::Ids(&recorded.users),
+            Parameter::Id(recorded.up_to),
+        ];
+        let delete = &database.lookups().delete_delivered;
+        changes.all(delete, &parameters).await?;
         return Ok(());
     }
     Entity::delete_many()

@@ -44,25 +44,27 @@ pub(super) struct Pipeline {
 struct NoConnection;
 
 impl Pipeline {
-    /// Prepares for connections, of which one is made at once, to see whether it can be.
-    pub(super) async fn open(
-        to: Pipelined,
-        statements: Arc<AtomicU64>,
-    ) -> Result<Self, tokio_postgres::Error> {
+    /// Prepares for connections, which are made when they are needed.
+    pub(super) fn new(to: Pipelined, statements: Arc<AtomicU64>) -> Self {
         let lanes = (0..to.connections.max(1)).map(|_| Lane::default());
-        let pipeline = Self {
+        Self {
             target: to.target,
             lanes: lanes.collect(),
             acquire_timeout: to.acquire_timeout,
             statements,
-        };
-        if let Some(lane) = pipeline.lanes.first() {
-            match lane.connect(&pipeline.target).await {
-                Err(error) if !is_passing(&error) => return Err(error),
-                _ => {}
-            }
         }
-        Ok(pipeline)
+    }
+
+    /// Makes a connection, to see whether it can be. A server that is away at the moment may be
+    /// back in the next.
+    pub(super) async fn try_out(&self) -> Result<(), tokio_postgres::Error> {
+        let Some(lane) = self.lanes.first() else {
+            return Ok(());
+        };
+        match lane.connect(&self.target).await {
+            Err(error) if !is_passing(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// How many connections there are at the most.

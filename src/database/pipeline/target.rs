@@ -121,3 +121,65 @@ async fn driven(connection: impl Future<Output = Result<(), tokio_postgres::Erro
         tracing::warn!(%error, "lost a connection to PostgreSQL");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::config::Host;
+
+    use super::*;
+
+    fn target(url: &str) -> Result<Target, Unsupported> {
+        Target::of(&url.parse().unwrap())
+    }
+
+    #[test]
+    fn a_url_leads_to_the_same_server_and_says_the_same_there() {
+        let url = "postgres://ada:p%40ss%2F%25@db.example.com:6432/users?sslmode=disable\
+                   &application_name=tests&options=-c%20geqo%3Doff";
+        let config = target(url).unwrap().config;
+        assert_eq!(config.get_user(), Some("ada"));
+        assert_eq!(config.get_password(), Some(&b"p@ss/%"[..]));
+        assert_eq!(config.get_hosts(), [Host::Tcp("db.example.com".to_owned())]);
+        assert_eq!(config.get_ports(), [6432]);
+        assert_eq!(config.get_dbname(), Some("users"));
+        assert_eq!(config.get_application_name(), Some("tests"));
+        let options = config.get_options().unwrap();
+        assert!(options.starts_with("-c geqo=off "), "{options}");
+    }
+
+    #[test]
+    fn a_socket_is_a_folder_and_needs_no_tls() {
+        let config = target("postgres://ada@localhost/users?host=/run/pg")
+            .unwrap()
+            .config;
+        assert_eq!(config.get_hosts(), [Host::Unix("/run/pg".into())]);
+        assert_eq!(config.get_ssl_mode(), SslMode::Disable);
+        assert!(target("postgres://ada@localhost/users?host=/run/pg&sslmode=require").is_err());
+    }
+
+    #[test]
+    fn an_address_may_have_brackets_and_must_if_it_has_colons() {
+        let config = target("postgres://ada@[::1]/users").unwrap().config;
+        assert_eq!(config.get_hosts(), [Host::Tcp("::1".to_owned())]);
+        assert!(target("postgres://ada@localhost/users?host=::1").is_err());
+    }
+
+    #[test]
+    fn tls_is_never_asked_for_less_than_the_url_says() {
+        for (mode, expected) in [
+            ("disable", SslMode::Disable),
+            ("allow", SslMode::Disable),
+            ("prefer", SslMode::Prefer),
+            ("require", SslMode::Require),
+            ("verify-ca", SslMode::Require),
+            ("verify-full", SslMode::Require),
+        ] {
+            let url = format!("postgres://ada@db.example.com/users?sslmode={mode}");
+            let target = target(&url).unwrap();
+            assert_eq!(target.config.get_ssl_mode(), expected, "{mode}");
+            assert_eq!(target.tls.is_some(), expected != SslMode::Disable, "{mode}");
+        }
+        let url = "postgres://ada@db.example.com/users?sslmode=verify-full&sslrootcert=/absent";
+        assert!(target(url).unwrap_err().to_string().contains("/absent"));
+    }
+}

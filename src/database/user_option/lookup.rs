@@ -7,7 +7,8 @@ use sea_orm::sea_query::{Cond, Expr, ExprTrait as _};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::super::Database;
-use super::super::dialect::{Kind, json_text};
+use super::super::connect::Ownership;
+use super::super::dialect::{Dialect, Kind, SET_GLOBAL_OPTION, json_text};
 use super::super::rows::stored_value;
 use super::super::shared::Shared;
 use super::super::statement::{Columns, Prepared, Shelf, fetch};
@@ -29,6 +30,27 @@ pub(in super::super) struct Lookups {
     pub(super) project: Prepared<UserOption>,
     /// Those for the organization `$2` alone.
     pub(super) organization: Prepared<UserOption>,
+    /// See [`SET_GLOBAL_OPTION`]; `None` on tables whose options nothing but a lock keeps single, or
+    /// whose values may have any form.
+    pub(super) set_global: Option<Prepared<Written>>,
+}
+
+/// What became of a global option.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// The option, if anything is known of it.
+    pub(super) id: Option<i64>,
+    pub(super) changed: bool,
+    /// The highest id of the outbox rows.
+    pub(super) up_to: Option<i64>,
+}
+
+fn written(columns: &mut Columns<'_>) -> Result<Written> {
+    Ok(Written {
+        id: columns.take()?,
+        changed: columns.take()?,
+        up_to: columns.take()?,
+    })
 }
 
 impl Lookups {
@@ -49,6 +71,10 @@ impl Lookups {
             global: by_user(shelf.keep(&global, option)),
             project: shelf.keep(&project, option),
             organization: shelf.keep(&organization, option),
+            set_global: (dialect == Dialect::Postgres
+                && shelf.facts.ownership == Ownership::Ours
+                && !shelf.facts.option_value_is_text)
+                .then(|| shelf.keep_raw(SET_GLOBAL_OPTION, written)),
         }
     }
 }

@@ -10,13 +10,16 @@ use serde_json::Value;
 
 use super::super::Database;
 use super::super::dialect::json_text;
-use super::super::error::is_unique_violation;
+use super::super::error::{is_unfit, is_unique_violation};
+use super::super::outbox::{Note, Recorded};
 use super::super::rows::stored_value;
-use super::lookup::scoped;
+use super::super::statement::Parameter;
+use super::lookup::{Written, scoped};
 use crate::domain::{
     Change, Error, Invalid, InvalidCode, OptionScope, Result, SetOption, SetOptionResult,
     StoredValue, UserOption, UserOptionId,
 };
+use crate::telemetry::carry;
 
 pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOptionResult> {
     if holds_nul(&option.value) {
@@ -24,6 +27,11 @@ pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOp
             "the value of an option holds no character U+0000, which PostgreSQL cannot store",
             &["value"],
         )));
+    }
+    if option.scope == OptionScope::GLOBAL
+        && let Some(result) = set_at_once(database, option).await?
+    {
+        return Ok(result);
     }
     // A writer that takes no lock, such as a Sentry on the same tables, may insert the option
     // after it was looked for; another look finds it.
@@ -37,6 +45,61 @@ pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOp
          cannot be set for both together beside that",
         option.key.as_str()
     )))
+}
+
+/// Sets an option that stands for everything by one statement; `None` if that cannot be, because the
+/// tables are not as it needs them, or if it came to nothing, because there is no such user or
+/// somebody else is at work on the option.
+async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<SetOptionResult>> {
+    if database.inner.changes.is_none() {
+        return Ok(None);
+    }
+    let (database, option) = (database.clone(), option.clone());
+    // A task of its own: what is done is told of, also if whoever asked for it leaves.
+    let set = tokio::spawn(carry(async move {
+        let set_global = database.lookups().user_options.set_global.as_ref();
+        let (Some(statement), Some(changes)) = (set_global, &database.inner.changes) else {
+            return Ok(None);
+        };
+        let value = option.value.to_string();
+        let user_id = option.user_id;
+        let note = Note::of(&database, user_id);
+        let [now, due] = note.schedule;
+        let parameters = [
+            Parameter::Id(user_id.0),
+            Parameter::Text(option.key.as_str()),
+            Parameter::Text(&value),
+            Parameter::Texts(&note.regions),
+            Parameter::Moment(now),
+            Parameter::Moment(due),
+            Parameter::Text(&note.payload),
+        ];
+        let written = changes.all(statement, &parameters).await;
+        if let Err(Error::Unavailable(_)) = &written {
+            database.announce_committed(&[Change { user_id }], false);
+        }
+        if written.as_ref().is_err_and(is_unfit) {
+            return Ok(None);
+        }
+        let Some(Written {
+            id: Some(id),
+            changed,
+            up_to,
+        }) = written?.pop()
+        else {
+            return Ok(None);
+        };
+        if changed {
+            database.announce_committed(&[Change { user_id }], true);
+            let recorded = up_to.map(|up_to| Recorded {
+                users: vec![user_id.0],
+                up_to,
+            });
+            database.forget_delivered(recorded).await;
+        }
+        Ok(Some(result(id, option, changed)))
+    }));
+    set.await.map_err(Error::internal)?
 }
 
 /// Sets an option; `None` if its place is taken by a row that was not there to be found.
@@ -87,14 +150,18 @@ async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<Se
     } else {
         tx.rollback().await?;
     }
+    Ok(Some(result(id, option.clone(), changed)))
+}
+
+fn result(id: i64, option: SetOption, changed: bool) -> SetOptionResult {
     let option = UserOption {
         id: UserOptionId(id),
         user_id: option.user_id,
         key: option.key.as_str().to_owned(),
-        value: StoredValue::Json(option.value.clone()),
+        value: StoredValue::Json(option.value),
         scope: option.scope,
     };
-    Ok(Some(SetOptionResult { option, changed }))
+    SetOptionResult { option, changed }
 }
 
 async fn stored(

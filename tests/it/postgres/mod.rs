@@ -1,6 +1,7 @@
 //! The connections to PostgreSQL that look-ups share: that sharing shows nowhere, and what becomes
 //! of it when connections, statements and servers fail.
 
+mod changes;
 mod faults;
 mod plans;
 mod sharing;
@@ -21,7 +22,7 @@ use crate::harness::{PATIENCE, TestDatabase, eventually};
 async fn open(url: &str, acquire_timeout: Duration, statement_timeout: Duration) -> Database {
     let options = DatabaseOptions {
         url: url.to_owned(),
-        max_connections: 4,
+        max_connections: 8,
         acquire_timeout,
         statement_timeout,
     };

@@ -1,0 +1,105 @@
+//! Changes that one statement makes.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, TransactionTrait};
+use serde_json::{Value, json};
+use user_gateway::domain::{Error, OptionKey, OptionScope, SetOption, UserId};
+
+use super::{assert_answered, look_up, until_blocked};
+use crate::harness::{Contents, TestDatabase, eventually};
+
+fn theme(user_id: UserId, value: Value) -> SetOption {
+    SetOption {
+        user_id,
+        key: OptionKey::parse("theme", &[]).unwrap(),
+        value,
+        scope: OptionScope::GLOBAL,
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn an_option_is_set_by_one_statement_and_another_removes_its_rows() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ada = db.add_user("ada").await;
+    let mut place = None;
+    for (value, statements) in [
+        (json!("dark"), 2),
+        (json!("light"), 2),
+        // What is equal already costs the look, and is nothing to tell of.
+        (json!("light"), 1),
+        (json!({"b": [1, null], "a": 1.5}), 2),
+        (json!({"a": 1.5, "b": [1, null]}), 1),
+        (json!(null), 2),
+        (json!(null), 1),
+    ] {
+        let before = db.database().statement_count();
+        let set = db.options().set_option(&theme(ada, value.clone())).await;
+        let set = set.unwrap();
+        assert_eq!(
+            db.database().statement_count() - before,
+            statements,
+            "{value}"
+        );
+        assert_eq!(set.changed, statements == 2, "{value}");
+        assert_eq!(*place.get_or_insert(set.option.id), set.option.id);
+        let heard = db.heard.take_changes();
+        assert_eq!(heard, vec![ada; usize::from(set.changed)], "{value}");
+        let found = db.options().get_all(&[ada]).await.unwrap();
+        assert_eq!(found, [set.option]);
+        assert_eq!(db.count("sentry_controloutbox").await, 0);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn an_option_of_nobody_is_refused_and_leaves_nothing() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let set = db.options().set_option(&theme(UserId(404), json!(1))).await;
+    assert!(matches!(set, Err(Error::Invalid(_))), "{set:?}");
+    assert_eq!(db.count("sentry_useroption").await, 0);
+    assert_eq!(db.count("sentry_controloutbox").await, 0);
+    assert!(db.heard.take_changes().is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_change_that_waits_keeps_no_look_up_waiting_and_is_told_of_if_its_asker_has_gone() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ids = db.add_users(["ada", "grace", "edsger", "barbara"]).await;
+    let ada = ids[0];
+    let options = db.database().services().user_options;
+    options
+        .set_option(&theme(ada, json!("dark")))
+        .await
+        .unwrap();
+    assert_eq!(db.heard.take_changes(), [ada]);
+
+    let other = db.connection().writer().begin().await.unwrap();
+    let change = "UPDATE sentry_useroption SET value = '\"theirs\"'";
+    other.execute_unprepared(change).await.unwrap();
+    let waiting = {
+        let options = Arc::clone(&options);
+        tokio::spawn(async move { options.set_option(&theme(ada, json!("ours"))).await })
+    };
+    until_blocked(&db, 1).await;
+    assert_answered(look_up(&db.database().services().users, &ids), &ids).await;
+    waiting.abort();
+    assert!(waiting.await.unwrap_err().is_cancelled());
+    other.commit().await.unwrap();
+    eventually("the change is told of", async || {
+        !db.heard.take_changes().is_empty()
+    })
+    .await;
+    let found = options.get_all(&[ada]).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0].value,
+        user_gateway::domain::StoredValue::Json(json!("ours"))
+    );
+    eventually("its rows are gone", async || {
+        db.count("sentry_controloutbox").await == 0
+    })
+    .await;
+}
