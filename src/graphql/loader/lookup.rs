@@ -14,6 +14,9 @@ use crate::auth::AuthorizedServices;
 use crate::domain::{Error, Result};
 use crate::telemetry::carry;
 
+/// What a look-up comes to: a value, that there is none, or why that cannot be told.
+type Outcome<B> = Result<Option<<B as Batch>::Value>>;
+
 /// Who says when a batch leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Driver {
@@ -26,7 +29,7 @@ pub(in super::super) enum Driver {
 
 /// Look-ups of one kind.
 pub(in super::super) enum Lookup<B: Batch> {
-    Engine(Loader<B::Key, Result<Option<B::Value>>, Spawned<B>>),
+    Engine(Loader<B::Key, Outcome<B>, Spawned<B>>),
     Plan(Mutex<Level<B>>),
 }
 
@@ -45,7 +48,7 @@ impl<B: Batch> Lookup<B> {
     }
 
     /// The value of `key`, if there is one.
-    pub(in super::super) async fn load(&self, key: B::Key) -> Result<Option<B::Value>> {
+    pub(in super::super) async fn load(&self, key: B::Key) -> Outcome<B> {
         match self {
             // `load` of the crate panics on a key without an answer; every key has one here.
             Self::Engine(loader) => loader.try_load(key).await.map_err(Error::internal)?,
@@ -100,9 +103,9 @@ impl<B: Batch> Debug for Lookup<B> {
 /// What a plan has looked up so far, and what it will look up next.
 pub(in super::super) struct Level<B: Batch> {
     /// What has been found of each key, or that it is being looked up.
-    known: HashMap<B::Key, Option<Result<Option<B::Value>>>>,
+    known: HashMap<B::Key, Option<Outcome<B>>>,
     /// What was found in another way, until somebody asks for something that is not known.
-    primed: Vec<(B::Key, Result<Option<B::Value>>)>,
+    primed: Vec<(B::Key, Outcome<B>)>,
     wanted: Vec<B::Key>,
     wakers: Vec<Waker>,
 }
@@ -120,7 +123,7 @@ impl<B: Batch> Default for Level<B> {
 
 impl<B: Batch> Level<B> {
     /// What has been found of `key`; if that has not been looked up yet, it will be.
-    fn want(&mut self, key: &B::Key, waker: &Waker) -> Poll<Result<Option<B::Value>>> {
+    fn want(&mut self, key: &B::Key, waker: &Waker) -> Poll<Outcome<B>> {
         if !self.primed.is_empty() && !self.known.contains_key(key) {
             let primed = self.primed.drain(..);
             self.known
@@ -168,8 +171,8 @@ pub(in super::super) struct Spawned<B> {
     kind: std::marker::PhantomData<fn() -> B>,
 }
 
-impl<B: Batch> BatchFn<B::Key, Result<Option<B::Value>>> for Spawned<B> {
-    async fn load(&mut self, keys: &[B::Key]) -> HashMap<B::Key, Result<Option<B::Value>>> {
+impl<B: Batch> BatchFn<B::Key, Outcome<B>> for Spawned<B> {
+    async fn load(&mut self, keys: &[B::Key]) -> HashMap<B::Key, Outcome<B>> {
         let (services, wanted) = (self.services.clone(), keys.to_vec());
         let fetched = carry(async move { B::fetch(&services, wanted).await });
         let fetched = tokio::spawn(fetched).await;

@@ -16,6 +16,8 @@ mod refusals;
 mod request_id;
 mod trusted_documents;
 
+use std::fmt::Write as _;
+
 use reqwest::{RequestBuilder, Url};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -97,8 +99,11 @@ const CREATE: &str = r#"mutation Create {
 
 /// The SHA-256 of a text, in hexadecimal digits.
 fn sha256(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = String::new();
+    for byte in Sha256::digest(text) {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 /// The extensions of a request that names its document so.

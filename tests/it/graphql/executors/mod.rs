@@ -47,7 +47,8 @@ async fn told(response: Response) -> (u16, String) {
 }
 
 fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+    let asked = std::env::var_os(name);
+    asked.map_or(default, |text| text.to_str().unwrap().parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
