@@ -4,11 +4,19 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
+
 use crate::auth::AuthorizedServices;
 use crate::domain::Result;
 
+/// Values by key. The hasher is seeded at random, and quick.
+pub(in super::super) type Map<K, V> = HashMap<K, V, RandomState>;
+
+/// What a look-up has found.
+pub(in super::super) type Found<B> = Map<<B as Batch>::Key, <B as Batch>::Value>;
+
 /// A kind of look-up: many keys in, what there is of them out, by one call of a service.
-pub(in super::super) trait Batch: Send + Sync + 'static {
+pub(in super::super) trait Batch: Sized + Send + Sync + 'static {
     /// What is looked up by.
     type Key: Eq + Hash + Clone + Debug + Send + Sync + 'static;
     /// What is found.
@@ -18,5 +26,5 @@ pub(in super::super) trait Batch: Send + Sync + 'static {
     fn fetch(
         services: &AuthorizedServices,
         keys: Vec<Self::Key>,
-    ) -> impl Future<Output = Result<HashMap<Self::Key, Self::Value>>> + Send;
+    ) -> impl Future<Output = Result<Found<Self>>> + Send;
 }

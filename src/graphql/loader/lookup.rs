@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 use ::dataloader::BatchFn;
 use ::dataloader::cached::Loader;
 
-use super::batch::Batch;
+use super::batch::{Batch, Found, Map};
 use crate::auth::AuthorizedServices;
 use crate::domain::{Error, Result};
 use crate::telemetry::carry;
@@ -103,7 +103,7 @@ impl<B: Batch> Debug for Lookup<B> {
 /// What a plan has looked up so far, and what it will look up next.
 pub(in super::super) struct Level<B: Batch> {
     /// What has been found of each key, or that it is being looked up.
-    known: HashMap<B::Key, Option<Outcome<B>>>,
+    known: Map<B::Key, Option<Outcome<B>>>,
     /// What was found in another way, until somebody asks for something that is not known.
     primed: Vec<(B::Key, Outcome<B>)>,
     wanted: Vec<B::Key>,
@@ -113,7 +113,7 @@ pub(in super::super) struct Level<B: Batch> {
 impl<B: Batch> Default for Level<B> {
     fn default() -> Self {
         Self {
-            known: HashMap::new(),
+            known: Map::default(),
             primed: Vec::new(),
             wanted: Vec::new(),
             wakers: Vec::new(),
@@ -143,7 +143,7 @@ impl<B: Batch> Level<B> {
         Poll::Pending
     }
 
-    fn know(&mut self, keys: Vec<B::Key>, found: Result<HashMap<B::Key, B::Value>>) {
+    fn know(&mut self, keys: Vec<B::Key>, found: Result<Found<B>>) {
         match found {
             Ok(mut found) => {
                 for key in keys {

@@ -4,10 +4,10 @@
 mod batch;
 mod lookup;
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use futures_util::future::BoxFuture;
 
 pub(super) use batch::Batch;
@@ -19,6 +19,7 @@ use crate::domain::{
     OrganizationVisibility, PageRequest, Result, Role, UserEmail, UserId, UserOption,
     UserOptionFilter, UserOptionId,
 };
+use batch::{Found, Map};
 
 /// Defines the loaders of a request, each with the keys it takes, the values it finds, and the
 /// call of a service that finds them.
@@ -39,7 +40,7 @@ macro_rules! loaders {
                 async fn fetch(
                     $services: &AuthorizedServices,
                     $keys: Vec<Self::Key>,
-                ) -> Result<HashMap<Self::Key, Self::Value>> {
+                ) -> Result<Found<Self>> {
                     $fetch
                 }
             }
@@ -112,7 +113,7 @@ loaders! {
     };
     pub(super) options = Options((UserId, OptionScopeFilter) => Arc<[Arc<UserOption>]>)
         |services, keys| {
-            let mut found = HashMap::with_capacity(keys.len());
+            let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
             for (scope, user_ids) in by_argument(keys) {
                 let filter = UserOptionFilter { user_ids, keys: None, scope };
                 let options = services.user_options.get_many(&filter).await?.into_iter();
@@ -135,7 +136,7 @@ loaders! {
     pub(super) memberships =
         Memberships((UserId, OrganizationVisibility) => Arc<[Arc<Organization>]>)
         |services, keys| {
-            let mut found = HashMap::with_capacity(keys.len());
+            let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
             for (visibility, ids) in by_argument(keys) {
                 let memberships = services.organizations.get_memberships(&ids, visibility).await?;
                 let memberships = memberships
@@ -147,7 +148,7 @@ loaders! {
         };
     pub(super) members = Members((OrganizationId, PageRequest) => OrganizationMembers)
         |services, keys| {
-            let mut found = HashMap::with_capacity(keys.len());
+            let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
             for (page, ids) in by_argument(keys) {
                 let members = services.organizations.get_members(&ids, &page).await?.into_iter();
                 found.extend(members.map(|(id, members)| ((id, page.clone()), members)));
@@ -173,8 +174,8 @@ impl Loaders {
 }
 
 /// Values by key, in the order they came.
-fn grouped<K: Eq + Hash, V>(pairs: impl IntoIterator<Item = (K, V)>) -> HashMap<K, Arc<[V]>> {
-    let mut groups: HashMap<K, Vec<V>> = HashMap::new();
+fn grouped<K: Eq + Hash, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Map<K, Arc<[V]>> {
+    let mut groups: Map<K, Vec<V>> = Map::default();
     for (key, value) in pairs {
         groups.entry(key).or_default().push(value);
     }
@@ -183,8 +184,8 @@ fn grouped<K: Eq + Hash, V>(pairs: impl IntoIterator<Item = (K, V)>) -> HashMap<
 }
 
 /// The ids of keys by what is asked of them, for one call can ask only one thing.
-fn by_argument<I, A: Eq + Hash>(keys: Vec<(I, A)>) -> HashMap<A, Vec<I>> {
-    let mut ids: HashMap<A, Vec<I>> = HashMap::new();
+fn by_argument<I, A: Eq + Hash>(keys: Vec<(I, A)>) -> Map<A, Vec<I>> {
+    let mut ids: Map<A, Vec<I>> = Map::default();
     for (id, argument) in keys {
         ids.entry(argument).or_default().push(id);
     }

@@ -2,11 +2,14 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use async_graphql::Variables;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::task::AtomicWaker;
 
 use super::super::mutation::Mutation;
 use super::super::query::Query;
@@ -72,21 +75,51 @@ async fn answer<T: PlannedObject>(plan: &ObjectPlan<T>, root: &T, run: &Run<'_>)
     }
 }
 
+/// Says that something can go on which waited.
+#[derive(Default)]
+struct Alarm {
+    has_rung: AtomicBool,
+    /// Whom to wake; nobody while they are awake.
+    sleeper: AtomicWaker,
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.has_rung.store(true, Ordering::Release);
+        self.sleeper.wake();
+    }
+}
+
 /// Drives `reading`, and looks up what it waits for. A batch leaves when nothing of `reading` can
 /// go on without one, so everything that can has added its keys by then; and as nothing else is
 /// waited for, a look-up that stands alone leaves at once.
 async fn batched<F: Future>(request: &RequestContext, reading: F) -> F::Output {
     let mut reading = pin!(reading);
     let mut batches = FuturesUnordered::new();
+    let alarm = Arc::new(Alarm::default());
+    let waker = Waker::from(Arc::clone(&alarm));
+    waker.wake_by_ref();
     poll_fn(|context| {
+        alarm.sleeper.take();
         loop {
-            if let Poll::Ready(output) = reading.as_mut().poll(context) {
-                return Poll::Ready(output);
+            // Whoever waits for a batch need not be asked while it is on its way.
+            if alarm.has_rung.swap(false, Ordering::AcqRel) {
+                let mut context = Context::from_waker(&waker);
+                if let Poll::Ready(output) = reading.as_mut().poll(&mut context) {
+                    return Poll::Ready(output);
+                }
+                batches.extend(request.wanted());
             }
-            batches.extend(request.wanted());
-            match batches.poll_next_unpin(context) {
-                Poll::Ready(Some(())) => {}
-                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            if let Poll::Ready(Some(())) = batches.poll_next_unpin(context) {
+                continue;
+            }
+            alarm.sleeper.register(context.waker());
+            if !alarm.has_rung.load(Ordering::Acquire) {
+                return Poll::Pending;
             }
         }
     })
