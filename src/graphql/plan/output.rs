@@ -247,7 +247,7 @@ leaves! {
     Json: |value, writer| writer.json(&value.0);
 }
 
-/// Implements [`Output`](super::Output) for enums of the graph.
+/// Implements [`Output`] for enums of the graph.
 macro_rules! enum_outputs {
     ($($ty:ty),* $(,)?) => {
         $crate::graphql::plan::leaves! {$(
