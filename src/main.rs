@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use user_gateway::cli::{Cli, run};
 
-/// Requests allocate much that is small and short-lived, on all threads.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Cli::parse()).await {

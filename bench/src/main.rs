@@ -23,10 +23,6 @@ use clap::Parser as _;
 
 use options::{Cli, Command};
 
-/// The gateway's, so that no side has a better one.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Run(options) => measure::run(options),
