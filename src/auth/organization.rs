@@ -22,7 +22,7 @@ pub type OrganizationMembers = Arc<Page<VisibleMember>>;
 #[derive(Debug, Clone)]
 pub struct VisibleMember {
     /// The member.
-    pub user: Arc<VisibleUser>,
+    pub user: VisibleUser,
     /// What the member may do there.
     pub role: String,
     /// When the member was added.
@@ -108,7 +108,7 @@ impl AuthorizedOrganizationService {
         let visible = self.with_visible_members(ids).await?;
         let pages = self.inner.get_members(&visible, page).await?;
         let view = |member: OrganizationMember| VisibleMember {
-            user: Arc::new(VisibleUser::new(member.user, &self.caller)),
+            user: VisibleUser::new(member.user, &self.caller),
             role: member.role,
             date_added: member.date_added,
         };

@@ -1,6 +1,6 @@
 //! Users as one caller may see and change them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::access::{PrivateFields, RateLimits, VisibleUser, lacking, private_fields, withheld};
@@ -45,18 +45,18 @@ impl AuthorizedUserService {
         // long as one about nobody.
         let (profiles, visible) =
             futures_util::join!(self.inner.get_each_profile(ids), self.visible_among(ids));
-        let mut profiles: HashMap<UserId, Result<UserProfile>> = profiles.into_iter().collect();
-        let told = ids.iter().filter_map(|id| {
-            let is_visible = match &visible {
-                _ if self.caller.is(*id) => true,
-                Ok(visible) => visible.as_ref().is_none_or(|seen| seen.contains(id)),
-                // Whoever there is and whoever there is not look alike in this, too.
-                Err(error) => return Some((*id, Err(error.clone()))),
-            };
-            let profile = profiles.remove(id).filter(|_| is_visible)?;
-            Some((*id, profile.map(|profile| self.view(profile))))
+        let is_visible = |id: UserId| match &visible {
+            Ok(visible) => visible.as_ref().is_none_or(|seen| seen.contains(&id)),
+            Err(_) => self.caller.is(id),
+        };
+        let seen = profiles.into_iter().filter(|(id, _)| is_visible(*id));
+        let seen = seen.map(|(id, profile)| (id, profile.map(|profile| self.view(profile))));
+        // Whoever there is and whoever there is not look alike in this, too.
+        let untold = visible.as_ref().err().into_iter().flat_map(|error| {
+            let others = ids.iter().filter(|id| !self.caller.is(**id));
+            others.map(|id| (*id, Err(error.clone())))
         });
-        Ok(told.collect())
+        Ok(seen.chain(untold).collect())
     }
 
     /// A page of the users whom the caller may see. `query.viewer` is set here.

@@ -55,8 +55,9 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Authenticator, AuthenticatorId, AuthenticatorKind, Avatar, AvatarKind, OptionScope,
-        ProjectId, Secret, StoredValue, UserEmail, UserEmailId, UserFlags, UserOptionId,
+        Authenticator, AuthenticatorId, AuthenticatorKind, Avatar, AvatarKind, JsonText,
+        OptionScope, ProjectId, Secret, StoredValue, UserEmail, UserEmailId, UserFlags,
+        UserOptionId,
     };
 
     fn user() -> User {
@@ -64,9 +65,9 @@ mod tests {
         User {
             profile: UserProfile {
                 id: UserId(7),
-                username: "ada".to_owned(),
-                name: "Ada".to_owned(),
-                email: "ada@example.com".to_owned(),
+                username: "ada".into(),
+                name: "Ada".into(),
+                email: "ada@example.com".into(),
                 is_active: true,
                 is_superuser: false,
                 is_staff: true,
@@ -77,8 +78,8 @@ mod tests {
                 date_joined: moment,
                 last_active: Some(moment),
                 flags: Some(UserFlags::from_bits(1)),
-                avatar_url: Some("https://example.com/ada.png".to_owned()),
-                session_nonce: Some(Secret::new("a-nonce".to_owned())),
+                avatar_url: Some("https://example.com/ada.png".into()),
+                session_nonce: Some(Secret::new("a-nonce".into())),
             },
             role_permissions: ["users.admin".to_owned()].into(),
             permissions: ["broadcasts.admin".to_owned()].into(),
@@ -135,14 +136,17 @@ mod tests {
         let option = |id, value| UserOption {
             id: UserOptionId(id),
             user_id: UserId(7),
-            key: "theme".to_owned(),
+            key: "theme".into(),
             value,
             scope: OptionScope::project(ProjectId(id)),
         };
         let options = [
-            option(1, StoredValue::Json(json!(null))),
+            option(1, StoredValue::Json(JsonText::from(&json!(null)))),
             option(2, StoredValue::Unreadable),
-            option(3, StoredValue::Json(json!({"a": [1, "b"]}))),
+            option(
+                3,
+                StoredValue::Json(JsonText::from(&json!({"a": [1, "b"]}))),
+            ),
         ];
         let bytes = encode(&Record::Options(options.clone().into())).unwrap();
         let Some(Record::Options(read)) = decode(Part::Options, UserId(7), &bytes) else {

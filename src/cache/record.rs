@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use smol_str::SmolStr;
 
 use crate::domain::{StoredValue, User, UserId, UserOption, UserProfile};
 
@@ -65,8 +65,8 @@ impl Record {
 /// What an account takes beside its own size.
 fn profile_weight(profile: &UserProfile) -> usize {
     let texts = [&profile.username, &profile.name, &profile.email];
-    texts.into_iter().map(String::len).sum::<usize>()
-        + profile.avatar_url.as_ref().map_or(0, String::len)
+    texts.into_iter().map(SmolStr::len).sum::<usize>()
+        + profile.avatar_url.as_ref().map_or(0, SmolStr::len)
 }
 
 fn user_weight(user: &User) -> usize {
@@ -85,21 +85,8 @@ fn user_weight(user: &User) -> usize {
 
 fn option_weight(option: &UserOption) -> usize {
     let value = match &option.value {
-        StoredValue::Json(value) => value_weight(value),
+        StoredValue::Json(value) => value.as_str().len(),
         StoredValue::Unreadable => 0,
     };
     size_of::<UserOption>() + option.key.len() + value
-}
-
-fn value_weight(value: &Value) -> usize {
-    size_of::<Value>()
-        + match value {
-            Value::String(text) => text.len(),
-            Value::Array(items) => items.iter().map(value_weight).sum(),
-            Value::Object(map) => map
-                .iter()
-                .map(|(k, v)| 64 + k.len() + value_weight(v))
-                .sum(),
-            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        }
 }

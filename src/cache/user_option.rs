@@ -94,7 +94,8 @@ impl UserOptionService for CachedUserOptionService {
 
 /// Whether a filter finds an option of one of its users.
 pub(super) fn is_wanted(filter: &UserOptionFilter, option: &UserOption) -> bool {
-    let has_key = filter.keys.as_ref().is_none_or(|k| k.contains(&option.key));
+    let has_key = filter.keys.as_ref();
+    let has_key = has_key.is_none_or(|keys| keys.iter().any(|key| option.key == *key));
     has_key
         && match &filter.scope {
             OptionScopeFilter::Exactly(scope) => option.scope == *scope,

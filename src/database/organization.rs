@@ -12,7 +12,7 @@ use sea_orm::{
 
 use super::Database;
 use super::dialect::Kind;
-use super::rows::{ORGANIZATION_COLUMNS, organization, profile, select_profiles};
+use super::rows::{organization, profile, select_organization, select_profiles};
 use super::shared::Shared;
 use super::statement::{Columns, Parameter, Prepared, Shelf, fetch, numbers};
 use super::user::colleagues;
@@ -71,11 +71,8 @@ impl Lookups {
         use organization_member_mapping::{Column as C, Entity, Relation};
         let dialect = shelf.dialect;
         let ids = || dialect.parameter(1, Kind::Ids);
-        let memberships = Entity::find()
-            .select_only()
-            .distinct()
-            .column(C::UserId)
-            .columns(ORGANIZATION_COLUMNS)
+        let users = Entity::find().select_only().distinct().column(C::UserId);
+        let memberships = select_organization(users)
             .join(sea_orm::JoinType::InnerJoin, Relation::Organization.def())
             .filter(dialect.any((Entity, C::UserId), ids()))
             .order_by_asc(C::UserId)
@@ -83,9 +80,7 @@ impl Lookups {
         let active = OrganizationStatus::Active.stored();
         let visible = organization_mapping::Column::Status.eq(active);
         let visible_memberships = memberships.clone().filter(visible);
-        let by_id = organization_mapping::Entity::find()
-            .select_only()
-            .columns(ORGANIZATION_COLUMNS)
+        let by_id = select_organization(organization_mapping::Entity::find().select_only())
             .filter(dialect.any(organization_mapping::Column::OrganizationId, ids()))
             .order_by_asc(organization_mapping::Column::OrganizationId);
         let me = dialect.parameter(2, Kind::Id);
@@ -156,9 +151,7 @@ impl OrganizationService for DatabaseOrganizationService {
 
     async fn get_by_slug(&self, slug: &str) -> Result<Option<Organization>> {
         use organization_mapping::{Column as C, Entity};
-        let select = Entity::find()
-            .select_only()
-            .columns(ORGANIZATION_COLUMNS)
+        let select = select_organization(Entity::find().select_only())
             .filter(C::Slug.eq(slug))
             .limit(1);
         let found = fetch(self.database.reader(), &select, organization).await?;

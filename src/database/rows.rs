@@ -5,9 +5,9 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{EntityTrait, QuerySelect, Select};
 
 use super::facts::Facts;
-use super::statement::Columns;
+use super::statement::{Columns, Moment};
 use crate::domain::{
-    Organization, OrganizationFlags, OrganizationId, OrganizationStatus, Result, Secret,
+    JsonText, Organization, OrganizationFlags, OrganizationId, OrganizationStatus, Result, Secret,
     StoredValue, UserFlags, UserId, UserProfile,
 };
 
@@ -15,58 +15,87 @@ use crate::domain::{
 /// for get its default; the password stays in the database.
 pub(super) fn select_profiles() -> Select<user::Entity> {
     use user::Column as C;
-    let text = |column| {
-        Expr::from(Func::coalesce([
-            Expr::col((user::Entity, column)),
-            Expr::val(""),
-        ]))
-    };
+    let is = |column| Expr::col((user::Entity, column));
+    let newsletter = || number(UserFlags::NEWSLETTER_CONSENT_PROMPT);
+    let facts = [
+        is(C::IsActive),
+        is(C::IsSuperuser),
+        is(C::IsStaff),
+        is(C::IsUnclaimed),
+        is(C::IsSentryApp),
+        password_usable(),
+        is(C::IsPasswordExpired),
+        is(C::Flags).bit_and(newsletter()).eq(newsletter()),
+    ];
     user::Entity::find()
         .select_only()
         .columns([C::Id, C::Username])
-        .column_as(text(C::Name), "name")
-        .columns([
-            C::Email,
-            C::IsActive,
-            C::IsSuperuser,
-            C::IsStaff,
-            C::IsUnclaimed,
-            C::IsSentryApp,
-        ])
-        .column_as(password_usable(), "password_usable")
-        .columns([
-            C::IsPasswordExpired,
-            C::DateJoined,
-            C::LastActive,
-            C::Flags,
-            C::AvatarUrl,
-            C::SessionNonce,
-        ])
+        .column_as(name(), "name")
+        .column(C::Email)
+        .column_as(bits(facts), "facts")
+        .columns([C::DateJoined, C::LastActive, C::AvatarUrl, C::SessionNonce])
 }
 
 /// Reads the columns of [`select_profiles`].
 pub(super) fn profile(columns: &mut Columns<'_>) -> Result<UserProfile> {
+    let (id, username, name) = (columns.take()?, columns.text()?, columns.text()?);
+    let email = columns.text()?;
+    let mut facts = Bits(columns.take()?);
     Ok(UserProfile {
-        id: UserId(columns.take()?),
-        username: columns.take()?,
-        name: columns.take()?,
-        email: columns.take()?,
-        is_active: columns.take()?,
-        is_superuser: columns.take()?,
-        is_staff: columns.take()?,
-        is_unclaimed: columns.take()?,
-        is_sentry_app: columns.take::<Option<bool>>()?.unwrap_or_default(),
-        password_usable: columns.take()?,
-        is_password_expired: columns.take()?,
-        date_joined: columns.take()?,
-        last_active: columns.take()?,
-        flags: {
-            let bits: Option<i64> = columns.take()?;
-            Some(UserFlags::from_bits(bits.unwrap_or_default()))
-        },
-        avatar_url: columns.take()?,
-        session_nonce: columns.take::<Option<String>>()?.map(Secret::new),
+        id: UserId(id),
+        username,
+        name,
+        email,
+        is_active: facts.next(),
+        is_superuser: facts.next(),
+        is_staff: facts.next(),
+        is_unclaimed: facts.next(),
+        is_sentry_app: facts.next(),
+        password_usable: facts.next(),
+        is_password_expired: facts.next(),
+        flags: Some(UserFlags {
+            newsletter_consent_prompt: facts.next(),
+        }),
+        date_joined: columns.take::<Moment>()?.0,
+        last_active: columns.take::<Option<Moment>>()?.map(|moment| moment.0),
+        avatar_url: columns.nullable_text()?,
+        session_nonce: columns.nullable_text()?.map(Secret::new),
     })
+}
+
+/// One number for several conditions, the first in its lowest bit: a column costs more than a bit
+/// on its way. What is null does not hold.
+fn bits<const N: usize>(conditions: [Expr; N]) -> Expr {
+    let mut place = 1;
+    let mut sum = number(0);
+    for condition in conditions {
+        sum = sum.add(Expr::case(condition, number(place)).finally(number(0)));
+        place *= 2;
+    }
+    sum
+}
+
+/// A number that is the same in every use of a statement.
+fn number(number: i64) -> Expr {
+    Expr::cust(number.to_string())
+}
+
+/// What [`bits`] has put together.
+struct Bits(i32);
+
+impl Bits {
+    /// The next condition.
+    fn next(&mut self) -> bool {
+        let holds = self.0 & 1 == 1;
+        self.0 >>= 1;
+        holds
+    }
+}
+
+/// The display name; null is none.
+pub(super) fn name() -> Expr {
+    let name = Expr::col((user::Entity, user::Column::Name));
+    Func::coalesce([name, Expr::cust("''")]).into()
 }
 
 fn password_usable() -> Expr {
@@ -83,61 +112,69 @@ pub(super) fn is_suspended(facts: &Facts) -> Expr {
     }
 }
 
-/// The columns of [`Organization`], which [`organization`] reads.
-pub(super) const ORGANIZATION_COLUMNS: [organization_mapping::Column; 16] = {
+/// Selects the columns of [`Organization`], which [`organization`] reads.
+pub(super) fn select_organization<E: EntityTrait>(select: Select<E>) -> Select<E> {
     use organization_mapping::Column as C;
-    [
-        C::OrganizationId,
-        C::Slug,
-        C::Name,
-        C::RegionName,
-        C::DateCreated,
-        C::CustomerId,
-        C::Status,
-        C::EarlyAdopter,
-        C::Require2fa,
-        C::AllowJoinleave,
-        C::EnhancedPrivacy,
-        C::DisableSharedIssues,
-        C::DisableNewVisibilityFeatures,
-        C::DisableMemberProjectCreation,
-        C::PreventSuperuserAccess,
-        C::DisableMemberInvite,
-    ]
-};
+    let is = |column| Expr::col((organization_mapping::Entity, column));
+    let flags = [
+        is(C::EarlyAdopter),
+        is(C::Require2fa),
+        is(C::AllowJoinleave),
+        is(C::EnhancedPrivacy),
+        is(C::DisableSharedIssues),
+        is(C::DisableNewVisibilityFeatures),
+        is(C::DisableMemberProjectCreation),
+        is(C::PreventSuperuserAccess),
+        is(C::DisableMemberInvite),
+    ];
+    select
+        .columns([
+            C::OrganizationId,
+            C::Slug,
+            C::Name,
+            C::RegionName,
+            C::DateCreated,
+            C::CustomerId,
+            C::Status,
+        ])
+        .column_as(bits(flags), "flags")
+}
 
-/// Reads [`ORGANIZATION_COLUMNS`].
+/// Reads the columns of [`select_organization`].
 pub(super) fn organization(columns: &mut Columns<'_>) -> Result<Organization> {
     Ok(Organization {
         id: OrganizationId(columns.take()?),
-        slug: columns.take()?,
-        name: columns.take()?,
-        region_name: columns.take()?,
-        date_created: columns.take()?,
-        customer_id: columns.take()?,
+        slug: columns.text()?,
+        name: columns.text()?,
+        region_name: columns.text()?,
+        date_created: columns.take::<Moment>()?.0,
+        customer_id: columns.nullable_text()?,
         status: {
             let status: Option<i64> = columns.take()?;
             status.map(OrganizationStatus::from_stored)
         },
-        flags: OrganizationFlags {
-            early_adopter: columns.take()?,
-            require_2fa: columns.take()?,
-            allow_joinleave: columns.take()?,
-            enhanced_privacy: columns.take()?,
-            disable_shared_issues: columns.take()?,
-            disable_new_visibility_features: columns.take()?,
-            disable_member_project_creation: columns.take()?,
-            prevent_superuser_access: columns.take()?,
-            disable_member_invite: columns.take()?,
+        flags: {
+            let mut flags = Bits(columns.take()?);
+            OrganizationFlags {
+                early_adopter: flags.next(),
+                require_2fa: flags.next(),
+                allow_joinleave: flags.next(),
+                enhanced_privacy: flags.next(),
+                disable_shared_issues: flags.next(),
+                disable_new_visibility_features: flags.next(),
+                disable_member_project_creation: flags.next(),
+                prevent_superuser_access: flags.next(),
+                disable_member_invite: flags.next(),
+            }
         },
     })
 }
 
 /// A stored JSON text. SQL's null and JSON's are the same to a reader.
 pub(super) fn stored_value(text: Option<&str>) -> StoredValue {
-    match text.map(serde_json::from_str) {
-        None => StoredValue::Json(serde_json::Value::Null),
-        Some(Ok(value)) => StoredValue::Json(value),
-        Some(Err(_)) => StoredValue::Unreadable,
+    match text.map(JsonText::parse) {
+        None => StoredValue::Json(JsonText::NULL),
+        Some(Some(value)) => StoredValue::Json(value),
+        Some(None) => StoredValue::Unreadable,
     }
 }

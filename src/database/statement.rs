@@ -18,6 +18,7 @@ use sea_orm::{
     ColIdx, ConnectionTrait, QueryResult, QueryTrait, Statement, TryGetError, TryGetable, Value,
 };
 use serde_json::Value as Json;
+use smol_str::SmolStr;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::dialect::Dialect;
@@ -113,6 +114,15 @@ pub(super) enum Parameter<'a> {
 }
 
 impl Parameter<'_> {
+    /// How many rows to expect: most look-ups find about one for each of what they name.
+    pub(super) const fn rows(&self) -> usize {
+        match self {
+            Self::Ids(ids) => ids.len(),
+            Self::Texts(texts) => texts.len(),
+            Self::Id(_) | Self::Text(_) | Self::Moment(_) => 1,
+        }
+    }
+
     /// What SeaORM binds for it.
     pub(super) fn value(self, dialect: Dialect) -> Value {
         match (self, dialect) {
@@ -174,12 +184,40 @@ enum Row<'a> {
 impl Columns<'_> {
     /// The next column.
     pub(super) fn take<T: Column>(&mut self) -> Result<T> {
-        let place = self.next;
-        self.next += 1;
+        let place = self.step();
         Ok(match self.row {
             Row::Pooled(row) => row.try_get_by_index(place)?,
             Row::Pipelined(row) => row.try_get(place)?,
         })
+    }
+
+    /// The next column, a text.
+    pub(super) fn text(&mut self) -> Result<SmolStr> {
+        let place = self.step();
+        Ok(match self.row {
+            Row::Pooled(row) => row.try_get_by_index::<String>(place)?.into(),
+            Row::Pipelined(row) => row.try_get::<_, &str>(place)?.into(),
+        })
+    }
+
+    /// The next column, a text or null.
+    pub(super) fn nullable_text(&mut self) -> Result<Option<SmolStr>> {
+        self.read_text(|text| text.map(SmolStr::new))
+    }
+
+    /// What `read` makes of the next column, a text or null.
+    pub(super) fn read_text<T>(&mut self, read: impl FnOnce(Option<&str>) -> T) -> Result<T> {
+        let place = self.step();
+        Ok(match self.row {
+            Row::Pooled(row) => read(row.try_get_by_index::<Option<String>>(place)?.as_deref()),
+            Row::Pipelined(row) => read(row.try_get(place)?),
+        })
+    }
+
+    const fn step(&mut self) -> usize {
+        let place = self.next;
+        self.next += 1;
+        place
     }
 }
 
@@ -214,6 +252,30 @@ impl<'a> FromSql<'a> for TextList {
 
     fn accepts(ty: &Type) -> bool {
         <Vec<String> as FromSql>::accepts(ty)
+    }
+}
+
+/// A moment.
+#[derive(Debug)]
+pub(super) struct Moment(pub(super) DateTime<Utc>);
+
+impl TryGetable for Moment {
+    fn try_get_by<I: ColIdx>(row: &QueryResult, column: I) -> Result<Self, TryGetError> {
+        DateTime::try_get_by(row, column).map(Self)
+    }
+}
+
+impl<'a> FromSql<'a> for Moment {
+    /// PostgreSQL counts microseconds from the beginning of the year 2000.
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        const EPOCH: i64 = 946_684_800_000_000;
+        let since_epoch = i64::from_sql(ty, raw)?.checked_add(EPOCH);
+        let moment = since_epoch.and_then(DateTime::from_timestamp_micros);
+        moment.map(Self).ok_or_else(|| "a time out of range".into())
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::TIMESTAMPTZ
     }
 }
 

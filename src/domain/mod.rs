@@ -8,6 +8,7 @@ mod fold;
 mod fuzzy;
 mod id;
 mod idempotency_key;
+mod json_text;
 mod organization;
 mod page;
 mod secret;
@@ -26,6 +27,7 @@ pub use id::{
     AuthIdentityId, AuthenticatorId, OrganizationId, ProjectId, UserEmailId, UserId, UserOptionId,
 };
 pub use idempotency_key::IdempotencyKey;
+pub use json_text::{JsonText, escapes_nothing};
 pub use organization::{
     Membership, Organization, OrganizationFlags, OrganizationMember, OrganizationStatus,
     OrganizationVisibility,

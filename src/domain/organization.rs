@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::id::{OrganizationId, UserId};
 use super::user::UserProfile;
@@ -12,15 +13,15 @@ pub struct Organization {
     /// The id, the same in every region.
     pub id: OrganizationId,
     /// The name in addresses, unique.
-    pub slug: String,
+    pub slug: SmolStr,
     /// The name for people.
-    pub name: String,
+    pub name: SmolStr,
     /// Where the organization lives.
-    pub region_name: String,
+    pub region_name: SmolStr,
     /// When it was created.
     pub date_created: DateTime<Utc>,
     /// The billing customer, where there is one.
-    pub customer_id: Option<String>,
+    pub customer_id: Option<SmolStr>,
     /// Its state; `None` on old rows that have none.
     pub status: Option<OrganizationStatus>,
     /// Its settings.

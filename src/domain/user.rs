@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use super::email::Email;
 use super::id::{AuthIdentityId, AuthenticatorId, OrganizationId, UserEmailId, UserId};
@@ -23,11 +24,11 @@ pub struct UserProfile {
     /// The id.
     pub id: UserId,
     /// The unique name, case-sensitive.
-    pub username: String,
+    pub username: SmolStr,
     /// The display name; empty when there is none.
-    pub name: String,
+    pub name: SmolStr,
     /// The primary address; empty when there is none.
-    pub email: String,
+    pub email: SmolStr,
     /// Whether the account may be used.
     pub is_active: bool,
     /// Whether the user may do everything.
@@ -49,9 +50,9 @@ pub struct UserProfile {
     /// What the account remembers of the user's consents; a control silo of Sentry's does not tell.
     pub flags: Option<UserFlags>,
     /// The address of a picture, on accounts that carry one.
-    pub avatar_url: Option<String>,
+    pub avatar_url: Option<SmolStr>,
     /// What ties sessions to the account; not for anybody's eyes.
-    pub session_nonce: Option<Secret<String>>,
+    pub session_nonce: Option<Secret<SmolStr>>,
 }
 
 impl UserProfile {

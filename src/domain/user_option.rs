@@ -1,12 +1,14 @@
 //! Options: small values that a user has set, for everything, for a project or an organization.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use super::error::{Invalid, InvalidCode};
 use super::id::{OrganizationId, ProjectId, UserId, UserOptionId};
+use super::json_text::JsonText;
 
 /// The longest key of an option, in characters.
 pub const OPTION_KEY_MAX_CHARS: usize = 64;
@@ -91,7 +93,7 @@ pub struct UserOption {
     /// Whose it is.
     pub user_id: UserId,
     /// What it sets.
-    pub key: String,
+    pub key: SmolStr,
     /// To what.
     pub value: StoredValue,
     /// For what.
@@ -103,7 +105,7 @@ pub struct UserOption {
 #[serde(rename_all = "snake_case")]
 pub enum StoredValue {
     /// JSON; a missing value is `null`.
-    Json(Value),
+    Json(JsonText),
     /// Something that is not JSON, such as a pickled object of an old installation. It is never
     /// guessed at and never overwritten.
     Unreadable,
@@ -127,16 +129,37 @@ pub fn get_option_from_list<'a>(
 /// The options by user and id. Of several that stand for one, which old data may hold, the newest
 /// is kept.
 #[must_use]
-pub fn newest(options: impl IntoIterator<Item = UserOption>) -> Vec<UserOption> {
-    let mut options: Vec<UserOption> = options.into_iter().collect();
-    options.sort_by_key(|option| (option.user_id, option.id));
-    let mut kept = HashMap::with_capacity(options.len());
-    for option in options {
-        kept.insert((option.user_id, option.scope, option.key.clone()), option);
+pub fn newest(mut options: Vec<UserOption>) -> Vec<UserOption> {
+    let place = |option: &UserOption| (option.user_id, option.id);
+    if !options.is_sorted_by_key(place) {
+        options.sort_unstable_by_key(place);
     }
-    let mut options: Vec<UserOption> = kept.into_values().collect();
-    options.sort_unstable_by_key(|option| (option.user_id, option.id));
+    let of_users = options.chunk_by(|one, next| one.user_id == next.user_id);
+    let outdated: Vec<UserOptionId> = of_users.flat_map(outdated).collect();
+    if !outdated.is_empty() {
+        options.retain(|option| !outdated.contains(&option.id));
+    }
     options
+}
+
+/// Those of the options of one user, by id, of which there is a newer one.
+fn outdated(options: &[UserOption]) -> Vec<UserOptionId> {
+    /// So few are compared with each other sooner than they are hashed.
+    const FEW: usize = 16;
+    let is_same =
+        |one: &UserOption, other: &UserOption| (one.scope, &one.key) == (other.scope, &other.key);
+    if options.len() <= FEW {
+        let numbered = options.iter().enumerate();
+        let outdated = numbered.filter(|(place, option)| {
+            let mut newer = options[place + 1..].iter();
+            newer.any(|newer| is_same(option, newer))
+        });
+        return outdated.map(|(_, option)| option.id).collect();
+    }
+    let mut seen = HashSet::with_capacity(options.len());
+    let from_newest = options.iter().rev();
+    let outdated = from_newest.filter(|option| !seen.insert((option.scope, &option.key)));
+    outdated.map(|option| option.id).collect()
 }
 
 /// Which options are wanted.
@@ -191,8 +214,8 @@ mod tests {
         UserOption {
             id: UserOptionId(1),
             user_id: UserId(user),
-            key: key.to_owned(),
-            value: StoredValue::Json(value),
+            key: key.into(),
+            value: StoredValue::Json(JsonText::from(&value)),
             scope: OptionScope::GLOBAL,
         }
     }
@@ -206,13 +229,16 @@ mod tests {
         let of = |key, user| get_option_from_list(&options, key, user);
         assert_eq!(
             of(Some("theme"), None),
-            Some(&StoredValue::Json(json!("dark")))
+            Some(&StoredValue::Json(JsonText::from(&json!("dark"))))
         );
         assert_eq!(
             of(Some("theme"), Some(UserId(2))),
-            Some(&StoredValue::Json(json!(null)))
+            Some(&StoredValue::Json(JsonText::from(&json!(null))))
         );
-        assert_eq!(of(None, None), Some(&StoredValue::Json(json!("dark"))));
+        assert_eq!(
+            of(None, None),
+            Some(&StoredValue::Json(JsonText::from(&json!("dark"))))
+        );
         assert_eq!(of(Some("language"), None), None);
     }
 }

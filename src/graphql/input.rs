@@ -178,15 +178,16 @@ pub(super) fn check_length(length: usize, limits: &Limits, path: &[&str]) -> Res
 /// Reads a list of ids of one type.
 pub(super) fn parse_ids<T: GlobalId>(ids: &[ID], limits: &Limits, path: &[&str]) -> Result<Vec<T>> {
     check_length(ids.len(), limits, path)?;
-    ids.iter()
-        .enumerate()
-        .map(|(i, id)| {
-            let place = i.to_string();
-            let mut at = path.to_vec();
-            at.push(&place);
-            T::parse(id, &at)
-        })
-        .collect()
+    let parse = |(i, id): (usize, &ID)| {
+        if let Some(parsed) = T::read(id) {
+            return Ok(parsed);
+        }
+        let place = i.to_string();
+        let mut at = path.to_vec();
+        at.push(&place);
+        T::parse(id, &at)
+    };
+    ids.iter().enumerate().map(parse).collect()
 }
 
 impl UserFilter {

@@ -3,8 +3,6 @@
 //! What a person filling in a form can get wrong comes back in the payload's `errors`; refusals,
 //! limits and faults are errors of the response.
 
-use std::sync::Arc;
-
 use async_graphql::MaybeUndefined;
 use macros::object;
 
@@ -69,7 +67,7 @@ impl Mutation {
         };
         Ok(match form(request, outcome.await)? {
             Ok((user, created)) => GetOrCreateUserByEmailPayload {
-                user: Some(User(Arc::new(user))),
+                user: Some(User(user)),
                 created,
                 errors: Vec::new(),
             },
@@ -89,7 +87,7 @@ impl Mutation {
     ) -> FieldResult<SetUserOptionPayload> {
         let outcome = async {
             let value = match input.value {
-                MaybeUndefined::Value(value) => value.0,
+                MaybeUndefined::Value(value) => value.0.to_value(),
                 MaybeUndefined::Null => serde_json::Value::Null,
                 MaybeUndefined::Undefined => {
                     return Err(FieldError::from(Invalid::new(
@@ -110,7 +108,7 @@ impl Mutation {
         };
         Ok(match form(request, outcome.await)? {
             Ok(result) => SetUserOptionPayload {
-                option: Some(UserOption(Arc::new(result.option))),
+                option: Some(UserOption(result.option)),
                 changed: result.changed,
                 errors: Vec::new(),
             },
@@ -184,7 +182,7 @@ impl Mutation {
         };
         Ok(match form(request, outcome.await)? {
             Ok(user) => UpdateUserPayload {
-                user: Some(User(Arc::new(user))),
+                user: Some(User(user)),
                 errors: Vec::new(),
             },
             Err(errors) => UpdateUserPayload { user: None, errors },

@@ -1,8 +1,9 @@
 //! What mutations answer with.
 
-use async_graphql::{Enum, ID};
+use async_graphql::Enum;
 use macros::object;
 
+use super::id::Id;
 use super::object::{User, UserOption};
 use super::plan::enum_outputs;
 use crate::domain::{Invalid, InvalidCode};
@@ -127,7 +128,7 @@ impl SetUserOptionPayload {
 
 #[derive(Debug)]
 pub(super) struct DeleteUserOptionsPayload {
-    pub(super) deleted_ids: Vec<ID>,
+    pub(super) deleted_ids: Vec<Id>,
     pub(super) errors: Vec<UserError>,
 }
 
@@ -135,7 +136,7 @@ pub(super) struct DeleteUserOptionsPayload {
 #[object]
 impl DeleteUserOptionsPayload {
     /// The global ids of the options that existed and exist no more.
-    fn deleted_ids(&self) -> &[ID] {
+    fn deleted_ids(&self) -> &[Id] {
         &self.deleted_ids
     }
 

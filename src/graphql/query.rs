@@ -10,6 +10,7 @@ use super::cursor::PageArguments;
 use super::error::FieldResult;
 use super::id::{GlobalId, NodeId};
 use super::input::{OrganizationBy, Sparse, UserFilter, UserOptionFilter, UserOrder, check_length};
+use super::loader::Part;
 use super::object::{
     Node, Organization, User, UserConnection, UserOption, Viewer, find, visibility,
 };
@@ -68,9 +69,9 @@ impl Query {
             page: page.parse(order.field, &request.limits)?,
             viewer: Eyes::All,
         };
-        let page = request.services.users.page(&query).await?.map(Arc::new);
-        let found = page.rows.iter().map(Arc::clone);
-        request.loaders().know_users(found).await;
+        let page = request.services.users.page(&query).await?;
+        let page = Arc::new(page.map(User));
+        request.loaders().know_users(Arc::clone(&page)).await;
         Ok(UserConnection { query, page })
     }
 
@@ -100,7 +101,7 @@ impl Query {
             default = false
         )]
         only_visible: bool,
-    ) -> FieldResult<Vec<Organization>> {
+    ) -> FieldResult<Part<Organization>> {
         let id = UserId::parse(&user_id, &["userId"])?;
         let ids = [id];
         let visible = request.services.users.get_visible_ids(&ids);
@@ -108,8 +109,7 @@ impl Query {
         let memberships = loaders.memberships.load((id, visibility(only_visible)));
         let (visible, memberships) = futures_util::try_join!(visible, memberships)?;
         let found = memberships.filter(|_| !visible.is_empty());
-        let found = found.iter().flat_map(|found| found.iter());
-        Ok(found.cloned().map(Organization).collect())
+        Ok(found.unwrap_or_default())
     }
 
     /// The options of users, by user and id: those that apply to everything, unless the filter
@@ -121,8 +121,7 @@ impl Query {
     ) -> FieldResult<Vec<UserOption>> {
         let filter = filter.parse(&request.limits)?;
         let found = request.services.user_options.get_many(&filter).await?;
-        let found = found.into_iter().map(Arc::new);
-        Ok(found.map(UserOption).collect())
+        Ok(found.into_iter().map(UserOption).collect())
     }
 
     /// Whatever has this id; null if there is nothing or the caller may not see it.
@@ -161,7 +160,7 @@ impl Query {
             }
             OrganizationBy::Slug(slug) => {
                 let found = request.services.organizations.get_by_slug(&slug).await?;
-                found.map(Arc::new)
+                found
             }
         };
         Ok(found.map(Organization))

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
+use smol_str::SmolStr;
 
 use super::error::{GraphqlError, RequestError, log};
 use super::executor::{BoundRequest, Graphql, PreparedRequest};
@@ -152,7 +153,7 @@ enum Subject {
 }
 
 /// Options by what tells them apart.
-type Options = IndexMap<(String, OptionScope), UserOption>;
+type Options = IndexMap<(SmolStr, OptionScope), UserOption>;
 
 impl Topic {
     const fn user_id(&self) -> UserId {
@@ -193,7 +194,7 @@ impl Subject {
         };
         let found = services.users.get_each(&[id]).await?.pop();
         let user = found.map(|(_, user)| user).transpose()?;
-        Ok(user.map(|user| User(Arc::new(user))))
+        Ok(user.map(|user| User(user)))
     }
 
     /// What has happened since the last look.
@@ -225,7 +226,8 @@ async fn read(
     services: &AuthorizedServices,
 ) -> Result<Options> {
     let found = services.user_options.get_all(user_id).await?.into_iter();
-    let wanted = found.filter(|option| keys.is_none_or(|keys| keys.contains(&option.key)));
+    let wanted =
+        found.filter(|option| keys.is_none_or(|keys| keys.iter().any(|key| option.key == *key)));
     Ok(wanted
         .map(|option| ((option.key.clone(), option.scope), option))
         .collect())
@@ -234,11 +236,11 @@ async fn read(
 /// What has become of options: those that were deleted, then those that were set, by id.
 fn differences(before: &Options, now: &Options, user_id: UserId) -> Vec<UserOptionChange> {
     let change =
-        |(key, scope): &(String, OptionScope), option: Option<&UserOption>| UserOptionChange {
+        |(key, scope): &(SmolStr, OptionScope), option: Option<&UserOption>| UserOptionChange {
             user_id,
             key: key.clone(),
             scope: *scope,
-            option: option.cloned().map(Arc::new),
+            option: option.cloned(),
         };
     let deleted = before
         .keys()

@@ -5,6 +5,8 @@ use std::fmt;
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{SecondsFormat, Utc};
 
+use crate::domain::JsonText;
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DateTime(pub(super) chrono::DateTime<Utc>);
 
@@ -35,7 +37,7 @@ impl fmt::Display for DateTime {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Json(pub(super) serde_json::Value);
+pub(super) struct Json(pub(super) JsonText);
 
 /// Any JSON value: null, a boolean, a number, a text, a list or an object.
 #[Scalar(
@@ -46,11 +48,11 @@ impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {
         value
             .into_json()
-            .map(Self)
+            .map(|value| Self(JsonText::from(&value)))
             .map_err(|error| InputValueError::custom(error.to_string()))
     }
 
     fn to_value(&self) -> Value {
-        Value::from_json(self.0.clone()).unwrap_or_default()
+        Value::from_json(self.0.to_value()).unwrap_or_default()
     }
 }

@@ -38,7 +38,8 @@ pub trait OrganizationService: Debug + Send + Sync + 'static {
         let organizations = self
             .get_organizations(user_id, OrganizationVisibility::Any)
             .await?;
-        let mut names: Vec<_> = organizations.into_iter().map(|o| o.region_name).collect();
+        let names = organizations.into_iter().map(|o| o.region_name.into());
+        let mut names: Vec<String> = names.collect();
         names.sort_unstable();
         names.dedup();
         Ok(names)

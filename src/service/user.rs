@@ -88,8 +88,8 @@ pub trait UserService: Debug + Send + Sync + 'static {
         let members = profiles.into_iter().map(|profile| FuzzyMember {
             emails: emails.remove(&profile.id).unwrap_or_default(),
             id: profile.id,
-            username: profile.username,
-            name: profile.name,
+            username: profile.username.into(),
+            name: profile.name.into(),
         });
         Ok(resolve_fuzzy_user(query, &members.collect::<Vec<_>>()))
     }

@@ -92,9 +92,9 @@ mod tests {
         User {
             profile: UserProfile {
                 id: UserId(id),
-                username: format!("user-{id}"),
-                name: String::new(),
-                email: String::new(),
+                username: format!("user-{id}").into(),
+                name: "".into(),
+                email: "".into(),
                 is_active: true,
                 is_superuser: false,
                 is_staff: false,

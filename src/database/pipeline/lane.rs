@@ -145,9 +145,10 @@ impl Connection {
             Some(prepared) => prepared,
             None => self.prepare(statement).await?,
         };
+        let mut values =
+            Vec::with_capacity(parameters.iter().map(Parameter::rows).max().unwrap_or(0));
         let parameters = parameters.iter().copied();
         let mut rows = pin!(self.client.query_raw(&prepared, parameters).await?);
-        let mut values = Vec::new();
         while let Some(row) = rows.try_next().await? {
             let value = (statement.read)(&mut (&row).into()).map_err(Failure::Row)?;
             values.push(value);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use entity::{user, user_avatar, user_email};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use smol_str::SmolStr;
 
 use super::super::dialect::Kind;
 use super::super::rows::{profile, select_profiles};
@@ -19,7 +20,7 @@ pub(in super::super) struct Lookups {
     /// The active users with the primary address `$1`, ignoring case, by id.
     pub(super) active_by_email: Prepared<UserProfile>,
     /// Those of the texts `$1` that are usernames.
-    pub(super) usernames: Prepared<String>,
+    pub(super) usernames: Prepared<SmolStr>,
     /// The addresses of the users `$1`, by user and id.
     pub(super) emails: Arc<Shared<(UserId, UserEmail)>>,
     /// The pictures of the users `$1`, by user.
@@ -70,8 +71,8 @@ impl Lookups {
     }
 }
 
-fn username(columns: &mut Columns<'_>) -> Result<String> {
-    columns.take()
+fn username(columns: &mut Columns<'_>) -> Result<SmolStr> {
+    columns.text()
 }
 
 fn email_of(columns: &mut Columns<'_>) -> Result<(UserId, UserEmail)> {

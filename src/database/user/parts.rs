@@ -81,7 +81,7 @@ pub(super) async fn authenticators(
         created_at: row.created_at,
         last_used_at: row.last_used_at,
         config: row.config.and_then(|text| match stored_value(Some(&text)) {
-            StoredValue::Json(value) => Some(Secret::new(value)),
+            StoredValue::Json(value) => Some(Secret::new(value.to_value())),
             StoredValue::Unreadable => None,
         }),
     });

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use entity::{organization_member_mapping, user, user_email, user_social_auth};
+use foldhash::fast::RandomState;
 use futures_util::try_join;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use smol_str::SmolStr;
 
 use super::super::Database;
 use super::super::rows::{profile, select_profiles};
@@ -190,11 +192,11 @@ pub(super) async fn existing_usernames(
     let texts: Vec<&str> = usernames.iter().map(String::as_str).collect();
     let existing = &database.lookups().users.usernames;
     let existing = database.all(existing, &[Parameter::Texts(&texts)]).await?;
-    let mut existing: HashSet<String> = existing.into_iter().collect();
-    Ok(usernames
+    let mut existing: HashSet<SmolStr, RandomState> = existing.into_iter().collect();
+    let found = usernames
         .iter()
-        .filter_map(|name| existing.take(name))
-        .collect())
+        .filter(|name| existing.remove(name.as_str()));
+    Ok(found.cloned().collect())
 }
 
 pub(super) async fn by_social_auth(

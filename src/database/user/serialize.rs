@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::Database;
 use super::super::dialect::json_text;
-use super::super::rows::{is_suspended, select_profiles, stored_value};
+use super::super::rows::{is_suspended, name, stored_value};
 use super::{filter, parts, read};
 use crate::domain::{
     Authenticator, AvatarKind, Result, SerializeRequest, Serializer, StoredValue, UserFlags,
@@ -147,8 +147,12 @@ pub(super) async fn many(database: &Database, request: &SerializeRequest) -> Res
 async fn accounts(database: &Database, request: &SerializeRequest) -> Result<Vec<AccountRow>> {
     use user::Column as C;
     let password = Expr::col((user::Entity, C::Password));
-    Ok(select_profiles()
-        .columns([C::IsManaged, C::LastLogin])
+    Ok(user::Entity::find()
+        .select_only()
+        .columns([C::Id, C::Username, C::Email, C::IsActive, C::IsManaged])
+        .columns([C::IsSuperuser, C::IsStaff, C::Flags, C::AvatarUrl])
+        .columns([C::DateJoined, C::LastLogin, C::LastActive])
+        .column_as(name(), "name")
         .column_as(is_suspended(database.facts()), "is_suspended")
         .column_as(
             sea_orm::sea_query::ExprTrait::is_not_in(password, ["", "!"]),
@@ -256,7 +260,7 @@ async fn options(database: &Database, id: UserId) -> Result<Value> {
     let stored: HashMap<String, Value> = rows
         .into_iter()
         .filter_map(|(key, text)| match stored_value(text.as_deref()) {
-            StoredValue::Json(value) if !value.is_null() => Some((key, value)),
+            StoredValue::Json(value) if !value.is_null() => Some((key, value.to_value())),
             _ => None,
         })
         .collect();

@@ -88,8 +88,8 @@ fn option(columns: &mut Columns<'_>) -> Result<UserOption> {
             project_id: columns.take::<Option<i64>>()?.map(ProjectId),
             organization_id: columns.take::<Option<i64>>()?.map(OrganizationId),
         },
-        key: columns.take()?,
-        value: stored_value(columns.take::<Option<String>>()?.as_deref()),
+        key: columns.text()?,
+        value: columns.read_text(stored_value)?,
     })
 }
 

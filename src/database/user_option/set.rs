@@ -16,7 +16,7 @@ use super::super::rows::stored_value;
 use super::super::statement::Parameter;
 use super::lookup::{Written, scoped};
 use crate::domain::{
-    Change, Error, Invalid, InvalidCode, OptionScope, Result, SetOption, SetOptionResult,
+    Change, Error, Invalid, InvalidCode, JsonText, OptionScope, Result, SetOption, SetOptionResult,
     StoredValue, UserOption, UserOptionId,
 };
 use crate::telemetry::carry;
@@ -134,7 +134,9 @@ async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<Se
                 option.key.as_str()
             )));
         }
-        Some((id, StoredValue::Json(value))) if value == option.value => (id, false),
+        Some((id, StoredValue::Json(value))) if value == JsonText::from(&option.value) => {
+            (id, false)
+        }
         Some((id, StoredValue::Json(_))) => {
             user_option::Entity::update_many()
                 .col_expr(user_option::Column::Value, value(database, option))
@@ -157,8 +159,8 @@ fn result(id: i64, option: SetOption, changed: bool) -> SetOptionResult {
     let option = UserOption {
         id: UserOptionId(id),
         user_id: option.user_id,
-        key: option.key.as_str().to_owned(),
-        value: StoredValue::Json(option.value),
+        key: option.key.as_str().into(),
+        value: StoredValue::Json(JsonText::from(&option.value)),
         scope: option.scope,
     };
     SetOptionResult { option, changed }

@@ -17,6 +17,9 @@ use crate::telemetry::carry;
 /// What a look-up comes to: a value, that there is none, or why that cannot be told.
 type Outcome<B> = Result<Option<<B as Batch>::Value>>;
 
+/// What was found in another way, made only if it is wanted.
+type Primed<B> = Box<dyn FnOnce() -> Vec<(<B as Batch>::Key, <B as Batch>::Value)> + Send>;
+
 /// Who says when a batch leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Driver {
@@ -29,8 +32,9 @@ pub(in super::super) enum Driver {
 
 /// Look-ups of one kind.
 pub(in super::super) enum Lookup<B: Batch> {
-    Engine(Loader<B::Key, Outcome<B>, Spawned<B>>),
-    Plan(Mutex<Level<B>>),
+    Engine(Box<Loader<B::Key, Outcome<B>, Spawned<B>>>),
+    /// Most requests need few kinds of look-ups: what is kept of one is made with the first.
+    Plan(Mutex<Option<Box<Level<B>>>>),
 }
 
 impl<B: Batch> Lookup<B> {
@@ -41,7 +45,7 @@ impl<B: Batch> Lookup<B> {
                     services: services.clone(),
                     kind: std::marker::PhantomData,
                 };
-                Self::Engine(Loader::new(batch).with_max_batch_size(max_batch))
+                Self::Engine(Box::new(Loader::new(batch).with_max_batch_size(max_batch)))
             }
             Driver::Plan => Self::Plan(Mutex::default()),
         }
@@ -52,16 +56,31 @@ impl<B: Batch> Lookup<B> {
         match self {
             // `load` of the crate panics on a key without an answer; every key has one here.
             Self::Engine(loader) => loader.try_load(key).await.map_err(Error::internal)?,
-            Self::Plan(level) => poll_fn(|context| lock(level).want(&key, context.waker())).await,
+            Self::Plan(level) => {
+                poll_fn(|context| {
+                    let mut level = lock(level);
+                    level.get_or_insert_default().want(&key, context.waker())
+                })
+                .await
+            }
         }
     }
 
     /// Makes values known that were found in another way.
-    pub(super) async fn prime(&self, found: impl IntoIterator<Item = (B::Key, B::Value)>) {
-        let found = found.into_iter().map(|(key, value)| (key, Ok(Some(value))));
+    pub(super) async fn prime(
+        &self,
+        found: impl FnOnce() -> Vec<(B::Key, B::Value)> + Send + 'static,
+    ) {
         match self {
-            Self::Engine(loader) => loader.prime_many(found).await,
-            Self::Plan(level) => lock(level).primed.extend(found),
+            Self::Engine(loader) => {
+                let found = found().into_iter();
+                let found = found.map(|(key, value)| (key, Ok(Some(value))));
+                loader.prime_many(found).await;
+            }
+            Self::Plan(level) => {
+                let mut level = lock(level);
+                level.get_or_insert_default().primed.push(Box::new(found));
+            }
         }
     }
 
@@ -70,7 +89,10 @@ impl<B: Batch> Lookup<B> {
         let Self::Plan(level) = self else {
             return Vec::new();
         };
-        let wanted = std::mem::take(&mut lock(level).wanted);
+        let wanted = match &mut *lock(level) {
+            Some(level) => std::mem::take(&mut level.wanted),
+            None => return Vec::new(),
+        };
         if wanted.len() <= max_batch {
             return if wanted.is_empty() {
                 Vec::new()
@@ -87,6 +109,7 @@ impl<B: Batch> Lookup<B> {
         let found = B::fetch(services, keys.clone()).await;
         let wakers = {
             let mut level = lock(level);
+            let level = level.get_or_insert_default();
             level.know(keys, found);
             std::mem::take(&mut level.wakers)
         };
@@ -105,7 +128,7 @@ pub(in super::super) struct Level<B: Batch> {
     /// What has been found of each key, or that it is being looked up.
     known: Map<B::Key, Option<Outcome<B>>>,
     /// What was found in another way, until somebody asks for something that is not known.
-    primed: Vec<(B::Key, Outcome<B>)>,
+    primed: Vec<Primed<B>>,
     wanted: Vec<B::Key>,
     wakers: Vec<Waker>,
 }
@@ -125,9 +148,9 @@ impl<B: Batch> Level<B> {
     /// What has been found of `key`; if that has not been looked up yet, it will be.
     fn want(&mut self, key: &B::Key, waker: &Waker) -> Poll<Outcome<B>> {
         if !self.primed.is_empty() && !self.known.contains_key(key) {
-            let primed = self.primed.drain(..);
+            let primed = self.primed.drain(..).flat_map(|found| found());
             self.known
-                .extend(primed.map(|(key, found)| (key, Some(found))));
+                .extend(primed.map(|(key, value)| (key, Some(Ok(Some(value))))));
         }
         match self.known.get(key) {
             Some(Some(found)) => return Poll::Ready(found.clone()),
@@ -160,7 +183,7 @@ impl<B: Batch> Level<B> {
     }
 }
 
-fn lock<B: Batch>(level: &Mutex<Level<B>>) -> MutexGuard<'_, Level<B>> {
+fn lock<T>(level: &Mutex<T>) -> MutexGuard<'_, T> {
     level.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

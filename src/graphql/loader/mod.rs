@@ -3,6 +3,7 @@
 
 mod batch;
 mod lookup;
+mod part;
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -12,12 +13,16 @@ use futures_util::future::BoxFuture;
 
 pub(super) use batch::Batch;
 pub(super) use lookup::{Driver, Lookup};
+pub(super) use part::Part;
 
+use part::parts;
+
+use super::object::{Organization, User, UserOption};
 use crate::auth::{AuthorizedServices, OrganizationMembers, VisibleUser};
 use crate::domain::{
-    AuthIdentity, Authenticator, Avatar, OptionScopeFilter, Organization, OrganizationId,
-    OrganizationVisibility, PageRequest, Result, Role, UserEmail, UserId, UserOption,
-    UserOptionFilter, UserOptionId,
+    self, AuthIdentity, Authenticator, Avatar, OptionScope, OptionScopeFilter, OrganizationId,
+    OrganizationVisibility, Page, PageRequest, Result, Role, UserEmail, UserId, UserOptionFilter,
+    UserOptionId,
 };
 use batch::{Found, Map};
 
@@ -87,62 +92,60 @@ macro_rules! loaders {
 
 loaders! {
     /// Users, each by itself; see [`Loaders::user`].
-    users = Users(UserId => Result<Arc<VisibleUser>>) |services, ids| {
-        let found = services.users.get_each(&ids).await?.into_iter();
-        Ok(found.map(|(id, user)| (id, user.map(Arc::new))).collect())
+    users = Users(UserId => Result<VisibleUser>) |services, ids| {
+        Ok(services.users.get_each(&ids).await?.into_iter().collect())
     };
     pub(super) avatars = Avatars(UserId => Avatar) |services, ids| {
         Ok(services.users.get_avatars(&ids).await?.into_iter().collect())
     };
-    pub(super) emails = Emails(UserId => Arc<[UserEmail]>) |services, ids| {
-        Ok(grouped(services.users.get_emails(&ids).await?))
+    pub(super) emails = Emails(UserId => Part<UserEmail>) |services, ids| {
+        Ok(parts(services.users.get_emails(&ids).await?).into_iter().collect())
     };
-    pub(super) authenticators = Authenticators(UserId => Arc<[Authenticator]>) |services, ids| {
+    pub(super) authenticators = Authenticators(UserId => Part<Authenticator>) |services, ids| {
         let found = services.users.get_authenticators(&ids).await?;
-        Ok(grouped(found.into_iter().map(|factor| (factor.user_id, factor))))
+        Ok(parts(found.into_iter().map(|factor| (factor.user_id, factor))).into_iter().collect())
     };
-    pub(super) identities = Identities(UserId => Arc<[AuthIdentity]>) |services, ids| {
+    pub(super) identities = Identities(UserId => Part<AuthIdentity>) |services, ids| {
         let found = services.users.get_identities(&ids).await?;
-        Ok(grouped(found.into_iter().map(|identity| (identity.user_id, identity))))
+        Ok(parts(found.into_iter().map(|identity| (identity.user_id, identity))).into_iter().collect())
     };
-    pub(super) roles = Roles(UserId => Arc<[Role]>) |services, ids| {
-        Ok(grouped(services.users.get_roles(&ids).await?))
+    pub(super) roles = Roles(UserId => Part<Role>) |services, ids| {
+        Ok(parts(services.users.get_roles(&ids).await?).into_iter().collect())
     };
-    pub(super) permissions = Permissions(UserId => Arc<[String]>) |services, ids| {
-        Ok(grouped(services.users.get_permissions(&ids).await?))
+    pub(super) permissions = Permissions(UserId => Part<String>) |services, ids| {
+        Ok(parts(services.users.get_permissions(&ids).await?).into_iter().collect())
     };
-    pub(super) options = Options((UserId, OptionScopeFilter) => Arc<[Arc<UserOption>]>)
-        |services, keys| {
-            let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
-            for (scope, user_ids) in by_argument(keys) {
-                let filter = UserOptionFilter { user_ids, keys: None, scope };
-                let options = services.user_options.get_many(&filter).await?.into_iter();
-                let options = options.map(|option| {
-                    ((option.user_id, filter.scope.clone()), Arc::new(option))
-                });
-                found.extend(grouped(options));
-            }
-            Ok(found)
-        };
-    pub(super) user_options = UserOptions(UserOptionId => Arc<UserOption>) |services, ids| {
+    /// Options of one scope, by id.
+    pub(super) options = Options((UserId, OptionScope) => Part<UserOption>) |services, keys| {
+        let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
+        for (scope, user_ids) in by_argument(keys) {
+            let exactly = OptionScopeFilter::Exactly(scope);
+            let filter = UserOptionFilter { user_ids, keys: None, scope: exactly };
+            let options = services.user_options.get_many(&filter).await?.into_iter();
+            let options = parts(options.map(|option| (option.user_id, UserOption(option))));
+            found.extend(options.into_iter().map(|(id, options)| ((id, scope), options)));
+        }
+        Ok(found)
+    };
+    pub(super) user_options = UserOptions(UserOptionId => domain::UserOption) |services, ids| {
         let found = services.user_options.get_many_by_id(&ids).await?.into_iter();
-        Ok(found.map(|option| (option.id, Arc::new(option))).collect())
+        Ok(found.map(|option| (option.id, option)).collect())
     };
-    pub(super) organizations = Organizations(OrganizationId => Arc<Organization>)
+    pub(super) organizations = Organizations(OrganizationId => domain::Organization)
         |services, ids| {
             let found = services.organizations.get_many_by_id(&ids).await?.into_iter();
-            Ok(found.map(|organization| (organization.id, Arc::new(organization))).collect())
+            Ok(found.map(|organization| (organization.id, organization)).collect())
         };
+    /// Organizations of users, by id.
     pub(super) memberships =
-        Memberships((UserId, OrganizationVisibility) => Arc<[Arc<Organization>]>)
+        Memberships((UserId, OrganizationVisibility) => Part<Organization>)
         |services, keys| {
             let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
             for (visibility, ids) in by_argument(keys) {
                 let memberships = services.organizations.get_memberships(&ids, visibility).await?;
-                let memberships = memberships
-                    .into_iter()
-                    .map(|(id, organization)| ((id, visibility), Arc::new(organization)));
-                found.extend(grouped(memberships));
+                let memberships = memberships.into_iter();
+                let memberships = parts(memberships.map(|(id, of)| (id, Organization(of))));
+                found.extend(memberships.into_iter().map(|(id, of)| ((id, visibility), of)));
             }
             Ok(found)
         };
@@ -162,25 +165,20 @@ loaders! {
 
 impl Loaders {
     /// The user with this id, if the caller sees one.
-    pub(super) async fn user(&self, id: UserId) -> Result<Option<Arc<VisibleUser>>> {
+    pub(super) async fn user(&self, id: UserId) -> Result<Option<VisibleUser>> {
         self.users.load(id).await?.transpose()
     }
 
-    /// Makes users known that were found in another way.
-    pub(super) async fn know_users(&self, found: impl IntoIterator<Item = Arc<VisibleUser>>) {
-        let found = found.into_iter().map(|user| (user.id(), Ok(user)));
+    /// Makes the users of a page known.
+    pub(super) async fn know_users(&self, page: Arc<Page<User>>) {
+        let found = move || {
+            let users = page.rows.iter();
+            users
+                .map(|user| (user.0.id(), Ok(user.0.clone())))
+                .collect()
+        };
         self.users.prime(found).await;
     }
-}
-
-/// Values by key, in the order they came.
-fn grouped<K: Eq + Hash, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Map<K, Arc<[V]>> {
-    let mut groups: Map<K, Vec<V>> = Map::default();
-    for (key, value) in pairs {
-        groups.entry(key).or_default().push(value);
-    }
-    let groups = groups.into_iter();
-    groups.map(|(key, values)| (key, values.into())).collect()
 }
 
 /// The ids of keys by what is asked of them, for one call can ask only one thing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use macros::object;
 
 use super::User;
-use crate::auth::{OrganizationMembers, VisibleMember, VisibleUser};
+use crate::auth::{OrganizationMembers, VisibleMember};
 use crate::domain::{OrderField, OrganizationId, Page, UserPageQuery};
 use crate::graphql::context::RequestContext;
 use crate::graphql::cursor;
@@ -63,7 +63,7 @@ fn count(count: u64) -> i32 {
 #[derive(Debug)]
 pub(in super::super) struct UserConnection {
     pub(in super::super) query: UserPageQuery,
-    pub(in super::super) page: Page<Arc<VisibleUser>>,
+    pub(in super::super) page: Arc<Page<User>>,
 }
 
 impl UserConnection {
@@ -77,25 +77,21 @@ impl UserConnection {
 impl UserConnection {
     /// The users with their cursors.
     fn edges(&self) -> Vec<UserEdge> {
-        let edge = |user: &Arc<VisibleUser>| UserEdge {
-            cursor: cursor::of_user(user, self.order()),
-            node: User(Arc::clone(user)),
+        let edge = |user: &User| UserEdge {
+            cursor: cursor::of_user(&user.0, self.order()),
+            node: user.clone(),
         };
         self.page.rows.iter().map(edge).collect()
     }
 
     /// The users.
-    fn nodes(&self) -> Vec<User> {
-        self.page
-            .rows
-            .iter()
-            .map(|user| User(Arc::clone(user)))
-            .collect()
+    fn nodes(&self) -> &[User] {
+        &self.page.rows
     }
 
     /// Where the page stands in the list.
     fn page_info(&self) -> PageInfo {
-        PageInfo::new(&self.page, |user| cursor::of_user(user, self.order()))
+        PageInfo::new(&self.page, |user| cursor::of_user(&user.0, self.order()))
     }
 
     /// How many users the whole list has. They are counted only if this is selected.
@@ -141,7 +137,7 @@ impl OrganizationMemberConnection {
     fn edges(&self) -> Vec<OrganizationMemberEdge> {
         let edge = |member: &VisibleMember| OrganizationMemberEdge {
             cursor: member_cursor(member),
-            node: User(Arc::clone(&member.user)),
+            node: User(member.user.clone()),
             role: member.role.clone(),
             date_added: DateTime(member.date_added),
         };
@@ -153,7 +149,7 @@ impl OrganizationMemberConnection {
         self.page
             .rows
             .iter()
-            .map(|member| User(Arc::clone(&member.user)))
+            .map(|member| User(member.user.clone()))
             .collect()
     }
 

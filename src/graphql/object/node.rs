@@ -1,17 +1,17 @@
 //! What can be found again by its global id.
 
-use async_graphql::{ID, Interface};
+use async_graphql::Interface;
 
 use super::{Organization, User, UserOption};
 use crate::domain::Error;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::FieldResult;
-use crate::graphql::id::NodeId;
+use crate::graphql::id::{Id, NodeId};
 use crate::graphql::plan::plan_interface;
 
 /// Something with an id that is unique across all types.
 #[derive(Debug, Clone, Interface)]
-#[graphql(field(name = "id", ty = "ID", desc = "The globally unique id."))]
+#[graphql(field(name = "id", ty = "Id", desc = "The globally unique id."))]
 pub(in super::super) enum Node {
     /// A user.
     User(User),

@@ -1,8 +1,6 @@
 //! An organization.
 
-use std::sync::Arc;
-
-use async_graphql::{Enum, ID};
+use async_graphql::Enum;
 use macros::object;
 
 use super::OrganizationMemberConnection;
@@ -10,18 +8,18 @@ use crate::domain::{self, OrderField};
 use crate::graphql::context::RequestContext;
 use crate::graphql::cursor::PageArguments;
 use crate::graphql::error::FieldResult;
-use crate::graphql::id::GlobalId;
+use crate::graphql::id::{GlobalId, Id};
 use crate::graphql::plan::enum_outputs;
 use crate::graphql::scalar::DateTime;
 
 #[derive(Debug, Clone)]
-pub(in super::super) struct Organization(pub(in super::super) Arc<domain::Organization>);
+pub(in super::super) struct Organization(pub(in super::super) domain::Organization);
 
 /// An organization, as the directory knows it; the rest of it lives in its region.
 #[object]
 impl Organization {
     /// The globally unique id, such as `Organization:1`.
-    pub(in super::super) fn id(&self) -> ID {
+    pub(in super::super) fn id(&self) -> Id {
         self.0.id.to_global()
     }
 

@@ -1,23 +1,20 @@
 //! A user.
 
-use std::sync::Arc;
-
-use async_graphql::ID;
 use macros::object;
 
 use super::user_part::{AuthIdentity, Authenticator, Avatar, UserEmail, UserFlags};
 use super::{Organization, UserOption};
 use crate::auth::VisibleUser;
-use crate::domain::{OptionScopeFilter, OrganizationVisibility, UserId};
+use crate::domain::{OrganizationVisibility, UserId};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::FieldResult;
-use crate::graphql::id::GlobalId;
+use crate::graphql::id::{GlobalId, Id};
 use crate::graphql::input::UserOptionScope;
-use crate::graphql::loader::{Batch, Loaders, Lookup};
+use crate::graphql::loader::{Batch, Loaders, Lookup, Part};
 use crate::graphql::scalar::{DateTime, Json};
 
 #[derive(Debug, Clone)]
-pub(in super::super) struct User(pub(in super::super) Arc<VisibleUser>);
+pub(in super::super) struct User(pub(in super::super) VisibleUser);
 
 impl User {
     fn user_id(&self) -> UserId {
@@ -32,7 +29,7 @@ impl User {
     ) -> FieldResult<Vec<T>>
     where
         T: Clone,
-        B: Batch<Key = UserId, Value = Arc<[T]>>,
+        B: Batch<Key = UserId, Value = Part<T>>,
     {
         request.services.users.check_private(self.user_id())?;
         let loaders = request.loaders();
@@ -47,7 +44,7 @@ impl User {
 #[object]
 impl User {
     /// The globally unique id, such as `User:1`.
-    pub(in super::super) fn id(&self) -> ID {
+    pub(in super::super) fn id(&self) -> Id {
         self.user_id().to_global()
     }
 
@@ -125,11 +122,10 @@ impl User {
             default = false
         )]
         only_visible: bool,
-    ) -> FieldResult<Vec<Organization>> {
+    ) -> FieldResult<Part<Organization>> {
         let key = (self.user_id(), visibility(only_visible));
         let found = request.loaders().memberships.load(key).await?;
-        let found = found.iter().flat_map(|found| found.iter());
-        Ok(found.cloned().map(Organization).collect())
+        Ok(found.unwrap_or_default())
     }
 
     /// Private: the primary address; empty if there is none.
@@ -197,13 +193,12 @@ impl User {
         &self,
         request: &RequestContext,
         #[graphql(desc = "What the options apply to.")] filter: Option<UserOptionScope>,
-    ) -> FieldResult<Option<Vec<UserOption>>> {
+    ) -> FieldResult<Option<Part<UserOption>>> {
         let scope = UserOptionScope::parse(filter, &["filter"])?;
         request.services.user_options.check_read(self.user_id())?;
-        let key = (self.user_id(), OptionScopeFilter::Exactly(scope));
+        let key = (self.user_id(), scope);
         let found = request.loaders().options.load(key).await?;
-        let found = found.iter().flat_map(|found| found.iter());
-        Ok(Some(found.cloned().map(UserOption).collect()))
+        Ok(Some(found.unwrap_or_default()))
     }
 
     /// Private: the value of one option; null if it is not set.
@@ -217,14 +212,11 @@ impl User {
     ) -> FieldResult<Option<Json>> {
         let scope = UserOptionScope::parse(scope, &["scope"])?;
         request.services.user_options.check_read(self.user_id())?;
-        let loaded = (self.user_id(), OptionScopeFilter::Exactly(scope));
-        let found = request.loaders().options.load(loaded).await?;
-        let mut found = found.iter().flat_map(|found| found.iter());
-        let option = found.find(|option| option.key == key);
-        Ok(option
-            .map(|option| UserOption(Arc::clone(option)).read())
-            .transpose()?
-            .flatten())
+        let of = (self.user_id(), scope);
+        let found = request.loaders().options.load(of).await?;
+        let found = found.unwrap_or_default();
+        let option = found.iter().find(|option| option.0.key == key);
+        Ok(option.map(UserOption::read).transpose()?.flatten())
     }
 }
 

@@ -1,19 +1,16 @@
 //! An option of a user.
 
-use std::sync::Arc;
-
-use async_graphql::ID;
 use macros::object;
 
 use super::{Organization, User};
 use crate::domain::{self, Error, Result, StoredValue};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{FieldError, FieldResult};
-use crate::graphql::id::GlobalId;
+use crate::graphql::id::{GlobalId, Id};
 use crate::graphql::scalar::Json;
 
 #[derive(Debug, Clone)]
-pub(in super::super) struct UserOption(pub(in super::super) Arc<domain::UserOption>);
+pub(in super::super) struct UserOption(pub(in super::super) domain::UserOption);
 
 impl UserOption {
     /// The value, or why it cannot be read.
@@ -34,7 +31,7 @@ impl UserOption {
 #[object]
 impl UserOption {
     /// The globally unique id, such as `UserOption:1`.
-    pub(in super::super) fn id(&self) -> ID {
+    pub(in super::super) fn id(&self) -> Id {
         self.0.id.to_global()
     }
 
@@ -60,7 +57,7 @@ impl UserOption {
     }
 
     /// The id of the project it applies to, if it applies to one.
-    fn project(&self) -> Option<ID> {
+    fn project(&self) -> Option<Id> {
         self.0.scope.project_id.map(|id| id.to_global())
     }
 

@@ -1,23 +1,21 @@
 //! What has become of an option.
 
-use std::sync::Arc;
-
-use async_graphql::ID;
 use macros::object;
+use smol_str::SmolStr;
 
 use super::{Organization, User, UserOption};
 use crate::domain::{self, Error, OptionScope, UserId};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{FieldError, FieldResult};
-use crate::graphql::id::GlobalId;
+use crate::graphql::id::{GlobalId, Id};
 
 #[derive(Debug, Clone)]
 pub(in super::super) struct UserOptionChange {
     pub(in super::super) user_id: UserId,
-    pub(in super::super) key: String,
+    pub(in super::super) key: SmolStr,
     pub(in super::super) scope: OptionScope,
     /// The option as it is now; `None` if it was deleted.
-    pub(in super::super) option: Option<Arc<domain::UserOption>>,
+    pub(in super::super) option: Option<domain::UserOption>,
 }
 
 /// An option that was set or deleted.
@@ -39,7 +37,7 @@ impl UserOptionChange {
     }
 
     /// The id of the project it applies to, if it applies to one.
-    fn project(&self) -> Option<ID> {
+    fn project(&self) -> Option<Id> {
         self.scope.project_id.map(|id| id.to_global())
     }
 

@@ -1,5 +1,7 @@
 //! From what an operation selects to a plan.
 
+use std::sync::atomic::AtomicUsize;
+
 use async_graphql::parser::types::{Field, OperationType, SelectionSet};
 use async_graphql::{Positioned, Variables};
 
@@ -33,7 +35,9 @@ impl Plan {
             }
             OperationType::Subscription => return None,
         };
-        Some(Self { root })
+        // The first answer is written into a buffer that grows.
+        let bytes = AtomicUsize::new(256);
+        Some(Self { root, bytes })
     }
 }
 

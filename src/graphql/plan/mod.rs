@@ -26,7 +26,7 @@ pub(super) use compile::FieldCompiler;
 pub(super) use field::{ComputedField, FieldPlan, ReadField};
 pub(super) use interface::plan_interface;
 pub(super) use object::{ObjectPlan, PlannedObject, Rows, Selection};
-pub(super) use output::{Output, enum_outputs, leaves, object_output};
+pub(super) use output::{Output, enum_outputs, leaves, list_output, object_output};
 pub(super) use plans::Plans;
 pub(super) use run::{Answer, Plan, Run};
 pub(super) use writer::{Writer, Written};

@@ -1,11 +1,10 @@
 //! What fields answer with, and how it is written.
 
-use async_graphql::ID;
-
 use super::compile::FieldCompiler;
 use super::object::{Rows, Selection};
 use super::writer::{NullInNonNull, Segment, Writer, Written};
 use crate::graphql::error::FieldError;
+use crate::graphql::id::Id;
 use crate::graphql::scalar::{DateTime, Json};
 
 /// The value of a field.
@@ -123,27 +122,35 @@ impl<T: Output> Output for Option<T> {
     }
 }
 
-impl<T: Output> Output for Vec<T> {
-    type Object = T::Object;
-    type Below = T::Below;
+/// Implements [`Output`] for lists that are slices underneath.
+macro_rules! list_output {
+    ($list:ident<T>) => {
+        impl<T: $crate::graphql::plan::Output> $crate::graphql::plan::Output for $list<T> {
+            type Object = T::Object;
+            type Below = T::Below;
 
-    fn below(field: &FieldCompiler<'_>) -> Option<Self::Below> {
-        T::below(field)
-    }
+            fn below(field: &$crate::graphql::plan::FieldCompiler<'_>) -> Option<Self::Below> {
+                T::below(field)
+            }
 
-    fn objects<'o>(&'o self, objects: &mut Vec<&'o Self::Object>) {
-        self.as_slice().objects(objects);
-    }
+            fn objects<'o>(&'o self, objects: &mut Vec<&'o Self::Object>) {
+                <[T] as $crate::graphql::plan::Output>::objects(self, objects);
+            }
 
-    fn write<'p>(
-        &self,
-        below: &'p Self::Below,
-        rows: &mut Rows,
-        writer: &mut Writer<'p>,
-    ) -> Written {
-        self.as_slice().write(below, rows, writer)
-    }
+            fn write<'p>(
+                &self,
+                below: &'p Self::Below,
+                rows: &mut $crate::graphql::plan::Rows,
+                writer: &mut $crate::graphql::plan::Writer<'p>,
+            ) -> $crate::graphql::plan::Written {
+                <[T] as $crate::graphql::plan::Output>::write(self, below, rows, writer)
+            }
+        }
+    };
 }
+pub(in super::super) use list_output;
+
+list_output!(Vec<T>);
 
 /// A list that the parent keeps.
 impl<T: Output> Output for [T] {
@@ -240,11 +247,11 @@ pub(in super::super) use leaves;
 leaves! {
     str: |value, writer| writer.text(value);
     String: |value, writer| writer.text(value);
-    ID: |value, writer| writer.text(value);
+    Id: |value, writer| writer.id(*value);
     bool: |value, writer| writer.json(value);
     i32: |value, writer| writer.json(value);
     DateTime: |value, writer| writer.text(&value.to_string());
-    Json: |value, writer| writer.json(&value.0);
+    Json: |value, writer| writer.out.extend_from_slice(value.0.as_str().as_bytes());
 }
 
 /// Implements [`Output`] for enums of the graph.

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use async_graphql::Variables;
@@ -18,10 +18,15 @@ use super::writer::Writer;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::GraphqlError;
 
+/// No more is set aside for an answer before it is written.
+const MAX_EXPECTED_BYTES: usize = 64 * 1_024;
+
 /// An operation, compiled.
 #[derive(Debug)]
 pub(in super::super) struct Plan {
     pub(super) root: Root,
+    /// How long the last answer was: the next one will be about as long.
+    pub(super) bytes: AtomicUsize,
 }
 
 /// What is selected of the root.
@@ -52,19 +57,28 @@ pub(in super::super) struct Answer {
 impl Plan {
     /// The answer to the operation.
     pub(in super::super) async fn run(&self, run: &Run<'_>) -> Answer {
-        match &self.root {
-            Root::Query(plan) => answer(plan, &Query, run).await,
-            Root::Mutation(plan) => answer(plan, &Mutation, run).await,
-        }
+        let bytes = self.bytes.load(Ordering::Relaxed).min(MAX_EXPECTED_BYTES);
+        let answer = match &self.root {
+            Root::Query(plan) => answer(plan, &Query, run, bytes).await,
+            Root::Mutation(plan) => answer(plan, &Mutation, run, bytes).await,
+        };
+        self.bytes.store(answer.data.len(), Ordering::Relaxed);
+        answer
     }
 }
 
-async fn answer<T: PlannedObject>(plan: &ObjectPlan<T>, root: &T, run: &Run<'_>) -> Answer {
+/// The answer of a plan, which is about as long as `bytes` says.
+async fn answer<T: PlannedObject>(
+    plan: &ObjectPlan<T>,
+    root: &T,
+    run: &Run<'_>,
+    bytes: usize,
+) -> Answer {
     let mut rows = Rows::default();
     if plan.reads() {
         rows = batched(run.request, plan.read(run, vec![root])).await;
     }
-    let mut writer = Writer::new(run);
+    let mut writer = Writer::new(run, bytes + bytes / 8);
     if plan.write(root, &mut rows, &mut writer).is_err() {
         writer.out.clear();
         writer.null();

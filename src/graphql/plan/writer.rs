@@ -4,8 +4,9 @@ use async_graphql::{Name, PathSegment, Pos, ServerError};
 use serde::Serialize;
 
 use super::run::Run;
-use crate::domain::Error;
+use crate::domain::{Error, escapes_nothing};
 use crate::graphql::error::{GraphqlError, from_engine, log};
+use crate::graphql::id::Id;
 
 /// A null stands where none may be; what holds it becomes null instead.
 #[derive(Debug, Clone, Copy)]
@@ -33,10 +34,11 @@ pub(in super::super) struct Writer<'p> {
 }
 
 impl<'p> Writer<'p> {
-    pub(super) fn new(run: &'p Run<'p>) -> Self {
+    /// A writer of an answer of about so many bytes.
+    pub(super) fn new(run: &'p Run<'p>, bytes: usize) -> Self {
         Self {
             run,
-            out: Vec::with_capacity(1_024),
+            out: Vec::with_capacity(bytes),
             path: Vec::with_capacity(16),
             pos: Pos::default(),
             errors: Vec::new(),
@@ -49,7 +51,25 @@ impl<'p> Writer<'p> {
 
     /// Writes a text in quotes.
     pub(in super::super) fn text(&mut self, text: &str) {
-        self.json(text);
+        if escapes_nothing(text) {
+            self.out.reserve(text.len() + 2);
+            self.out.push(b'"');
+            self.out.extend_from_slice(text.as_bytes());
+            self.out.push(b'"');
+        } else {
+            self.json(text);
+        }
+    }
+
+    /// Writes a global id.
+    pub(super) fn id(&mut self, id: Id) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(id.ty.as_bytes());
+        self.out.push(b':');
+        let mut digits = itoa::Buffer::new();
+        self.out
+            .extend_from_slice(digits.format(id.number).as_bytes());
+        self.out.push(b'"');
     }
 
     /// Writes anything that is a value of JSON.

@@ -9,8 +9,8 @@ use super::super::wire::user_option::{DeleteOptions, GetMany, SetOption as SetSe
 use super::batch::{BATCH, gather};
 use super::transport::RpcClient;
 use crate::domain::{
-    Error, OptionScopeFilter, Result, SetOption, SetOptionResult, StoredValue, UserId, UserOption,
-    UserOptionFilter, UserOptionId, newest,
+    Error, JsonText, OptionScopeFilter, Result, SetOption, SetOptionResult, StoredValue, UserId,
+    UserOption, UserOptionFilter, UserOptionId, newest,
 };
 use crate::service::UserOptionService;
 
@@ -54,7 +54,8 @@ impl UserOptionService for RemoteUserOptionService {
             let filter = (&filter).into();
             options.extend(self.client.call(&GetMany { filter }).await?);
         }
-        Ok(newest(options.into_iter().map(UserOption::from)))
+        let options = options.into_iter().map(UserOption::from);
+        Ok(newest(options.collect()))
     }
 
     async fn get_all(&self, user_ids: &[UserId]) -> Result<Vec<UserOption>> {
@@ -84,7 +85,7 @@ impl UserOptionService for RemoteUserOptionService {
         if let Some(result) = self.client.ask_gateway(&call).await? {
             return Ok(result);
         }
-        let value = StoredValue::Json(option.value.clone());
+        let value = StoredValue::Json(JsonText::from(&option.value));
         let before = self.current(option).await?;
         if let Some(before) = before.filter(|before| before.value == value) {
             return Ok(SetOptionResult {

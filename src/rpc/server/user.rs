@@ -81,8 +81,8 @@ impl Method for GetManyByEmail {
         let matches = context.users()?.get_many_by_email(&query).await?;
         let users = matches.into_iter().map(|found| {
             let mut user = context.user(found.user);
-            let primary = std::mem::replace(&mut user.profile.email, found.email);
-            user.primary_email = context.is_gateway().then_some(primary);
+            let primary = std::mem::replace(&mut user.profile.email, found.email.into());
+            user.primary_email = context.is_gateway().then_some(primary.into());
             user
         });
         Ok(users.collect())

@@ -74,7 +74,7 @@ impl RpcUser {
     pub fn into_domain(self, date_joined: DateTime<Utc>) -> User {
         let mut profile = self.profile.into_domain(date_joined);
         if let Some(primary) = self.primary_email {
-            profile.email = primary;
+            profile.email = primary.into();
         }
         User {
             profile,

@@ -1,6 +1,7 @@
 //! Organizations as Sentry's silos tell each other of them.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::moment::Moment;
 use crate::domain::{Organization, OrganizationFlags, OrganizationId, OrganizationStatus};
@@ -12,20 +13,20 @@ pub struct RpcOrganizationMapping {
     /// The organization's id.
     pub id: OrganizationId,
     /// The name in addresses.
-    pub slug: String,
+    pub slug: SmolStr,
     /// The name for people.
-    pub name: String,
+    pub name: SmolStr,
     /// Where the organization lives.
-    pub region_name: String,
+    pub region_name: SmolStr,
     /// The newer name of `region_name`; read, and not written.
     #[serde(skip_serializing)]
-    pub cell_name: Option<String>,
+    pub cell_name: Option<SmolStr>,
     /// When it was created.
     pub date_created: Moment,
     /// Always false: Sentry does not fill it.
     pub verified: bool,
     /// The billing customer.
-    pub customer_id: Option<String>,
+    pub customer_id: Option<SmolStr>,
     /// The stored number of its state.
     pub status: Option<OrganizationStatus>,
     /// Its settings.
@@ -36,9 +37,9 @@ impl Default for RpcOrganizationMapping {
     fn default() -> Self {
         Self {
             id: OrganizationId(-1),
-            slug: String::new(),
-            name: String::new(),
-            region_name: String::new(),
+            slug: SmolStr::default(),
+            name: SmolStr::default(),
+            region_name: SmolStr::default(),
             cell_name: None,
             date_created: chrono::DateTime::UNIX_EPOCH.into(),
             verified: false,

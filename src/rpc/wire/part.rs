@@ -3,10 +3,11 @@
 use chrono::{DateTime, TimeDelta};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use super::moment::Moment;
 use crate::domain::{
-    Authenticator, AuthenticatorId, AuthenticatorKind, Avatar, AvatarKind, OptionScope,
+    Authenticator, AuthenticatorId, AuthenticatorKind, Avatar, AvatarKind, JsonText, OptionScope,
     OrganizationId, ProjectId, Secret, StoredValue, UserEmail, UserEmailId, UserId, UserOption,
     UserOptionId,
 };
@@ -165,7 +166,7 @@ pub struct RpcUserOption {
     /// To what it is set; null also where the stored value has a form that cannot be read.
     pub value: Value,
     /// What it sets.
-    pub key: String,
+    pub key: SmolStr,
     /// For which project.
     pub project_id: Option<ProjectId>,
     /// For which organization.
@@ -181,7 +182,7 @@ impl Default for RpcUserOption {
             id: UserOptionId(-1),
             user_id: UserId(-1),
             value: Value::Null,
-            key: String::new(),
+            key: SmolStr::default(),
             project_id: None,
             organization_id: None,
             unreadable: false,
@@ -203,7 +204,7 @@ impl RpcUserOption {
     #[must_use]
     pub fn for_gateway(option: UserOption) -> Self {
         let (value, unreadable) = match option.value {
-            StoredValue::Json(value) => (value, false),
+            StoredValue::Json(value) => (value.to_value(), false),
             StoredValue::Unreadable => (Value::Null, true),
         };
         Self {
@@ -227,7 +228,7 @@ impl From<RpcUserOption> for UserOption {
             value: if option.unreadable {
                 StoredValue::Unreadable
             } else {
-                StoredValue::Json(option.value)
+                StoredValue::Json(JsonText::from(&option.value))
             },
             scope: OptionScope {
                 project_id: option.project_id,

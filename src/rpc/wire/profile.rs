@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::filter::Key;
 use super::moment::Moment;
@@ -22,17 +23,17 @@ pub struct RpcUserProfile {
     /// The id once more.
     pub pk: UserId,
     /// The display name, or nothing.
-    pub name: String,
+    pub name: SmolStr,
     /// The primary address, or nothing.
-    pub email: String,
+    pub email: SmolStr,
     /// The unique name.
-    pub username: String,
+    pub username: SmolStr,
     /// Always null.
     pub actor_id: Option<i64>,
     /// The first of name, address and username that is not empty.
-    pub display_name: String,
+    pub display_name: SmolStr,
     /// The first of address, username and id that is not empty.
-    pub label: String,
+    pub label: SmolStr,
     /// Whether the user may do everything.
     pub is_superuser: bool,
     /// Always true of a user that is stored.
@@ -54,7 +55,7 @@ pub struct RpcUserProfile {
     /// Whether the password has to be changed.
     pub is_password_expired: bool,
     /// What ties sessions to the account.
-    pub session_nonce: Option<Secret<String>>,
+    pub session_nonce: Option<Secret<SmolStr>>,
     /// When the account was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_joined: Option<Moment>,
@@ -71,12 +72,12 @@ impl Default for RpcUserProfile {
         Self {
             id: UserId(-1),
             pk: UserId(-1),
-            name: String::new(),
-            email: String::new(),
-            username: String::new(),
+            name: SmolStr::default(),
+            email: SmolStr::default(),
+            username: SmolStr::default(),
             actor_id: None,
-            display_name: String::new(),
-            label: String::new(),
+            display_name: SmolStr::default(),
+            label: SmolStr::default(),
             is_superuser: false,
             is_authenticated: false,
             is_anonymous: false,
@@ -106,8 +107,8 @@ impl RpcUserProfile {
         Self {
             id: profile.id,
             pk: profile.id,
-            display_name: profile.display_name().to_owned(),
-            label: label.unwrap_or_else(|| profile.id.to_string()),
+            display_name: profile.display_name().into(),
+            label: label.unwrap_or_else(|| profile.id.to_string().into()),
             name: profile.name,
             email: profile.email,
             username: profile.username,
@@ -134,7 +135,8 @@ impl RpcUserProfile {
     pub fn for_gateway(profile: UserProfile) -> Self {
         let date_joined = Some(profile.date_joined.into());
         let flags = profile.flags.map(UserFlags::bits);
-        let avatar_url = profile.avatar_url.clone().map_or(Key::Null, Key::Given);
+        let avatar_url = profile.avatar_url.as_ref();
+        let avatar_url = avatar_url.map_or(Key::Null, |url| Key::Given(url.to_string()));
         Self {
             date_joined,
             flags,
@@ -163,7 +165,7 @@ impl RpcUserProfile {
             last_active: self.last_active.map(Moment::time),
             flags: self.flags.map(UserFlags::from_bits),
             avatar_url: match self.avatar_url {
-                Key::Given(url) => Some(url),
+                Key::Given(url) => Some(url.into()),
                 Key::Absent | Key::Null => None,
             },
             session_nonce: self.session_nonce,

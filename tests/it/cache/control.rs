@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use user_gateway::domain::{
     AuthIdentity, Authenticator, AuthenticatorId, AuthenticatorKind, Avatar, AvatarKind,
-    DisplayName, EmailMatch, EmailQuery, Error, Membership, NewUser, OptionScope, Organization,
-    OrganizationId, OrganizationMember, OrganizationVisibility, Page, PageRequest, ProjectId,
-    Result, Role, Secret, SerializeRequest, SetOption, SetOptionResult, SocialAuthQuery,
+    DisplayName, EmailMatch, EmailQuery, Error, JsonText, Membership, NewUser, OptionScope,
+    Organization, OrganizationId, OrganizationMember, OrganizationVisibility, Page, PageRequest,
+    ProjectId, Result, Role, Secret, SerializeRequest, SetOption, SetOptionResult, SocialAuthQuery,
     StoredValue, User, UserCreateResult, UserEmail, UserEmailId, UserFilter, UserId, UserOption,
     UserOptionFilter, UserOptionId, UserPageQuery, UserProfile, UserUpdate, UsernameQuery,
     VerifyUserEmail,
@@ -200,9 +200,9 @@ pub(crate) fn user(id: UserId, version: u64) -> User {
     User {
         profile: UserProfile {
             id,
-            username: format!("user-{id}"),
-            name: version.to_string(),
-            email: format!("{id}@example.com"),
+            username: format!("user-{id}").into(),
+            name: version.to_string().into(),
+            email: format!("{id}@example.com").into(),
             is_active: true,
             is_superuser: false,
             is_staff: false,
@@ -214,7 +214,7 @@ pub(crate) fn user(id: UserId, version: u64) -> User {
             last_active: None,
             flags: None,
             avatar_url: None,
-            session_nonce: Some(Secret::new("nonce".to_owned())),
+            session_nonce: Some(Secret::new("nonce".into())),
         },
         role_permissions: BTreeSet::new(),
         permissions: ["broadcasts.admin".to_owned()].into(),
@@ -256,8 +256,8 @@ fn options(id: UserId, version: u64) -> Vec<UserOption> {
     let option = |number: i64, key: &str, value: Value, scope| UserOption {
         id: UserOptionId(id.0 * 10 + number),
         user_id: id,
-        key: key.to_owned(),
-        value: StoredValue::Json(value),
+        key: key.into(),
+        value: StoredValue::Json(JsonText::from(&value)),
         scope,
     };
     vec![
@@ -295,10 +295,15 @@ impl UserService for Control {
     async fn get_many_by_email(&self, query: &EmailQuery) -> Result<Vec<EmailMatch>> {
         let versions = self.state().versions.clone();
         let all = versions.into_iter().map(|(id, version)| user(id, version));
-        let found = all.filter(|user| query.emails.contains(&user.profile.email));
+        let found = all.filter(|user| {
+            query
+                .emails
+                .iter()
+                .any(|email| user.profile.email == *email)
+        });
         Ok(found
             .map(|user| EmailMatch {
-                email: user.profile.email.clone(),
+                email: user.profile.email.to_string(),
                 user,
             })
             .collect())

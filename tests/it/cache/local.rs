@@ -44,17 +44,17 @@ async fn while_changes_cannot_be_heard_of_nothing_is_kept_and_no_copy_answers() 
         let found = users.get_profiles(&[UserId(1)]).await.unwrap();
         (found[0].name.clone(), control.take_calls().len())
     };
-    assert_eq!(read().await, ("1".to_owned(), 1));
-    assert_eq!(read().await, ("1".to_owned(), 0));
+    assert_eq!(read().await, ("1".into(), 1));
+    assert_eq!(read().await, ("1".into(), 0));
     listens.store(false, Ordering::SeqCst);
     cache.notice(&Event::Missed);
-    assert_eq!(read().await, ("1".to_owned(), 1));
+    assert_eq!(read().await, ("1".into(), 1));
     control.change(1);
-    assert_eq!(read().await, ("2".to_owned(), 1));
+    assert_eq!(read().await, ("2".into(), 1));
     cache.notice(&Event::Missed);
     listens.store(true, Ordering::SeqCst);
-    assert_eq!(read().await, ("2".to_owned(), 1));
-    assert_eq!(read().await, ("2".to_owned(), 0));
+    assert_eq!(read().await, ("2".into(), 1));
+    assert_eq!(read().await, ("2".into(), 0));
 }
 
 #[tokio::test]

@@ -354,7 +354,9 @@ async fn who_changes_something_here_reads_it_here() {
         assert_eq!(name, version.to_string());
         assert_eq!(
             option,
-            user_gateway::domain::StoredValue::Json(json!(version))
+            user_gateway::domain::StoredValue::Json(user_gateway::domain::JsonText::from(&json!(
+                version
+            )))
         );
     };
     is_fresh().await;

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use user_gateway::domain::{
-    Error, InvalidCode, OptionKey, OptionScope, OptionScopeFilter, OrganizationId, ProjectId,
-    SetOption, SetOptionResult, StoredValue, UserId, UserOption, UserOptionFilter, UserOptionId,
+    Error, InvalidCode, JsonText, OptionKey, OptionScope, OptionScopeFilter, OrganizationId,
+    ProjectId, SetOption, SetOptionResult, StoredValue, UserId, UserOption, UserOptionFilter,
+    UserOptionId,
 };
 
 use crate::harness::TestDatabase;
@@ -136,15 +137,15 @@ contract! {
                 UserOption {
                     id: UserOptionId(project),
                     user_id: ada,
-                    key: "theme".to_owned(),
-                    value: StoredValue::Json(json!([1])),
+                    key: "theme".into(),
+                    value: StoredValue::Json(JsonText::from(&json!([1]))),
                     scope: OptionScope::project(ProjectId(42)),
                 },
                 UserOption {
                     id: UserOptionId(global),
                     user_id: ada,
-                    key: "theme".to_owned(),
-                    value: StoredValue::Json(Value::Null),
+                    key: "theme".into(),
+                    value: StoredValue::Json(JsonText::from(&Value::Null)),
                     scope: OptionScope::GLOBAL,
                 },
             ],
@@ -157,13 +158,13 @@ contract! {
         let dark = option(ada, "theme", json!("dark"));
         let first = set(db, &dark).await;
         assert!(first.changed);
-        assert_eq!(first.option.value, StoredValue::Json(json!("dark")));
+        assert_eq!(first.option.value, StoredValue::Json(JsonText::from(&json!("dark"))));
         assert_eq!(first.option.scope, OptionScope::GLOBAL);
         assert_eq!(db.options().get_many_by_id(&[first.option.id]).await.unwrap(), [first.option]);
 
         let second = set(db, &option(ada, "theme", json!("light"))).await;
         assert!(second.changed);
-        assert_eq!(values(db, &dark).await, [StoredValue::Json(json!("light"))]);
+        assert_eq!(values(db, &dark).await, [StoredValue::Json(JsonText::from(&json!("light")))]);
         assert_eq!(db.count("sentry_useroption").await, 1);
         assert_eq!(db.heard.take_changes(), [ada, ada]);
     }
@@ -198,7 +199,7 @@ contract! {
         ] {
             let option = option(ada, "key", value.clone());
             assert!(set(db, &option).await.changed, "{value}");
-            assert_eq!(values(db, &option).await, [StoredValue::Json(value.clone())]);
+            assert_eq!(values(db, &option).await, [StoredValue::Json(JsonText::from(&value))]);
             assert!(!set(db, &option).await.changed, "{value}");
         }
     }
@@ -207,7 +208,7 @@ contract! {
         let ada = db.add_user("ada").await;
         let null = option(ada, "key", Value::Null);
         assert!(set(db, &null).await.changed);
-        assert_eq!(values(db, &null).await, [StoredValue::Json(Value::Null)]);
+        assert_eq!(values(db, &null).await, [StoredValue::Json(JsonText::from(&Value::Null))]);
         assert!(!set(db, &null).await.changed);
 
         // SQL's null, as Sentry may have stored it, is the same to a reader.
@@ -216,7 +217,7 @@ contract! {
         let result = set(db, &other).await;
         assert_eq!((result.option.id.0, result.changed), (id, false));
         assert!(set(db, &option(ada, "other", json!(1))).await.changed);
-        assert_eq!(values(db, &other).await, [StoredValue::Json(json!(1))]);
+        assert_eq!(values(db, &other).await, [StoredValue::Json(JsonText::from(&json!(1)))]);
     }
 
     async fn the_same_key_is_set_for_each_scope(db: &TestDatabase) {
@@ -237,7 +238,7 @@ contract! {
             }
             for (i, scope) in scopes.into_iter().enumerate() {
                 let option = SetOption { scope, ..option(ada, "key", json!(0)) };
-                assert_eq!(values(db, &option).await, [StoredValue::Json(json!(round + i))]);
+                assert_eq!(values(db, &option).await, [StoredValue::Json(JsonText::from(&json!(round + i)))]);
             }
         }
         assert_eq!(db.count("sentry_useroption").await, 5);
@@ -272,7 +273,7 @@ contract! {
         assert!(!set(db, &equal).await.changed);
         let result = set(db, &option(ada, "theme", json!("set"))).await;
         assert_eq!(result.option.id.0, newest);
-        assert_eq!(values(db, &equal).await, [StoredValue::Json(json!("set"))]);
+        assert_eq!(values(db, &equal).await, [StoredValue::Json(JsonText::from(&json!("set")))]);
         assert_eq!(db.count("sentry_useroption").await, 5);
     }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use user_gateway::database::{Facts, Ownership, seed};
 use user_gateway::domain::{
-    AuthenticatorFilter, AuthenticatorKind, AvatarKind, EmailQuery, Error, OptionScope,
+    AuthenticatorFilter, AuthenticatorKind, AvatarKind, EmailQuery, Error, JsonText, OptionScope,
     OptionScopeFilter, OrderField, OrganizationId,
     OrganizationVisibility::{Any, OnlyVisible},
     PageEnd, PageRequest, ProjectId, SerializeRequest, Serializer, SocialAuthQuery, StoredValue,
@@ -253,9 +253,9 @@ existing! {
     }
 
     async fn options_of_any_age_are_read(db: &TestDatabase, form: Form) {
-        let text = |text: &str| StoredValue::Json(json!(text));
+        let text = |text: &str| StoredValue::Json(JsonText::from(&json!(text)));
         let mut expected = vec![
-            (8, StoredValue::Json(json!(null))),
+            (8, StoredValue::Json(JsonText::from(&json!(null)))),
             (1, text("light")),
             (2, text("de")),
             (3, text("Europe/London")),

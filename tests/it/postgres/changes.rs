@@ -96,7 +96,9 @@ async fn a_change_that_waits_keeps_no_look_up_waiting_and_is_told_of_if_its_aske
     assert_eq!(found.len(), 1);
     assert_eq!(
         found[0].value,
-        user_gateway::domain::StoredValue::Json(json!("ours"))
+        user_gateway::domain::StoredValue::Json(user_gateway::domain::JsonText::from(&json!(
+            "ours"
+        )))
     );
     eventually("its rows are gone", async || {
         db.count("sentry_controloutbox").await == 0

@@ -105,7 +105,7 @@ impl UserService for RemoteUserService {
             };
             let answer = self.client.ask(&call).await?;
             for user in answer.value {
-                let (id, email) = (user.profile.id, user.profile.email.clone());
+                let (id, email) = (user.profile.id, user.profile.email.to_string());
                 if answer.peer == Peer::Gateway {
                     let user = sentry::complete(&self.client, vec![user]).await?.pop();
                     matches.extend(user.map(|user| EmailMatch { user, email }));

@@ -39,10 +39,10 @@ contract! {
         };
         let after = db.users().update_user(ada, &update).await.unwrap().unwrap();
         let expected = UserProfile {
-            name: "Ada Lovelace".to_owned(),
-            username: "countess".to_owned(),
+            name: "Ada Lovelace".into(),
+            username: "countess".into(),
             is_active: false,
-            avatar_url: Some("https://example.com/ada.png".to_owned()),
+            avatar_url: Some("https://example.com/ada.png".into()),
             ..before
         };
         assert_eq!(after, expected);

@@ -24,7 +24,7 @@ fn orders() -> impl Iterator<Item = UserOrder> {
 fn place(user: &UserProfile, field: OrderField) -> Anchor {
     let value = match field {
         OrderField::Id => OrderValue::Id,
-        OrderField::Username => OrderValue::Username(user.username.clone()),
+        OrderField::Username => OrderValue::Username(user.username.to_string()),
         OrderField::DateJoined => OrderValue::DateJoined(user.date_joined),
     };
     Anchor {

@@ -101,8 +101,8 @@ contract! {
         let expected = UserProfile {
             id: user.id,
             username: user.username.clone(),
-            name: "John.Doe@Example.com".to_owned(),
-            email: "John.Doe@Example.com".to_owned(),
+            name: "John.Doe@Example.com".into(),
+            email: "John.Doe@Example.com".into(),
             is_active: true,
             is_superuser: false,
             is_staff: false,
@@ -212,7 +212,7 @@ contract! {
         let email = format!("{}@{labels}com", "a".repeat(16));
         assert_eq!(email.len(), 200);
         let user = get_or_create(db, &email).await.user;
-        assert_eq!((user.email, user.name), (email.clone(), email));
+        assert_eq!((&*user.email, &*user.name), (&*email, &*email));
     }
 
     async fn a_user_is_created_under_a_chosen_username(db: &TestDatabase) {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use user_gateway::domain::{
-    Code, OptionKey, OptionScope, OptionScopeFilter, OrganizationId, ProjectId, SetOption,
-    StoredValue, UserId, UserOptionFilter, UserOptionId,
+    Code, JsonText, OptionKey, OptionScope, OptionScopeFilter, OrganizationId, ProjectId,
+    SetOption, StoredValue, UserId, UserOptionFilter, UserOptionId,
 };
 
 use super::{ADA, Control, GRACE, code, texts};
@@ -52,7 +52,10 @@ async fn options_are_read_by_scope_and_changed_with_a_look_before_and_after() {
             (changed, UserOptionId(5)),
             "{value}"
         );
-        assert_eq!(result.option.value, StoredValue::Json(value));
+        assert_eq!(
+            result.option.value,
+            StoredValue::Json(JsonText::from(&value))
+        );
     }
     let new = SetOption {
         scope: OptionScope::project(ProjectId(7)),

@@ -1,0 +1,111 @@
+//! Lists that are cut from one another without being copied.
+
+use std::borrow::Cow;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use async_graphql::parser::types::Field;
+use async_graphql::registry::Registry;
+use async_graphql::resolver_utils::resolve_list;
+use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
+
+use crate::graphql::plan::list_output;
+
+/// A part of a list that is found at once for many and belongs to one of them.
+#[derive(Debug)]
+pub(in super::super) struct Part<T> {
+    list: Arc<Vec<T>>,
+    range: Range<usize>,
+}
+
+impl<T> Clone for Part<T> {
+    fn clone(&self) -> Self {
+        Self {
+            list: Arc::clone(&self.list),
+            range: self.range.clone(),
+        }
+    }
+}
+
+impl<T> Default for Part<T> {
+    fn default() -> Self {
+        Self {
+            list: Arc::default(),
+            range: 0..0,
+        }
+    }
+}
+
+impl<T> Deref for Part<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.list[self.range.clone()]
+    }
+}
+
+/// The values of each id, in the order they came.
+pub(super) fn parts<I: Ord + Copy, V>(
+    pairs: impl IntoIterator<Item = (I, V)>,
+) -> Vec<(I, Part<V>)> {
+    let mut pairs: Vec<(I, V)> = pairs.into_iter().collect();
+    // Mostly they come so.
+    if !pairs.is_sorted_by_key(|(id, _)| *id) {
+        pairs.sort_by_key(|(id, _)| *id);
+    }
+    let (ids, list): (Vec<I>, Vec<V>) = pairs.into_iter().unzip();
+    let list = Arc::new(list);
+    let mut end = 0;
+    let parts = ids.chunk_by(|one, next| one == next).map(|same| {
+        let range = end..end + same.len();
+        end = range.end;
+        let list = Arc::clone(&list);
+        (same[0], Part { list, range })
+    });
+    parts.collect()
+}
+
+impl<T: OutputType> OutputType for Part<T> {
+    fn type_name() -> Cow<'static, str> {
+        <Vec<T> as OutputType>::type_name()
+    }
+
+    fn qualified_type_name() -> String {
+        <Vec<T> as OutputType>::qualified_type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <Vec<T> as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(
+        &self,
+        context: &ContextSelectionSet<'_>,
+        field: &Positioned<Field>,
+    ) -> ServerResult<Value> {
+        resolve_list(context, field, self.iter(), Some(self.len())).await
+    }
+}
+
+list_output!(Part<T>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_what_is_theirs_in_the_order_it_came() {
+        let sorted = parts([(1, 'a'), (1, 'b'), (3, 'c')]);
+        let found = |parts: &[(i32, Part<char>)]| -> Vec<(i32, String)> {
+            let parts = parts.iter();
+            parts
+                .map(|(id, part)| (*id, part.iter().collect()))
+                .collect()
+        };
+        assert_eq!(found(&sorted), [(1, "ab".to_owned()), (3, "c".to_owned())]);
+        let mixed = parts([(3, 'c'), (1, 'b'), (3, 'a')]);
+        assert_eq!(found(&mixed), [(1, "b".to_owned()), (3, "ca".to_owned())]);
+        assert!(parts::<i32, char>([]).is_empty());
+        assert!(Part::<char>::default().is_empty());
+    }
+}
