@@ -5,6 +5,7 @@ mod configuration;
 mod crash;
 mod demo;
 mod installation;
+mod instructions;
 mod migrate;
 mod race;
 mod seed;

@@ -26,6 +26,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// A pause between two looks at a condition.
 pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
+const BINARY: &str = env!("CARGO_BIN_EXE_user-gateway");
+
 /// A folder in which commands run; it goes when this does.
 #[derive(Debug)]
 pub(crate) struct Scratch(TempDir);
@@ -63,9 +65,13 @@ impl Scratch {
     }
 
     fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_user-gateway"));
+        let mut command = Command::new(BINARY);
+        command.args(arguments);
+        self.prepared(command, variables)
+    }
+
+    fn prepared(&self, mut command: Command, variables: &[(&str, &str)]) -> Command {
         command
-            .args(arguments)
             .env_clear()
             .envs(variables.iter().copied())
             .current_dir(self.path())
@@ -124,9 +130,30 @@ impl Scratch {
 
     /// Starts a server with these variables and waits until it listens, wherever it is told to.
     pub(crate) fn start_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+        Process::start(self.command(arguments, variables))
+    }
+
+    /// Starts a server on a free port in the hands of another program, such as `["valgrind"]`.
+    pub(crate) fn start_under(&self, program: &[&str], arguments: &[&str]) -> Process {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(BINARY).args(arguments);
+        command.args(["--listen", "127.0.0.1:0"]);
+        Process::start(self.prepared(command, &[]))
+    }
+
+    /// A token of a user or a service, made by the command: `["--user", "1"]`.
+    pub(crate) fn token(&self, url: &str, whose: &[&str]) -> String {
+        let arguments = [&["token", "create", "--database-url", url], whose].concat();
+        self.must(&arguments).trim().to_owned()
+    }
+}
+
+impl Process {
+    /// Starts a server and waits until it listens.
+    fn start(mut command: Command) -> Self {
         // Nothing may fail between the start of the process and the value that ends it.
         let client = client();
-        let mut child = self.command(arguments, variables).spawn().unwrap();
+        let mut child = command.spawn().unwrap();
         let (lines, said) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
@@ -144,7 +171,7 @@ impl Scratch {
                 log.push('\n');
             }
         });
-        let mut process = Process {
+        let mut process = Self {
             child,
             said,
             log,
@@ -153,12 +180,6 @@ impl Scratch {
         };
         process.origin = process.said("listening");
         process
-    }
-
-    /// A token of a user or a service, made by the command: `["--user", "1"]`.
-    pub(crate) fn token(&self, url: &str, whose: &[&str]) -> String {
-        let arguments = [&["token", "create", "--database-url", url], whose].concat();
-        self.must(&arguments).trim().to_owned()
     }
 }
 
