@@ -186,7 +186,7 @@ impl Database {
     ) -> Result<Vec<T>> {
         match &self.inner.pipeline {
             Some(pipeline) => pipeline.all(statement, parameters).await,
-            None => statement.all_on(self.reader(), parameters).await,
+            None => Box::pin(statement.all_on(self.reader(), parameters)).await,
         }
     }
 
@@ -241,15 +241,14 @@ impl Database {
     async fn commit_changes(&self, tx: DatabaseTransaction, changes: &[Change]) -> Result<()> {
         let recorded = outbox::record(self, &tx, changes).await?;
         let (database, changes) = (self.clone(), changes.to_vec());
-        // A task of its own: what is committed is told of, also if whoever asked for it leaves.
-        let committed = tokio::spawn(carry(async move {
+        see_through(async move {
             let committed = tx.commit().await;
             database.announce_committed(&changes, committed.is_ok());
             committed?;
             database.forget_delivered(recorded).await;
             Ok(())
-        }));
-        committed.await.map_err(Error::internal)?
+        })
+        .await
     }
 
     /// Announces changes that were committed, or may have been, if that failed.
@@ -284,6 +283,15 @@ impl Database {
     fn announce(&self, event: &Event) {
         self.inner.announcer.announce(event);
     }
+}
+
+/// Does `work` in a task of its own: what is done is told of, also if whoever asked for it leaves.
+fn see_through<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> impl Future<Output = Result<T>> {
+    // What is spawned is moved more than once.
+    let done = tokio::spawn(carry(Box::pin(work)));
+    async move { done.await.map_err(Error::internal)? }
 }
 
 /// The pipelined connections for look-ups and for changes, where they can be made.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::Either;
 use tracing::Instrument;
 
 tokio::task_local! {
@@ -34,14 +35,11 @@ pub fn current_request() -> Option<RequestTrace> {
 
 /// `future`, which stays a part of the current request and its span even in a task of its own.
 pub fn carry<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    let trace = current_request();
-    async move {
-        match trace {
-            Some(trace) => trace.scope(future).await,
-            None => future.await,
-        }
-    }
-    .in_current_span()
+    let future = match current_request() {
+        Some(trace) => Either::Left(CURRENT.scope(trace, future)),
+        None => Either::Right(future),
+    };
+    future.in_current_span()
 }
 
 #[cfg(test)]

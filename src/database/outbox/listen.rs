@@ -4,12 +4,14 @@
 //! change is never told of that was not made, and none is made that is not told of. Who listens
 //! announces the changes of others to its own process.
 
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
-use tokio::time::{sleep, timeout};
+use tokio::select;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::Database;
 use super::super::dialect::{CHANNEL, Dialect};
@@ -122,9 +124,19 @@ impl Database {
         if std::mem::take(was_deaf) {
             tracing::info!("changes of other processes are heard again");
         }
+        let mut silence = pin!(sleep(SILENCE));
         loop {
-            match timeout(SILENCE, listener.try_recv()).await {
-                Ok(Ok(Some(notification))) => {
+            silence.as_mut().reset(Instant::now() + SILENCE);
+            let heard = {
+                // Pinned here, since it is large and would be moved about otherwise.
+                let next = pin!(listener.try_recv());
+                select! {
+                    heard = next => Some(heard),
+                    () = &mut silence => None,
+                }
+            };
+            match heard {
+                Some(Ok(Some(notification))) => {
                     let own = if self.inner.hears_itself.load(Ordering::Acquire) {
                         ""
                     } else {
@@ -134,9 +146,9 @@ impl Database {
                         self.announce(&event);
                     }
                 }
-                Ok(Ok(None)) => return Err(sqlx::Error::PoolTimedOut),
-                Ok(Err(error)) => return Err(error),
-                Err(_) => {
+                Some(Ok(None)) => return Err(sqlx::Error::PoolTimedOut),
+                Some(Err(error)) => return Err(error),
+                None => {
                     let question = sqlx::query("SELECT 1").execute(&mut listener);
                     timeout(PATIENCE, question)
                         .await

@@ -8,18 +8,17 @@ use sea_orm::{
 };
 use serde_json::Value;
 
-use super::super::Database;
 use super::super::dialect::json_text;
 use super::super::error::{is_unfit, is_unique_violation};
 use super::super::outbox::{Note, Recorded};
 use super::super::rows::stored_value;
 use super::super::statement::Parameter;
+use super::super::{Database, see_through};
 use super::lookup::{Written, scoped};
 use crate::domain::{
     Change, Error, Invalid, InvalidCode, JsonText, OptionScope, Result, SetOption, SetOptionResult,
     StoredValue, UserOption, UserOptionId,
 };
-use crate::telemetry::carry;
 
 pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOptionResult> {
     if holds_nul(&option.value) {
@@ -36,7 +35,7 @@ pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOp
     // A writer that takes no lock, such as a Sentry on the same tables, may insert the option
     // after it was looked for; another look finds it.
     for _ in 0..2 {
-        if let Some(result) = try_to_set(database, option).await? {
+        if let Some(result) = Box::pin(try_to_set(database, option)).await? {
             return Ok(result);
         }
     }
@@ -55,8 +54,7 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
         return Ok(None);
     }
     let (database, option) = (database.clone(), option.clone());
-    // A task of its own: what is done is told of, also if whoever asked for it leaves.
-    let set = tokio::spawn(carry(async move {
+    see_through(async move {
         let set_global = database.lookups().user_options.set_global.as_ref();
         let (Some(statement), Some(changes)) = (set_global, &database.inner.changes) else {
             return Ok(None);
@@ -98,8 +96,8 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
             database.forget_delivered(recorded).await;
         }
         Ok(Some(result(id, option, changed)))
-    }));
-    set.await.map_err(Error::internal)?
+    })
+    .await
 }
 
 /// Sets an option; `None` if its place is taken by a row that was not there to be found.
