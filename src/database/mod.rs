@@ -37,7 +37,7 @@ pub use index::{ExpectedIndex, missing_indexes, setting};
 pub use outbox::OutboxPolicy;
 pub use seed::{SeedProgress, TableRows, seed};
 
-use dialect::{DELETE_DELIVERED, Dialect};
+use dialect::Dialect;
 use pipeline::Pipeline;
 use shared::Shared;
 use statement::{Parameter, Prepared, Shelf};
@@ -55,8 +55,7 @@ struct Lookups {
     user_options: user_option::Lookups,
     organizations: organization::Lookups,
     tokens: token::Lookups,
-    /// See [`dialect::DELETE_DELIVERED`].
-    delete_delivered: Prepared<()>,
+    removal: outbox::Removal,
 }
 
 #[derive(Debug)]
@@ -99,7 +98,7 @@ impl Database {
             user_options: user_option::Lookups::new(&shelf),
             organizations: organization::Lookups::new(&shelf),
             tokens: token::Lookups::new(&shelf),
-            delete_delivered: shelf.keep_raw(DELETE_DELIVERED, |_| Ok(())),
+            removal: outbox::Removal::new(&shelf),
         };
         let (pipeline, changes) = pipelines(&connection).await.unzip();
         let Connection {

@@ -10,11 +10,14 @@ use super::Dialect;
 /// The channel on which processes of one PostgreSQL tell each other of changes.
 pub(in crate::database) const CHANNEL: &str = "user_gateway_change";
 
-/// Deletes the outbox rows in the regions `$1` of the users `$2` up to the row `$3`, on PostgreSQL.
+/// Deletes the outbox rows in the regions `$1` of each of the users `$2` up to the row at the same
+/// place in `$3`, on PostgreSQL. Rows that somebody else is deleting are passed over.
 pub(in crate::database) const DELETE_DELIVERED: &str = "\
-    DELETE FROM sentry_controloutbox WHERE shard_scope = 1 AND category = 0 \
-    AND region_name = ANY($1::text[]) AND shard_identifier = ANY($2::bigint[]) \
-    AND id <= $3::bigint";
+    DELETE FROM sentry_controloutbox WHERE id = ANY(ARRAY(\
+    SELECT o.id FROM UNNEST($2::bigint[], $3::bigint[]) AS covered(user_id, up_to) \
+    JOIN sentry_controloutbox o ON o.region_name = ANY($1::text[]) AND o.shard_scope = 1 \
+    AND o.category = 0 AND o.shard_identifier = covered.user_id AND o.id <= covered.up_to \
+    FOR UPDATE OF o SKIP LOCKED))";
 
 impl Dialect {
     /// Inserts a row for each of `users` in each of `regions`, scheduled from and for `schedule`,

@@ -6,6 +6,7 @@
 //! form is ever read or touched.
 
 mod listen;
+mod removal;
 mod store;
 mod watch;
 
@@ -17,8 +18,9 @@ use sea_orm::{
 };
 
 use super::Database;
-use super::statement::Parameter;
 use crate::domain::{Change, Event, Result, UserId};
+
+pub(super) use removal::Removal;
 
 /// Sentry's scope of a user's changes.
 pub(super) const USER_SCOPE: i32 = 1;
@@ -124,17 +126,10 @@ pub(super) async fn delivered(database: &Database, recorded: Recorded) -> Result
         return Ok(());
     }
     if let Some(changes) = &database.inner.changes {
-        let local: Vec<&str> = local.iter().map(String::as_str).collect();
-        let parameters = [
-            Parameter::Texts(&local),
-            Parameter::Ids(&recorded.users),
-            Parameter::Id(recorded.up_to),
-        ];
-        let delete = &database.lookups().delete_delivered;
-        changes.all(delete, &parameters).await?;
-        return Ok(());
+        let removal = &database.lookups().removal;
+        return removal.remove(database, changes, recorded).await;
     }
-    Entity::delete_many()
+    let delete = Entity::delete_many()
         .filter(ours())
         .filter(Column::RegionName.is_in(local))
         .filter(
@@ -142,9 +137,8 @@ pub(super) async fn delivered(database: &Database, recorded: Recorded) -> Result
                 .dialect()
                 .any_id(Column::ShardIdentifier, recorded.users),
         )
-        .filter(Column::Id.lte(recorded.up_to))
-        .exec(&database.inner.writer)
-        .await?;
+        .filter(Column::Id.lte(recorded.up_to));
+    Box::pin(delete.exec(&database.inner.writer)).await?;
     Ok(())
 }
 

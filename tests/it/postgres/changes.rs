@@ -1,5 +1,6 @@
 //! Changes that one statement makes.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -104,4 +105,54 @@ async fn a_change_that_waits_keeps_no_look_up_waiting_and_is_told_of_if_its_aske
         db.count("sentry_controloutbox").await == 0
     })
     .await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn rows_whose_changes_come_while_others_are_removed_are_removed_together() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ada = db.add_user("ada").await;
+    let names: [String; 20] = std::array::from_fn(|number| format!("user{number}"));
+    let ids = db.add_users(names.each_ref().map(String::as_str)).await;
+    let foreign = "INSERT INTO sentry_controloutbox (shard_scope, shard_identifier, category, \
+         object_identifier, scheduled_from, scheduled_for, region_name) VALUES \
+         (1, 1, 25, 1, now(), now(), 'us'), (1, 1, 0, 1, now(), now(), 'elsewhere')";
+    db.execute(foreign).await;
+    // Each statement that removes rows is counted, after it has waited for a lock.
+    db.execute("CREATE TABLE removal (at timestamptz)").await;
+    db.execute(
+        "CREATE FUNCTION removes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         PERFORM pg_advisory_xact_lock(7); INSERT INTO removal VALUES (now()); RETURN NULL; END $$",
+    )
+    .await;
+    db.execute(
+        "CREATE TRIGGER removes BEFORE DELETE ON sentry_controloutbox \
+         FOR EACH STATEMENT EXECUTE FUNCTION removes()",
+    )
+    .await;
+    let lock = db.connection().writer().begin().await.unwrap();
+    lock.execute_unprepared("SELECT pg_advisory_xact_lock(7)")
+        .await
+        .unwrap();
+    let change = |id: UserId| {
+        let users = db.database().services().users;
+        tokio::spawn(async move { users.flush_nonce(id).await })
+    };
+    let first = change(ada);
+    until_blocked(&db, 1).await;
+    let others: Vec<_> = ids.iter().map(|id| change(*id)).collect();
+    let heard = Cell::new(0);
+    eventually("all changes are told of", async || {
+        heard.set(heard.get() + db.heard.take_changes().len());
+        heard.get() == 21
+    })
+    .await;
+    assert_eq!(db.count("removal").await, 0);
+    lock.commit().await.unwrap();
+    first.await.unwrap().unwrap();
+    for other in others {
+        other.await.unwrap().unwrap();
+    }
+    assert_eq!(db.count("removal").await, 2);
+    assert_eq!(db.count("sentry_controloutbox").await, 2);
 }
