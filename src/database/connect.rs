@@ -21,7 +21,7 @@ pub struct DatabaseOptions {
     /// `sqlite://FILE?mode=rwc`, `sqlite::memory:` or `postgres://…`.
     pub url: String,
     /// The most connections at a time. Of those to PostgreSQL look-ups share one a core, and so do
-    /// changes of one statement, but neither more than a quarter.
+    /// changes that are sent at once, but neither more than a quarter.
     pub max_connections: u32,
     /// How long to wait for a free connection before the request fails.
     pub acquire_timeout: Duration,

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
+use tokio_postgres::error::SqlState;
 
 use crate::domain::{Error, Invalid, InvalidCode};
 
@@ -106,12 +107,20 @@ fn kind_of(code: &str) -> Kind {
 /// Whether `error` says that a statement does not fit the tables: an index that it relies on, say,
 /// or the type of a column. Nothing has been carried out then.
 pub(super) fn is_unfit(error: &Error) -> bool {
+    pipelined_code(error).is_some_and(|code| code.code().starts_with("42"))
+}
+
+/// As [`is_unique_violation`], for statements that were pipelined.
+pub(super) fn violates_unique(error: &Error) -> bool {
+    pipelined_code(error) == Some(&SqlState::UNIQUE_VIOLATION)
+}
+
+fn pipelined_code(error: &Error) -> Option<&SqlState> {
     let Error::Internal(cause) = error else {
-        return false;
+        return None;
     };
-    let cause: Option<&tokio_postgres::Error> = cause.downcast_ref();
-    let code = cause.and_then(tokio_postgres::Error::code);
-    code.is_some_and(|code| code.code().starts_with("42"))
+    let cause: &tokio_postgres::Error = cause.downcast_ref()?;
+    cause.code()
 }
 
 /// Whether `error` says that a value must be unique and is not.

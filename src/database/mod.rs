@@ -55,6 +55,7 @@ struct Lookups {
     user_options: user_option::Lookups,
     organizations: organization::Lookups,
     tokens: token::Lookups,
+    creation: user::Creation,
     removal: outbox::Removal,
 }
 
@@ -67,8 +68,8 @@ struct Inner {
     facts: Facts,
     /// Where look-ups go on PostgreSQL.
     pipeline: Option<Arc<Pipeline>>,
-    /// Where changes of one statement go on PostgreSQL. They may have to wait for others, and no
-    /// look-up is to wait behind them.
+    /// Where changes go on PostgreSQL that are sent at once. They may have to wait for others, and
+    /// no look-up is to wait behind them.
     changes: Option<Pipeline>,
     lookups: Lookups,
     outbox: OutboxPolicy,
@@ -98,6 +99,7 @@ impl Database {
             user_options: user_option::Lookups::new(&shelf),
             organizations: organization::Lookups::new(&shelf),
             tokens: token::Lookups::new(&shelf),
+            creation: user::Creation::new(&shelf),
             removal: outbox::Removal::new(&shelf),
         };
         let (pipeline, changes) = pipelines(&connection).await.unzip();

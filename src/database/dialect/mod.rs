@@ -1,6 +1,7 @@
 //! Every difference between SQLite and PostgreSQL, and all raw SQL of the services.
 
 mod outbox;
+mod user;
 mod user_option;
 
 use std::collections::HashMap;
@@ -17,10 +18,20 @@ use serde_json::Value as Json;
 use crate::domain::{Result, fold, fold_char};
 
 pub(super) use outbox::{CHANNEL, DELETE_DELIVERED};
+pub(super) use user::creating_user;
 pub(super) use user_option::SET_GLOBAL_OPTION;
 
 /// The collation that compares texts ignoring case on SQLite, registered on each connection.
 pub(super) const UNICODE_NOCASE: &str = "UNICODE_NOCASE";
+
+/// Takes the lock that is called `$1`, ignoring case, until the transaction ends, on PostgreSQL.
+pub(super) const LOCK_FOLDED: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended(UPPER($1::text), 0))";
+
+/// What a lock is called in the database, where others may have locks of their own.
+pub(super) fn full_lock_name(name: &str) -> String {
+    format!("user-gateway:{name}")
+}
 
 /// Which of the two engines is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +49,7 @@ pub(super) enum Kind {
     Ids,
     Text,
     Texts,
+    Moment,
 }
 
 impl Dialect {
@@ -105,6 +117,7 @@ impl Dialect {
             (Self::Postgres, Kind::Ids) => "::bigint[]",
             (Self::Postgres, Kind::Text) => "::text",
             (Self::Postgres, Kind::Texts) => "::text[]",
+            (Self::Postgres, Kind::Moment) => "::timestamptz",
         };
         Expr::cust(format!("${number}{kind}"))
     }
@@ -191,17 +204,12 @@ impl Dialect {
     /// As [`Dialect::lock`], where names that are equal ignoring case name the same thing. The
     /// database folds them, so that they are equal here whenever its look-ups say so.
     pub(super) async fn lock_folded(self, tx: &DatabaseTransaction, name: &str) -> Result<()> {
-        self.lock_by(
-            tx,
-            "SELECT pg_advisory_xact_lock(hashtextextended(UPPER($1), 0))",
-            name,
-        )
-        .await
+        self.lock_by(tx, LOCK_FOLDED, name).await
     }
 
     async fn lock_by(self, tx: &DatabaseTransaction, sql: &str, name: &str) -> Result<()> {
         if self == Self::Postgres {
-            let name = format!("user-gateway:{name}");
+            let name = full_lock_name(name);
             let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [name.into()]);
             tx.execute_raw(statement).await?;
         }

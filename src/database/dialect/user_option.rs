@@ -4,7 +4,7 @@
 /// PostgreSQL and on tables where a unique index keeps such options single.
 ///
 /// What it changes comes with outbox rows for the regions `$4`, written at `$5` and due at `$6`, and
-/// has `$7` sent to other processes. A value that is equal changes nothing. It returns the option's
+/// has other processes told by `$7`. A value that is equal changes nothing. It returns the option's
 /// id, whether it was written, and the highest id of the outbox rows. Without an id nothing was
 /// done: there is no such user, or somebody else is at work on the option.
 pub(in crate::database) const SET_GLOBAL_OPTION: &str = "\
@@ -27,4 +27,4 @@ pub(in crate::database) const SET_GLOBAL_OPTION: &str = "\
     SELECT COALESCE((SELECT id FROM written), \
     (SELECT id FROM stored WHERE value = $3::text::jsonb::text)), \
     EXISTS (SELECT FROM written), (SELECT MAX(id) FROM told), \
-    (SELECT pg_notify('user_gateway_change', $7::text) FROM written)";
+    (SELECT pg_notify('user_gateway_change', $7::text || ' ' || $1::bigint) FROM written)";

@@ -100,20 +100,20 @@ pub(super) struct Recorded {
     pub(super) up_to: i64,
 }
 
-/// What a statement that makes a change of `user` and writes its rows itself has to be told: the
-/// regions, the moments of the rows, and what to notify others of.
+/// What a statement that makes a change and writes its rows itself has to be told: the regions, the
+/// moments of the rows, and who notifies others.
 pub(super) struct Note<'a> {
     pub(super) regions: Vec<&'a str>,
     pub(super) schedule: [DateTime<Utc>; 2],
-    pub(super) payload: String,
+    pub(super) origin: &'a str,
 }
 
 impl<'a> Note<'a> {
-    pub(super) fn of(database: &'a Database, user: UserId) -> Self {
+    pub(super) fn of(database: &'a Database) -> Self {
         Self {
             regions: database.inner.outbox.regions().collect(),
             schedule: [database.clock().now(), due_at_once()],
-            payload: listen::payload(&database.inner.origin, &[user.0]),
+            origin: &database.inner.origin,
         }
     }
 }

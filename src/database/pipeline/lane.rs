@@ -1,6 +1,7 @@
 //! One connection, and the one after it when it is lost.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, RowStream};
 
 use super::super::statement::{Parameter, Prepared};
 use super::target::Target;
@@ -16,6 +17,10 @@ use crate::domain::Error;
 
 /// How long to wait before the next attempt to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Begins a transaction each of whose statements sees what is committed when it begins, so that
+/// one which follows a lock sees what was done by whoever had the lock before.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 pub(super) async fn pause() {
     sleep(RECONNECT_PAUSE).await;
@@ -67,6 +72,7 @@ impl Lane {
         let (client, driver) = target.connect().await?;
         let connection = Arc::new(Connection {
             client,
+            sending: Mutex::default(),
             driver: Mutex::new(Some(driver)),
             prepared: Mutex::default(),
         });
@@ -106,6 +112,8 @@ impl Drop for Busy<'_> {
 #[derive(Debug)]
 pub(super) struct Connection {
     client: Client,
+    /// Held while something is asked of the client that it may send to the server.
+    sending: Mutex<()>,
     driver: Mutex<Option<JoinHandle<()>>>,
     prepared: Mutex<Vec<Option<tokio_postgres::Statement>>>,
 }
@@ -134,26 +142,85 @@ impl From<Failure> for Error {
     }
 }
 
+/// A statement with what stands for its parameters.
+#[derive(Debug)]
+pub(in super::super) struct Bound<'a, T> {
+    pub(in super::super) statement: &'a Prepared<T>,
+    pub(in super::super) parameters: &'a [Parameter<'a>],
+}
+
 impl Connection {
-    /// The rows of a statement, prepared if it is not yet.
-    pub(super) async fn all<T>(
+    /// The rows of a statement.
+    pub(super) async fn all<T>(&self, bound: &Bound<'_, T>) -> Result<Vec<T>, Failure> {
+        let prepared = self.prepared(bound.statement).await?;
+        let answer = self.alone(pin!(self.send(&prepared, bound))).await?;
+        rows(bound, answer).await
+    }
+
+    /// The rows of a statement that is carried out in a transaction of its own, after another one
+    /// that takes the locks which it needs.
+    ///
+    /// All of the transaction is sent at once, its end too, before anything is known of its
+    /// beginning. If a part fails, the server passes over those behind it and takes the end for a
+    /// rollback. So whatever fails, and whoever gives up, the connection is ready for others.
+    pub(super) async fn all_locked<T>(
+        &self,
+        lock: &Bound<'_, ()>,
+        bound: &Bound<'_, T>,
+    ) -> Result<Vec<T>, Failure> {
+        let [lock_prepared, prepared] = [
+            self.prepared(lock.statement).await?,
+            self.prepared(bound.statement).await?,
+        ];
+        let locked = async { rows(lock, self.send(&lock_prepared, lock).await?).await };
+        let answer = async { rows(bound, self.send(&prepared, bound).await?).await };
+        // They send when they are first polled, which is one after the other, within one poll of
+        // the whole. All are, whatever becomes of those before: what has begun must end.
+        let transaction = pin!(async {
+            tokio::join!(
+                biased;
+                self.client.batch_execute(BEGIN),
+                locked,
+                answer,
+                self.client.batch_execute("COMMIT"),
+            )
+        });
+        let (begun, locked, answer, committed) = self.alone(transaction).await;
+        begun?;
+        locked?;
+        let answer = answer?;
+        committed?;
+        Ok(answer)
+    }
+
+    async fn send<T>(
+        &self,
+        prepared: &tokio_postgres::Statement,
+        bound: &Bound<'_, T>,
+    ) -> Result<RowStream, tokio_postgres::Error> {
+        let parameters = bound.parameters.iter().copied();
+        self.client.query_raw(prepared, parameters).await
+    }
+
+    /// Polls `request` while nobody else does so with theirs: what it sends in one poll arrives
+    /// with nothing in between.
+    async fn alone<F: Future>(&self, mut request: Pin<&mut F>) -> F::Output {
+        poll_fn(|context| {
+            let _alone = lock(&self.sending);
+            request.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// What the connection knows the statement by, prepared if it is not yet.
+    async fn prepared<T>(
         &self,
         statement: &Prepared<T>,
-        parameters: &[Parameter<'_>],
-    ) -> Result<Vec<T>, Failure> {
-        let prepared = match self.known(statement.place) {
-            Some(prepared) => prepared,
-            None => self.prepare(statement).await?,
-        };
-        let mut values =
-            Vec::with_capacity(parameters.iter().map(Parameter::rows).max().unwrap_or(0));
-        let parameters = parameters.iter().copied();
-        let mut rows = pin!(self.client.query_raw(&prepared, parameters).await?);
-        while let Some(row) = rows.try_next().await? {
-            let value = (statement.read)(&mut (&row).into()).map_err(Failure::Row)?;
-            values.push(value);
+    ) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
+        match self.known(statement.place) {
+            Some(prepared) => Ok(prepared),
+            None => Box::pin(self.prepare(statement)).await,
         }
-        Ok(values)
     }
 
     /// Forgets what was prepared at a place.
@@ -172,7 +239,9 @@ impl Connection {
         &self,
         statement: &Prepared<T>,
     ) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
-        let prepared = self.client.prepare(&statement.text).await?;
+        let prepared = self
+            .alone(pin!(self.client.prepare(&statement.text)))
+            .await?;
         let mut known = lock(&self.prepared);
         if known.len() <= statement.place {
             known.resize(statement.place + 1, None);
@@ -182,6 +251,17 @@ impl Connection {
         }
         Ok(prepared)
     }
+}
+
+/// Reads the rows of an answer.
+async fn rows<T>(bound: &Bound<'_, T>, answer: RowStream) -> Result<Vec<T>, Failure> {
+    let mut answer = pin!(answer);
+    let expected = bound.parameters.iter().map(Parameter::rows).max();
+    let mut rows = Vec::with_capacity(expected.unwrap_or_default());
+    while let Some(row) = answer.try_next().await? {
+        rows.push((bound.statement.read)(&mut (&row).into()).map_err(Failure::Row)?);
+    }
+    Ok(rows)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,10 +1,15 @@
-//! PostgreSQL connections on which any number of look-ups are under way at a time.
+//! PostgreSQL connections on which any number of statements are under way at a time.
 //!
 //! A connection of SeaORM's pool belongs to one statement until that is answered. Here a statement
 //! is sent behind those that are not answered yet, so a few connections serve all requests, none
 //! waits for a free one, and the driver writes and reads for many at once. The server works on the
 //! statements of one connection one after the other: what belongs here are look-ups by key, whose
-//! cost is bounded. Searches, transactions and administration stay with the pool.
+//! cost is bounded, and, on connections of their own, changes that need not look at an answer
+//! before they go on. Searches, other transactions and administration stay with the pool.
+//!
+//! A transaction is sent as a whole, from its beginning to its end, while nobody else can send on
+//! its connection. So no statement of another request ever becomes a part of it, and none is
+//! left open, whatever fails in it and whoever gives up.
 //!
 //! Connections are made when they are first needed and again when they are lost. While there is
 //! none, requests wait as long as they would wait for one of the pool. A request that is given up
@@ -24,8 +29,9 @@ use tokio_postgres::error::SqlState;
 use super::connect::Pipelined;
 use super::statement::{Parameter, Prepared};
 use crate::domain::{Error, Result};
-use lane::Lane;
+use lane::{Failure, Lane};
 
+pub(super) use lane::Bound;
 pub(super) use target::Target;
 
 /// The lanes of one database.
@@ -78,32 +84,61 @@ impl Pipeline {
         statement: &Prepared<T>,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<T>> {
-        let Some(lane) = self.lanes.iter().min_by_key(|lane| lane.load()) else {
-            return Err(Error::Unavailable(Arc::new(NoConnection)));
-        };
+        let lane = self.lane()?;
         let _busy = lane.occupy();
-        let connection = match lane.connection() {
-            Some(connection) => connection,
-            None => self.connect(lane).await?,
+        let connection = self.connection(lane).await?;
+        let bound = Bound {
+            statement,
+            parameters,
         };
         self.statements.fetch_add(1, Ordering::Relaxed);
-        let begun = tracing::enabled!(tracing::Level::TRACE).then(Instant::now);
-        let mut answer = connection.all(statement, parameters).await;
-        if let Err(lane::Failure::Driver(error)) = &answer
-            && is_outdated(error)
-        {
+        let begun = begun();
+        let mut answer = connection.all(&bound).await;
+        if is_outdated(&answer) {
             connection.forget(statement.place);
-            answer = connection.all(statement, parameters).await;
+            answer = Box::pin(connection.all(&bound)).await;
         }
-        if let Some(begun) = begun {
-            tracing::trace!(
-                db.statement = %statement.text,
-                db.elapsed_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
-                db.failed = answer.is_err(),
-                "statement"
-            );
-        }
+        trace(&statement.text, begun, answer.is_err());
         Ok(answer?)
+    }
+
+    /// The rows of a statement that changes something after another has taken a lock, in one
+    /// transaction. If that fails, nothing is changed; but if the connection is lost meanwhile,
+    /// nobody knows.
+    ///
+    /// It is to be called by somebody who waits for what comes of it: if they give up, the
+    /// transaction may be carried out all the same.
+    pub(super) async fn all_locked<T>(
+        &self,
+        lock: Bound<'_, ()>,
+        bound: Bound<'_, T>,
+    ) -> Result<Vec<T>> {
+        let lane = self.lane()?;
+        let _busy = lane.occupy();
+        let connection = self.connection(lane).await?;
+        self.statements.fetch_add(4, Ordering::Relaxed);
+        let begun = begun();
+        let mut answer = connection.all_locked(&lock, &bound).await;
+        if is_outdated(&answer) {
+            connection.forget(lock.statement.place);
+            connection.forget(bound.statement.place);
+            answer = Box::pin(connection.all_locked(&lock, &bound)).await;
+        }
+        trace(&bound.statement.text, begun, answer.is_err());
+        Ok(answer?)
+    }
+
+    /// The connection on which the least is under way.
+    fn lane(&self) -> Result<&Lane> {
+        let least = self.lanes.iter().min_by_key(|lane| lane.load());
+        least.ok_or_else(|| Error::Unavailable(Arc::new(NoConnection)))
+    }
+
+    async fn connection(&self, lane: &Lane) -> Result<Arc<lane::Connection>> {
+        match lane.connection() {
+            Some(connection) => Ok(connection),
+            None => Box::pin(self.connect(lane)).await,
+        }
     }
 
     /// Makes a connection, or waits for whoever is making it.
@@ -133,10 +168,29 @@ impl Pipeline {
 
 /// Whether what a connection has prepared is no longer valid: the tables have changed, or the
 /// server has dropped it. Nothing has been carried out then.
-fn is_outdated(error: &tokio_postgres::Error) -> bool {
+fn is_outdated<T>(answer: &Result<T, Failure>) -> bool {
+    let Err(Failure::Driver(error)) = answer else {
+        return false;
+    };
     error.code().is_some_and(|code| {
         *code == SqlState::FEATURE_NOT_SUPPORTED || *code == SqlState::INVALID_SQL_STATEMENT_NAME
     })
+}
+
+/// When a statement begins, if it is to be traced.
+fn begun() -> Option<Instant> {
+    tracing::enabled!(tracing::Level::TRACE).then(Instant::now)
+}
+
+fn trace(text: &str, begun: Option<Instant>, failed: bool) {
+    if let Some(begun) = begun {
+        tracing::trace!(
+            db.statement = %text,
+            db.elapsed_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            db.failed = failed,
+            "statement"
+        );
+    }
 }
 
 /// Whether it may help to try again to connect: nobody listens, or the server is starting, ending

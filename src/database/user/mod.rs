@@ -1,6 +1,7 @@
 //! The user service over the tables.
 
 mod change;
+mod creation;
 mod filter;
 mod lookup;
 mod page;
@@ -22,6 +23,7 @@ use crate::domain::{
 };
 use crate::service::UserService;
 
+pub(super) use creation::Creation;
 pub(super) use filter::colleagues;
 pub(super) use lookup::Lookups;
 
@@ -84,7 +86,7 @@ impl UserService for DatabaseUserService {
         email: &str,
         ident: Option<&str>,
     ) -> Result<Option<UserProfile>> {
-        provision::find(&self.database, None, email, ident).await
+        provision::find(&self.database, email, ident).await
     }
 
     async fn get_user_by_social_auth(

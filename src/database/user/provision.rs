@@ -1,5 +1,6 @@
 //! Finding a user by address, and creating one who is not there.
 
+use chrono::{DateTime, Utc};
 use entity::{auth_identity, user, user_email};
 use rand::distr::{Alphanumeric, SampleString};
 use sea_orm::{
@@ -10,7 +11,9 @@ use uuid::Uuid;
 
 use super::super::Database;
 use super::super::error::is_unique_violation;
+use super::super::facts::Facts;
 use super::super::statement::Parameter;
+use super::creation::create_at_once;
 use crate::domain::{
     Change, Error, Event, Invalid, InvalidCode, NewUser, Result, Signup, UserCreateResult,
     UserFlags, UserId, UserProfile, slugify,
@@ -22,30 +25,47 @@ const SLUG_MAX_CHARS: usize = 95;
 /// The active user with this primary address; see `UserService::get_user_by_email`.
 pub(super) async fn find(
     database: &Database,
-    within: Option<&DatabaseTransaction>,
     email: &str,
     ident: Option<&str>,
 ) -> Result<Option<UserProfile>> {
     let by_email = &database.lookups().users.active_by_email;
-    let email = [Parameter::Text(email)];
-    let mut found = match within {
-        Some(tx) => by_email.all_on(tx, &email).await?,
-        None => database.all(by_email, &email).await?,
-    };
+    let found = database.all(by_email, &[Parameter::Text(email)]).await?;
     if found.len() > 1 {
-        tracing::warn!(
-            users = found.len(),
-            "several accounts have the same address"
-        );
-        if let Some(ident) = ident.filter(|ident| !ident.is_empty()) {
-            let id = match within {
-                Some(tx) => identified(database, tx, &found, ident).await?,
-                None => identified(database, database.reader(), &found, ident).await?,
-            };
-            if let Some(id) = id {
-                found.retain(|user| user.id == id);
-            }
-        }
+        return Box::pin(one_of(database, database.reader(), found, ident)).await;
+    }
+    Ok(found.into_iter().next())
+}
+
+/// As [`find`], in a transaction.
+async fn find_within(
+    database: &Database,
+    tx: &DatabaseTransaction,
+    email: &str,
+    ident: Option<&str>,
+) -> Result<Option<UserProfile>> {
+    let by_email = &database.lookups().users.active_by_email;
+    let found = by_email.all_on(tx, &[Parameter::Text(email)]).await?;
+    if found.len() > 1 {
+        return one_of(database, tx, found, ident).await;
+    }
+    Ok(found.into_iter().next())
+}
+
+/// Which of several users with the same address is meant.
+async fn one_of(
+    database: &Database,
+    connection: &impl ConnectionTrait,
+    mut found: Vec<UserProfile>,
+    ident: Option<&str>,
+) -> Result<Option<UserProfile>> {
+    tracing::warn!(
+        users = found.len(),
+        "several accounts have the same address"
+    );
+    if let Some(ident) = ident.filter(|ident| !ident.is_empty())
+        && let Some(id) = identified(database, connection, &found, ident).await?
+    {
+        found.retain(|user| user.id == id);
     }
     Ok(found.into_iter().next())
 }
@@ -85,46 +105,46 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
     check_length(database, email)?;
     let ident = new.ident.as_deref();
     // Most calls are for somebody who exists; they take no lock.
-    if let Some(user) = find(database, None, email, ident).await? {
+    if let Some(user) = find(database, email, ident).await? {
         return Ok(found(user, new));
     }
+    if database.inner.changes.is_some() {
+        if let Some(user) = create_at_once(database, new).await? {
+            return Ok(UserCreateResult {
+                user,
+                created: true,
+            });
+        }
+        // Mostly because somebody else was faster.
+        if let Some(user) = find(database, email, ident).await? {
+            return Ok(found(user, new));
+        }
+    }
+    Box::pin(create_unless_found(database, new)).await
+}
+
+/// Looks again and creates the user, step by step.
+async fn create_unless_found(database: &Database, new: &NewUser) -> Result<UserCreateResult> {
+    let email = new.email.as_str();
+    let ident = new.ident.as_deref();
     for unique in [true, false] {
         let tx = database.begin().await?;
         database
             .dialect()
-            .lock_folded(&tx, &format!("email:{email}"))
+            .lock_folded(&tx, &lock_name(email))
             .await?;
-        if let Some(user) = find(database, Some(&tx), email, ident).await? {
+        if let Some(user) = find_within(database, &tx, email, ident).await? {
             tx.rollback().await?;
             return Ok(found(user, new));
         }
-        let slug: String = slugify(new.email.local_part())
-            .chars()
-            .take(SLUG_MAX_CHARS)
-            .collect();
-        let draft = Draft {
-            username: match &new.idempotency_key {
-                Some(key) => format!("{slug}-{key}"),
-                None => format!("{slug}-{}", Uuid::new_v4().simple()),
-            },
-            email,
-            name: email,
-            flags: UserFlags::NEWSLETTER_CONSENT_PROMPT,
-            claims_email: unique,
-        };
+        let draft = Draft::signup(username(new), email, unique);
         match insert(database, &tx, draft).await {
             Ok(id) => {
                 let user = inserted(database, &tx, id).await?;
                 database
                     .commit_change(tx, Change { user_id: user.id })
                     .await?;
-                let referrer = new.referrer.clone().unwrap_or_else(|| "unknown".to_owned());
-                let signup = Signup {
-                    user: user.clone(),
-                    source: "api",
-                    referrer,
-                };
-                database.announce(&Event::SignedUp(signup));
+                database.announce(&Event::SignedUp(signup(&user, new)));
                 return Ok(UserCreateResult {
                     user,
                     created: true,
@@ -140,6 +160,33 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
     Err(Error::Conflict(
         "another process is creating a user with this address; try again".to_owned(),
     ))
+}
+
+/// The name of the lock that whoever creates the user of this address takes, ignoring case.
+pub(super) fn lock_name(email: &str) -> String {
+    format!("email:{email}")
+}
+
+/// What a new user is called: the beginning of the address, and what nobody else's name ends in.
+pub(super) fn username(new: &NewUser) -> String {
+    let slug: String = slugify(new.email.local_part())
+        .chars()
+        .take(SLUG_MAX_CHARS)
+        .collect();
+    match &new.idempotency_key {
+        Some(key) => format!("{slug}-{key}"),
+        None => format!("{slug}-{}", Uuid::new_v4().simple()),
+    }
+}
+
+/// What is told of somebody who was created.
+pub(super) fn signup(user: &UserProfile, new: &NewUser) -> Signup {
+    let referrer = new.referrer.clone().unwrap_or_else(|| "unknown".to_owned());
+    Signup {
+        user: user.clone(),
+        source: "api",
+        referrer,
+    }
 }
 
 /// Somebody who exists. If an earlier attempt at the same call made the account, it has the call's
@@ -201,13 +248,27 @@ fn check_length(database: &Database, email: &str) -> Result<()> {
     )))
 }
 
-struct Draft<'a> {
+/// What is known of a user before there is one.
+pub(super) struct Draft<'a> {
     username: String,
     email: &'a str,
     name: &'a str,
     flags: i64,
     /// Whether to claim the address in `email_unique`, where that exists.
     claims_email: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// Somebody who is created because of their address.
+    pub(super) fn signup(username: String, email: &'a str, claims_email: bool) -> Self {
+        Self {
+            username,
+            email,
+            name: email,
+            flags: UserFlags::NEWSLETTER_CONSENT_PROMPT,
+            claims_email,
+        }
+    }
 }
 
 /// The row that was inserted.
@@ -224,13 +285,8 @@ async fn inserted(
     Ok(found.pop().ok_or(DbErr::RecordNotInserted)?)
 }
 
-/// Inserts a user and, if there is one, their address, unverified.
-async fn insert(
-    database: &Database,
-    tx: &DatabaseTransaction,
-    draft: Draft<'_>,
-) -> Result<UserId, DbErr> {
-    let now = database.clock().now();
+/// The row of a new user, on tables of this form.
+pub(super) fn newcomer(facts: &Facts, draft: Draft<'_>, now: DateTime<Utc>) -> user::ActiveModel {
     let mut row = user::Model {
         id: 0,
         password: String::new(),
@@ -258,18 +314,35 @@ async fn insert(
     .into_active_model()
     .reset_all();
     row.not_set(user::Column::Id);
-    if !database.facts().has_email_unique {
+    if !facts.has_email_unique {
         row.not_set(user::Column::EmailUnique);
     }
-    if !database.facts().has_is_suspended {
+    if !facts.has_is_suspended {
         row.not_set(user::Column::IsSuspended);
     }
+    row
+}
+
+/// What a link that verifies an address has to name.
+pub(super) fn validation_hash() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 32)
+}
+
+/// Inserts a user and, if there is one, their address, unverified.
+async fn insert(
+    database: &Database,
+    tx: &DatabaseTransaction,
+    draft: Draft<'_>,
+) -> Result<UserId, DbErr> {
+    let now = database.clock().now();
+    let email = draft.email;
+    let row = newcomer(database.facts(), draft, now);
     let id = user::Entity::insert(row).exec(tx).await?.last_insert_id;
-    if !draft.email.is_empty() {
+    if !email.is_empty() {
         let address = user_email::ActiveModel {
             user_id: Set(id),
-            email: Set(draft.email.to_owned()),
-            validation_hash: Set(Alphanumeric.sample_string(&mut rand::rng(), 32)),
+            email: Set(email.to_owned()),
+            validation_hash: Set(validation_hash()),
             date_hash_added: Set(now),
             is_verified: Set(false),
             ..Default::default()

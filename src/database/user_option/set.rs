@@ -61,7 +61,7 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
         };
         let value = option.value.to_string();
         let user_id = option.user_id;
-        let note = Note::of(&database, user_id);
+        let note = Note::of(&database);
         let [now, due] = note.schedule;
         let parameters = [
             Parameter::Id(user_id.0),
@@ -70,7 +70,7 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
             Parameter::Texts(&note.regions),
             Parameter::Moment(now),
             Parameter::Moment(due),
-            Parameter::Text(&note.payload),
+            Parameter::Text(note.origin),
         ];
         let written = changes.all(statement, &parameters).await;
         if let Err(Error::Unavailable(_)) = &written {

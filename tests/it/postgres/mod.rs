@@ -2,6 +2,7 @@
 //! of it when connections, statements and servers fail.
 
 mod changes;
+mod creation;
 mod faults;
 mod plans;
 mod sharing;
