@@ -261,3 +261,24 @@ async fn a_creation_whose_asker_has_gone_is_told_of_and_the_connections_are_good
     })
     .await;
 }
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_creation_whose_connection_is_lost_fails_and_what_may_have_been_missed_is_forgotten() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let users = db.database().services().users;
+    let other = lock(&db, "ada@example.com").await;
+    let waiting = begin(&users, "ada@example.com");
+    until_blocked(&db, 1).await;
+    let ended = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    assert_eq!(db.number(ended).await, 1);
+    let failed = waiting.await.unwrap();
+    assert!(matches!(failed, Err(Error::Unavailable(_))), "{failed:?}");
+    assert_eq!(db.heard.missed(), 1);
+    other.rollback().await.unwrap();
+    assert_eq!(db.count("auth_user").await, 0);
+    let again = users.get_or_create_by_email(&new("ada@example.com")).await;
+    assert!(again.unwrap().created);
+    assert_eq!(db.heard.take_signups().len(), 1);
+}
