@@ -4,18 +4,49 @@ use axum::body::Body;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-/// Whether the client of a request with these headers takes an answer as a stream of events. It
-/// must say so: what goes by `*/*` does not expect one.
-pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT).iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(',').filter_map(Range::parse))
-        .any(|range| {
-            range.ty.eq_ignore_ascii_case("text")
-                && range.subtype.eq_ignore_ascii_case("event-stream")
-                && range.quality > 0
-        })
+/// What a client takes for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// The type of a single answer, if it takes one.
+    pub(super) media: Option<MediaType>,
+    /// Whether it takes events. It must say so: what goes by `*/*` does not expect any.
+    pub(super) events: bool,
+}
+
+impl Accepted {
+    /// What the client of a request with these headers takes.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let (mut new, mut old) = (Liking::default(), Liking::default());
+        let (mut events, mut is_silent, mut is_text) = (false, true, true);
+        for value in headers.get_all(ACCEPT) {
+            let Ok(value) = value.to_str() else {
+                is_text = false;
+                continue;
+            };
+            for range in value.split(',').filter_map(Range::parse) {
+                is_silent = false;
+                new.consider(&range, "graphql-response+json");
+                old.consider(&range, "json");
+                events |= range.names_events();
+            }
+        }
+        let media = match () {
+            () if !is_text => None,
+            () if is_silent => Some(MediaType::Json),
+            () => MediaType::liked_best(new, old),
+        };
+        Self { media, events }
+    }
+
+    /// Whether it takes nothing that there is.
+    pub(super) fn is_nothing(self) -> bool {
+        self.media.is_none() && !self.events
+    }
+
+    /// The type of a single answer, where there must be one.
+    pub(super) fn media(self) -> MediaType {
+        self.media.unwrap_or(MediaType::GraphqlResponse)
+    }
 }
 
 /// The form of a GraphQL response.
@@ -31,30 +62,18 @@ pub(super) enum MediaType {
 }
 
 impl MediaType {
-    /// What the client of a request with these headers likes best; `None` if it accepts neither
-    /// type. Of two that are named and liked as much it gets the new one; a client that names
-    /// none, with `*/*` or without the header, gets the old one, which everything understands.
-    pub(super) fn negotiate(headers: &HeaderMap) -> Option<Self> {
-        let mut ranges = Vec::new();
-        for value in headers.get_all(ACCEPT) {
-            ranges.extend(value.to_str().ok()?.split(',').filter_map(Range::parse));
-        }
-        if ranges.is_empty() {
-            return Some(Self::Json);
-        }
-        // How much the client likes a type, and how exactly it has named it.
-        let liking = |subtype: &str| {
-            let fitting = ranges.iter().filter(|range| range.fits(subtype));
-            fitting
-                .max_by_key(|range| range.specificity())
-                .map_or((0, 0), |range| (range.quality, range.specificity()))
-        };
-        let (new, old) = (liking("graphql-response+json"), liking("json"));
-        match (new, old) {
-            ((0, _), (0, _)) => None,
-            ((0, _), (_, EXACT)) => Some(Self::LegacyJson),
-            ((0, _), _) => Some(Self::Json),
-            _ if new > old || (new == old && new.1 == EXACT) => Some(Self::GraphqlResponse),
+    /// What a client likes best that likes the new and the old type as much as this; `None` if it
+    /// accepts neither. Of two that are named and liked as much it gets the new one; a client that
+    /// names none, with `*/*` or without the header, gets the old one, which everything
+    /// understands.
+    fn liked_best(new: Liking, old: Liking) -> Option<Self> {
+        match (new.quality, old.quality) {
+            (0, 0) => None,
+            (0, _) if old.specificity == EXACT => Some(Self::LegacyJson),
+            (0, _) => Some(Self::Json),
+            _ if new > old || (new == old && new.specificity == EXACT) => {
+                Some(Self::GraphqlResponse)
+            }
             _ => Some(Self::Json),
         }
     }
@@ -91,23 +110,22 @@ struct Range<'a> {
 
 impl<'a> Range<'a> {
     fn parse(text: &'a str) -> Option<Self> {
-        let mut parts = text.split(';').map(str::trim);
-        let (ty, subtype) = parts.next()?.split_once('/')?;
-        let quality = parts
-            .filter_map(|parameter| parameter.split_once('='))
-            .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
-            .map_or(Some(1.0), |(_, value)| value.trim().parse::<f32>().ok())?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "clamped to what fits"
-        )]
-        let quality = (quality.clamp(0.0, 1.0) * 1_000.0) as u16;
+        let (range, quality) = match text.split_once(';') {
+            Some((range, parameters)) => (range, quality(parameters)?),
+            None => (text, 1_000),
+        };
+        let (ty, subtype) = range.trim().split_once('/')?;
         Some(Self {
             ty,
             subtype,
             quality,
         })
+    }
+
+    fn names_events(&self) -> bool {
+        self.ty.eq_ignore_ascii_case("text")
+            && self.subtype.eq_ignore_ascii_case("event-stream")
+            && self.quality > 0
     }
 
     /// Whether the range takes in `application/SUBTYPE`.
@@ -121,6 +139,42 @@ impl<'a> Range<'a> {
     }
 }
 
+/// The quality among a range's parameters, in thousandths; `None` if it is no number.
+fn quality(parameters: &str) -> Option<u16> {
+    let mut parameters = parameters
+        .split(';')
+        .filter_map(|text| text.split_once('='));
+    let given = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    let quality = given.map_or(Some(1.0), |(_, value)| value.trim().parse::<f32>().ok())?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to what fits"
+    )]
+    Some((quality.clamp(0.0, 1.0) * 1_000.0) as u16)
+}
+
+/// How much a client likes a type.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Liking {
+    quality: u16,
+    /// How exactly it has named it.
+    specificity: u8,
+}
+
+impl Liking {
+    /// Goes by a range that takes in `application/SUBTYPE`, unless there was one more exact.
+    fn consider(&mut self, range: &Range<'_>, subtype: &str) {
+        let specificity = range.specificity();
+        if specificity >= self.specificity && range.fits(subtype) {
+            *self = Self {
+                quality: range.quality,
+                specificity,
+            };
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +182,7 @@ mod tests {
     fn negotiate(accept: &str) -> Option<MediaType> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_str(accept).unwrap());
-        MediaType::negotiate(&headers)
+        Accepted::of(&headers).media
     }
 
     #[test]

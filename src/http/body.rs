@@ -6,10 +6,12 @@
 
 use std::error::Error as _;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::StatusCode;
+use futures_util::poll;
 use http_body_util::LengthLimitError;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
@@ -28,12 +30,24 @@ pub(super) async fn read<'a>(
     body: Body,
     deadline: Instant,
 ) -> Result<(Bytes, SemaphorePermit<'a>), Failure> {
-    let bound = limits.max_body_bytes;
-    let mut reading = pin!(to_bytes(body, bound));
+    let mut reading = pin!(to_bytes(body, limits.max_body_bytes));
+    // Most bodies are there by now, and need no timer.
+    match poll!(&mut reading) {
+        Poll::Ready(read) => Ok((read.map_err(|error| unread(&error, limits))?, place)),
+        Poll::Pending => Box::pin(wait_for(reading, limits, place, deadline)).await,
+    }
+}
+
+/// Waits for a body that is on its way.
+async fn wait_for<'a>(
+    mut reading: impl Future<Output = Result<Bytes, axum::Error>> + Unpin,
+    limits: &'a RequestLimits,
+    place: SemaphorePermit<'a>,
+    deadline: Instant,
+) -> Result<(Bytes, SemaphorePermit<'a>), Failure> {
     let prompt = deadline.min(Instant::now() + PROMPT);
     if let Ok(read) = timeout_at(prompt, &mut reading).await {
-        let bytes = read.map_err(|error| unread(&error, bound))?;
-        return Ok((bytes, place));
+        return Ok((read.map_err(|error| unread(&error, limits))?, place));
     }
     drop(place);
     let Ok(_seat) = limits.waiting.try_acquire() else {
@@ -46,13 +60,14 @@ pub(super) async fn read<'a>(
             "the body of the request did not arrive in time",
         )
     })?;
-    let bytes = read.map_err(|error| unread(&error, bound))?;
+    let bytes = read.map_err(|error| unread(&error, limits))?;
     let place = limits.capacity.try_acquire();
     Ok((bytes, place.map_err(|_| Failure::overloaded())?))
 }
 
 /// Why a body could not be read.
-fn unread(error: &axum::Error, bound: usize) -> Failure {
+fn unread(error: &axum::Error, limits: &RequestLimits) -> Failure {
+    let bound = limits.max_body_bytes;
     if matches!(error.source(), Some(cause) if cause.is::<LengthLimitError>()) {
         return Failure::new(
             StatusCode::PAYLOAD_TOO_LARGE,

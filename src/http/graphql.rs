@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use super::HttpState;
-use super::accept::{MediaType, accepts_events};
+use super::accept::{Accepted, MediaType};
 use super::body;
 use super::failure::Failure;
 use super::payload::{Payload, from_query};
@@ -33,11 +33,8 @@ pub(super) async fn handle(
         return upgraded
             .unwrap_or_else(|failure| failure.into_response(MediaType::GraphqlResponse));
     }
-    let accepted = Accepted {
-        media: MediaType::negotiate(request.headers()),
-        events: accepts_events(request.headers()),
-    };
-    if accepted.media.is_none() && !accepted.events {
+    let accepted = Accepted::of(request.headers());
+    if accepted.is_nothing() {
         return Failure::new(
             StatusCode::NOT_ACCEPTABLE,
             Code::NotAcceptable,
@@ -51,22 +48,6 @@ pub(super) async fn handle(
     answered
         .unwrap_or_else(|_| Err(Failure::timeout()))
         .unwrap_or_else(|failure| failure.into_response(accepted.media()))
-}
-
-/// What a client takes for an answer; one of them at least.
-#[derive(Debug, Clone, Copy)]
-struct Accepted {
-    /// The type of a single answer, if it takes one.
-    media: Option<MediaType>,
-    /// Whether it takes events.
-    events: bool,
-}
-
-impl Accepted {
-    /// The type of a single answer, where there must be one.
-    fn media(self) -> MediaType {
-        self.media.unwrap_or(MediaType::GraphqlResponse)
-    }
 }
 
 async fn answer(
