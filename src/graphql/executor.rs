@@ -1,12 +1,13 @@
 //! One operation, from its text to its answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_graphql::parser::types::ExecutableDocument;
 use async_graphql::{
     Request, SDLExportOptions, Schema, SchemaBuilder, ValidationMode, Value, Variables,
 };
 use futures_util::StreamExt as _;
+use metrics::{Counter, counter};
 use serde_json::Map;
 use tokio::sync::Semaphore;
 
@@ -61,6 +62,14 @@ struct Inner {
     config: GraphqlConfig,
     hub: Arc<ChangeHub>,
     events: Semaphore,
+    runs: OnceLock<Runs>,
+}
+
+/// The counters of operations that were run. They are found once, at the first run, when whoever
+/// gathers them is there.
+struct Runs {
+    by_plan: Counter,
+    by_engine: Counter,
 }
 
 impl Inner {
@@ -87,6 +96,14 @@ impl Inner {
             config,
             hub: Arc::default(),
             events: Semaphore::new(EVENTS_AT_A_TIME),
+            runs: OnceLock::new(),
+        })
+    }
+
+    fn runs(&self) -> &Runs {
+        self.runs.get_or_init(|| Runs {
+            by_plan: counter!(OPERATIONS, "executor" => "plan"),
+            by_engine: counter!(OPERATIONS, "executor" => "engine"),
         })
     }
 
@@ -143,36 +160,34 @@ impl std::fmt::Debug for Graphql {
 #[derive(Debug)]
 pub struct PreparedRequest {
     document: Arc<StoredDocument>,
+    /// Where the operation stands that is to run.
+    place: usize,
     /// What to keep the document under once it is valid.
     key: Option<DocumentKey>,
-    request: GraphqlRequest,
+    given: Map<String, serde_json::Value>,
 }
 
 impl PreparedRequest {
     /// Whether the operation may change something.
     #[must_use]
     pub fn is_mutation(&self) -> bool {
-        self.operation()
-            .is_ok_and(|operation| operation.is_mutation())
+        self.operation().is_mutation()
     }
 
     /// Whether the operation is answered by events; see [`Graphql::subscribe`].
     #[must_use]
     pub fn is_subscription(&self) -> bool {
-        self.operation()
-            .is_ok_and(|operation| operation.is_subscription())
+        self.operation().is_subscription()
     }
 
     /// Whether the operation asks about the schema and nothing else.
     #[must_use]
     pub fn is_introspection(&self) -> bool {
-        self.operation()
-            .is_ok_and(|operation| is_introspection(&operation))
+        is_introspection(&self.operation())
     }
 
-    fn operation(&self) -> Result<Operation<'_>, RequestError> {
-        self.document
-            .operation(self.request.operation_name.as_deref())
+    fn operation(&self) -> Operation<'_> {
+        self.document.at(self.place)
     }
 }
 
@@ -233,13 +248,12 @@ impl Graphql {
         let Inner { model, limits, .. } = &*self.inner;
         let parse = |text: &str| StoredDocument::parse(text, limits, model);
         let Found { document, key } = self.inner.documents.find(&request, parse)?;
-        let prepared = PreparedRequest {
+        Ok(PreparedRequest {
+            place: document.place(request.operation_name.as_deref())?,
             document,
             key,
-            request,
-        };
-        prepared.operation()?;
-        Ok(prepared)
+            given: request.variables,
+        })
     }
 
     /// Runs a prepared request with the services that its caller may use. A subscription is
@@ -249,30 +263,50 @@ impl Graphql {
         prepared: PreparedRequest,
         services: Option<AuthorizedServices>,
     ) -> GraphqlResponse {
-        match self.run(prepared, services).await {
-            Ok(response) => response,
-            Err(refusal) => refusal.into(),
+        if prepared.is_subscription() {
+            let refusal = GraphqlError::new(Code::NotAcceptable, ONLY_AS_EVENTS);
+            return RequestError::from(refusal).into();
+        }
+        let bound = match self.bind(prepared) {
+            Ok(bound) => bound,
+            Err(refusal) => return refusal.into(),
+        };
+        let plan = services.as_ref().and_then(|_| self.plan(&bound));
+        let (plan, services) = match (plan, services) {
+            (Some(plan), Some(services)) => (plan, services),
+            // Beside the future, which is the smaller for all that plans cover.
+            (_, services) => {
+                let run = Box::pin(self.run_engine(&bound, services)).await;
+                return run.unwrap_or_else(GraphqlResponse::from);
+            }
+        };
+        self.inner.runs().by_plan.increment(1);
+        let request = RequestContext::new(services, self.inner.limits, Driver::Plan);
+        let run = Run {
+            request: &request,
+            variables: &bound.variables,
+        };
+        let Answer { data, errors } = plan.run(&run).await;
+        GraphqlResponse {
+            data: Some(Data::written(data)),
+            errors,
         }
     }
 
-    async fn run(
+    /// The plan of a valid request, if there are plans and they cover it.
+    fn plan(&self, bound: &BoundRequest) -> Option<Arc<Plan>> {
+        let operation = bound.operation();
+        let plans = self.inner.config.plans.then_some(&operation.stored.plans)?;
+        plans.get(&operation, &bound.variables, &self.inner.model)
+    }
+
+    async fn run_engine(
         &self,
-        prepared: PreparedRequest,
+        bound: &BoundRequest,
         services: Option<AuthorizedServices>,
     ) -> Result<GraphqlResponse, RequestError> {
-        if prepared.is_subscription() {
-            return Err(GraphqlError::new(Code::NotAcceptable, ONLY_AS_EVENTS).into());
-        }
-        let bound = self.bind(prepared)?;
-        let services = match services {
-            Some(services) => match self.plan(&bound)? {
-                Some(plan) => return Ok(self.run_plan(&plan, &bound.variables, services).await),
-                None => Some(services),
-            },
-            None => None,
-        };
-        metrics::counter!(OPERATIONS, "executor" => "engine").increment(1);
-        let mut request = bound.request()?;
+        self.inner.runs().by_engine.increment(1);
+        let mut request = bound.request();
         request = match services {
             Some(services) => request.data(RequestContext::new(
                 services,
@@ -291,43 +325,14 @@ impl Graphql {
         if !executed && !response.errors.is_empty() {
             return Err(refused(response));
         }
-        bound.complete(&self.inner.model, response)
-    }
-
-    /// The plan of a valid request, if there are plans and they cover it.
-    fn plan(&self, bound: &BoundRequest) -> Result<Option<Arc<Plan>>, RequestError> {
-        if !self.inner.config.plans {
-            return Ok(None);
-        }
-        let operation = bound.operation()?;
-        let plans = &operation.stored.plans;
-        Ok(plans.get(&operation, &bound.variables, &self.inner.model))
-    }
-
-    async fn run_plan(
-        &self,
-        plan: &Plan,
-        variables: &Variables,
-        services: AuthorizedServices,
-    ) -> GraphqlResponse {
-        metrics::counter!(OPERATIONS, "executor" => "plan").increment(1);
-        let request = RequestContext::new(services, self.inner.limits, Driver::Plan);
-        let run = Run {
-            request: &request,
-            variables,
-        };
-        let Answer { data, errors } = plan.run(&run).await;
-        GraphqlResponse {
-            data: Some(Data::written(data)),
-            errors,
-        }
+        Ok(bound.complete(&self.inner.model, response))
     }
 
     /// Checks all of a request that depends on its variables, and validates it.
     fn bind(&self, mut prepared: PreparedRequest) -> Result<BoundRequest, RequestError> {
         let Inner { model, limits, .. } = &*self.inner;
-        let given = std::mem::take(&mut prepared.request.variables);
-        let operation = prepared.operation()?;
+        let given = std::mem::take(&mut prepared.given);
+        let operation = prepared.operation();
         self.inner.check_form(&operation)?;
         let variables = coerce(&operation, given, model, limits)?;
         refuse_null_characters(&operation, &variables)?;
@@ -349,10 +354,10 @@ impl Graphql {
             model,
             ..
         } = &*self.inner;
-        let operation = bound.operation()?;
+        let operation = bound.operation();
         let verdict = &operation.stored.verdict;
         if verdict.get() != Some(&Verdict::Always) {
-            validator.validate(bound.given_request()?)?;
+            validator.validate(bound.given_request())?;
             refuse_overlaps(&operation, model)?;
         }
         if verdict.get().is_none() {
@@ -385,7 +390,7 @@ impl Graphql {
     ) -> Result<(BoundRequest, Topic), RequestError> {
         let bound = self.bind(prepared)?;
         let stage = Arc::new(Stage::opening(self.inner.limits));
-        let request = bound.request()?.data(Arc::clone(&stage));
+        let request = bound.request().data(Arc::clone(&stage));
         let mut responses = self.inner.engine.execute_stream(request);
         while let Some(response) = responses.next().await {
             if !response.errors.is_empty() {
@@ -404,9 +409,9 @@ impl Graphql {
         bound: &BoundRequest,
         happening: Happening,
         services: AuthorizedServices,
-    ) -> Result<GraphqlResponse, RequestError> {
+    ) -> GraphqlResponse {
         let request = bound
-            .request()?
+            .request()
             .data(Arc::new(Stage::Event(happening)))
             .data(RequestContext::new(
                 services,
@@ -436,39 +441,35 @@ pub(super) struct BoundRequest {
 }
 
 impl BoundRequest {
-    fn operation(&self) -> Result<Operation<'_>, RequestError> {
+    fn operation(&self) -> Operation<'_> {
         self.prepared.operation()
     }
 
     /// The request as the engine runs it.
-    fn request(&self) -> Result<Request, RequestError> {
-        let operation = self.operation()?;
+    fn request(&self) -> Request {
+        let operation = self.operation();
         let mut executable = bind(&operation, &self.variables);
         run_once(&operation, &self.variables, &mut executable);
-        Ok(request_for(&operation, &self.variables, executable))
+        request_for(&operation, &self.variables, executable)
     }
 
     /// The request without what depends on variables that have no value.
-    fn given_request(&self) -> Result<Request, RequestError> {
-        let operation = self.operation()?;
+    fn given_request(&self) -> Request {
+        let operation = self.operation();
         let executable = bind(&operation, &self.variables);
-        Ok(request_for(&operation, &self.variables, executable))
+        request_for(&operation, &self.variables, executable)
     }
 
     /// What the client gets of the engine's response to an operation that was executed.
-    fn complete(
-        &self,
-        model: &SchemaModel,
-        response: async_graphql::Response,
-    ) -> Result<GraphqlResponse, RequestError> {
-        let operation = self.operation()?;
+    fn complete(&self, model: &SchemaModel, response: async_graphql::Response) -> GraphqlResponse {
+        let operation = self.operation();
         let errors = response.errors.into_iter();
         let errors = errors.map(|error| from_engine(error, true)).collect();
         let (data, errors) = complete(&operation, &self.variables, model, response.data, errors);
-        Ok(GraphqlResponse {
+        GraphqlResponse {
             data: Some(Data::of(&data)),
             errors,
-        })
+        }
     }
 }
 

@@ -137,7 +137,7 @@ impl ResponseStream {
             return Ok(None);
         };
         let told = self.graphql.tell(&self.bound, happening, services).await;
-        Ok(Some(told.unwrap_or_else(GraphqlResponse::from)))
+        Ok(Some(told))
     }
 }
 

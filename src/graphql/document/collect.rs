@@ -57,7 +57,7 @@ impl<'a> Collecting<'a, '_> {
                     }
                 }
                 Selection::FragmentSpread(spread) => {
-                    let fragments = &self.operation.document.source.fragments;
+                    let fragments = &self.operation.document.fragments;
                     if let Some(fragment) = fragments.get(&spread.node.fragment_name.node)
                         && self
                             .model

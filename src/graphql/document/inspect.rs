@@ -22,7 +22,7 @@ pub(in super::super) fn asks_about_schema(operation: &Operation<'_>) -> bool {
         })
     }
 
-    let fragments = &operation.document.source.fragments;
+    let fragments = &operation.document.fragments;
     in_set(&operation.definition.node.selection_set.node)
         || fragments
             .values()
@@ -98,7 +98,7 @@ impl<'a> Root<'a> {
                     self.look(&fragment.node.selection_set.node)?;
                 }
                 Selection::FragmentSpread(spread) => {
-                    let fragments = &self.operation.document.source.fragments;
+                    let fragments = &self.operation.document.fragments;
                     if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {
                         self.look(&fragment.node.selection_set.node)?;
                     }
@@ -145,7 +145,7 @@ pub(in super::super) fn refuse_null_characters(
         })
     }
 
-    let document = &operation.document.source;
+    let document = operation.document;
     let is_written = operation.stored.holds_null_character.get_or_init(|| {
         in_set(&operation.definition.node.selection_set.node)
             || document

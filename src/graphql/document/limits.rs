@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{
-    ExecutableDocument, Field, FragmentDefinition, Selection, SelectionSet,
+    Directive, ExecutableDocument, Field, FragmentDefinition, Selection, SelectionSet,
 };
-use async_graphql::{Name, Positioned, Variables};
-use async_graphql_value::Value;
+use async_graphql::{Name, Number, Positioned, Variables};
+use async_graphql_value::{ConstValue, Value};
 
 use super::super::error::{GraphqlError, RequestError};
 use super::super::model::{FieldModel, SchemaModel};
@@ -162,25 +162,17 @@ pub(in super::super) fn check_cost(
     model: &SchemaModel,
     limits: &Limits,
 ) -> Result<(), RequestError> {
-    let mut cost = Cost {
-        operation,
-        variables,
-        model,
-        limits,
-        total: 0,
+    let total = match operation.stored.cost.get() {
+        Some(total) => *total,
+        None => Cost::of(operation, variables, model, limits),
     };
-    cost.add(
-        &operation.definition.node.selection_set.node,
-        operation.root_type(),
-        1,
-    );
-    if cost.total <= limits.cost {
+    if total <= limits.cost {
         return Ok(());
     }
     let message = format!(
-        "the operation may produce {} objects, more than the {} allowed; ask for smaller pages or \
-         fewer levels",
-        cost.total, limits.cost
+        "the operation may produce {total} objects, more than the {} allowed; ask for smaller \
+         pages or fewer levels",
+        limits.cost
     );
     Err(GraphqlError::new(Code::CostLimitExceeded, message).into())
 }
@@ -191,11 +183,38 @@ struct Cost<'a> {
     model: &'a SchemaModel,
     limits: &'a Limits,
     total: u64,
+    /// Whether other values of the variables might lead to another total.
+    varies: bool,
 }
 
-impl Cost<'_> {
-    fn add(&mut self, set: &SelectionSet, parent: &str, parents: u64) {
+impl<'a> Cost<'a> {
+    /// The cost of an operation with these variables; kept, if it is the same with all others.
+    fn of(
+        operation: &'a Operation<'a>,
+        variables: &'a Variables,
+        model: &'a SchemaModel,
+        limits: &'a Limits,
+    ) -> u64 {
+        let mut cost = Self {
+            operation,
+            variables,
+            model,
+            limits,
+            total: 0,
+            varies: false,
+        };
+        let set = &operation.definition.node.selection_set.node;
+        cost.add(set, operation.root_type(), 1);
+        if !cost.varies {
+            operation.stored.cost.get_or_init(|| cost.total);
+        }
+        cost.total
+    }
+
+    fn add(&mut self, set: &'a SelectionSet, parent: &str, parents: u64) {
         for selection in &set.items {
+            let mut directives = selection.node.directives().iter();
+            self.varies |= directives.any(|directive| depends_on_variables(&directive.node));
             if !is_included(selection.node.directives(), self.variables) {
                 continue;
             }
@@ -207,7 +226,7 @@ impl Cost<'_> {
                     self.add(&fragment.node.selection_set.node, on, parents);
                 }
                 Selection::FragmentSpread(spread) => {
-                    let fragments = &self.operation.document.source.fragments;
+                    let fragments = &self.operation.document.fragments;
                     if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {
                         let on = fragment.node.type_condition.node.on.node.as_str();
                         self.add(&fragment.node.selection_set.node, on, parents);
@@ -217,7 +236,7 @@ impl Cost<'_> {
         }
     }
 
-    fn add_field(&mut self, field: &Field, parent: &str, parents: u64) {
+    fn add_field(&mut self, field: &'a Field, parent: &str, parents: u64) {
         if field.selection_set.node.items.is_empty() || field.name.node.starts_with("__") {
             return;
         }
@@ -237,38 +256,52 @@ impl Cost<'_> {
     }
 
     /// How many objects the field stands for beneath each parent.
-    fn size(&self, field: &Field, definition: &FieldModel) -> u64 {
-        let argument = |name: &str| {
-            field
-                .get_argument(name)
-                .map(|value| self.resolve(&value.node))
-        };
+    fn size(&mut self, field: &'a Field, definition: &FieldModel) -> u64 {
         if definition.has_argument("first") {
-            let asked = ["first", "last"]
-                .into_iter()
-                .find_map(|name| match argument(name)? {
-                    async_graphql::Value::Number(number) => number.as_i64(),
-                    _ => None,
-                });
+            let mut asked = ["first", "last"].into_iter();
+            let asked = asked.find_map(|name| match self.argument(field, name)? {
+                Given::Number(number) => number.as_i64(),
+                Given::List(_) => None,
+            });
             let default = u64::from(self.limits.default_page_size);
             return asked.map_or(default, |size| u64::try_from(size).unwrap_or(0));
         }
         if definition.is_list() {
-            return match argument("ids") {
-                Some(async_graphql::Value::List(ids)) => ids.len() as u64,
+            return match self.argument(field, "ids") {
+                Some(Given::List(length)) => length as u64,
                 _ => ASSUMED_LIST_SIZE,
             };
         }
         1
     }
 
-    fn resolve(&self, value: &Value) -> async_graphql::Value {
-        let variables = self.variables;
-        value
-            .clone()
-            .into_const_with(|name| {
-                Ok::<_, std::convert::Infallible>(variables.get(&name).cloned().unwrap_or_default())
-            })
-            .unwrap_or_default()
+    /// What is given for an argument that bears on the size of a list.
+    fn argument(&mut self, field: &'a Field, name: &str) -> Option<Given<'a>> {
+        match &field.get_argument(name)?.node {
+            Value::Variable(name) => {
+                self.varies = true;
+                match self.variables.get(name)? {
+                    ConstValue::Number(number) => Some(Given::Number(number)),
+                    ConstValue::List(items) => Some(Given::List(items.len())),
+                    _ => None,
+                }
+            }
+            Value::Number(number) => Some(Given::Number(number)),
+            Value::List(items) => Some(Given::List(items.len())),
+            _ => None,
+        }
     }
+}
+
+/// What bears on the size of a list.
+enum Given<'a> {
+    Number(&'a Number),
+    /// A list of so many items.
+    List(usize),
+}
+
+/// Whether what stands under a directive is part of the answer with some variables only.
+fn depends_on_variables(directive: &Directive) -> bool {
+    let condition = directive.get_argument("if");
+    condition.is_some_and(|value| matches!(value.node, Value::Variable(_)))
 }

@@ -19,10 +19,11 @@ mod trusted;
 mod variables;
 mod weight;
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use async_graphql::parser::types::{
-    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
+    DocumentOperations, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType,
 };
 use async_graphql::{Name, Positioned, Variables};
 
@@ -59,22 +60,29 @@ const SUBSCRIPTION: &str = "Subscription";
 pub(super) struct StoredDocument {
     /// What was parsed.
     text: Arc<str>,
-    /// The document as the client wrote it.
-    pub(super) source: ExecutableDocument,
+    /// Its fragments, as the client wrote them.
+    pub(super) fragments: HashMap<Name, Positioned<FragmentDefinition>>,
+    /// Its operations, in the order of their names.
+    operations: Box<[StoredOperation]>,
     /// The document as the engine runs it; see [`rewrite`].
     pub(super) executable: ExecutableDocument,
-    /// What is known of its operations, in the order of their names.
-    operations: Box<[(Option<Name>, StoredOperation)]>,
+    /// Roughly how many bytes all of this takes.
+    bytes: usize,
 }
 
-/// What has been found out about an operation of a document.
-#[derive(Debug, Default)]
+/// An operation of a document, and what has been found out about it.
+#[derive(Debug)]
 pub(super) struct StoredOperation {
+    name: Option<Name>,
+    /// The operation as the client wrote it.
+    definition: Positioned<OperationDefinition>,
     /// For which values of its variables it is valid. Nothing is known until it has been found
     /// valid once; a document that is not valid is looked at anew each time.
     pub(super) verdict: OnceLock<Verdict>,
     /// Whether a text in the document holds a character that cannot be stored.
     holds_null_character: OnceLock<bool>,
+    /// How many objects it may produce, if that does not depend on its variables.
+    cost: OnceLock<u64>,
     /// How it is run.
     pub(super) plans: Plans,
 }
@@ -96,75 +104,100 @@ impl StoredDocument {
         model: &SchemaModel,
     ) -> Result<Self, RequestError> {
         scan::scan(text, limits)?;
-        let source = async_graphql::parser::parse_query(text).map_err(|error| {
-            let locations = error.positions().collect();
-            let message = error.to_string();
-            RequestError::from(GraphqlError {
-                locations,
-                ..GraphqlError::new(
-                    Code::GraphqlParseFailed,
-                    format!("the document does not parse: {message}"),
-                )
-            })
-        })?;
+        let source = parse(text)?;
         limits::check(&source, limits)?;
-        let names = source.operations.iter().map(|(name, _)| name.cloned());
-        let mut operations: Vec<_> = names
-            .map(|name| (name, StoredOperation::default()))
-            .collect();
-        operations.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let executable = rewrite::rewrite(&source, model);
+        // The plan of an operation is about as large as its source.
+        let bytes = 2 * weight::weight(&source) + weight::weight(&executable);
+        let ExecutableDocument {
+            operations,
+            fragments,
+        } = source;
+        let mut operations: Vec<_> = match operations {
+            DocumentOperations::Single(operation) => vec![StoredOperation::new(None, operation)],
+            DocumentOperations::Multiple(operations) => operations
+                .into_iter()
+                .map(|(name, operation)| StoredOperation::new(Some(name), operation))
+                .collect(),
+        };
+        operations.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Self {
             text: Arc::from(text),
-            executable: rewrite::rewrite(&source, model),
-            source,
+            fragments,
             operations: operations.into(),
+            executable,
+            bytes: text.len() + bytes,
         })
     }
 
     /// The names of its operations; one may have none.
     pub(super) fn names(&self) -> impl Iterator<Item = Option<&str>> {
-        self.operations.iter().map(|(name, _)| name.as_deref())
+        self.operations.iter().map(|known| known.name.as_deref())
     }
 
     /// The operation called `name`, or the only one.
     pub(super) fn operation(&self, name: Option<&str>) -> Result<Operation<'_>, RequestError> {
+        self.place(name).map(|place| self.at(place))
+    }
+
+    /// Where the operation stands that is called `name`, or the only one.
+    pub(super) fn place(&self, name: Option<&str>) -> Result<usize, RequestError> {
         let refuse = |message: String| {
             RequestError::from(GraphqlError::new(Code::OperationResolutionFailure, message))
         };
-        let (name, definition) = match (&self.source.operations, name) {
-            (DocumentOperations::Single(operation), None) => (None, operation),
-            (DocumentOperations::Single(_), Some(name)) => {
-                return Err(refuse(format!(
-                    "the document has no operation called `{name}`; its only one has no name"
-                )));
-            }
-            (DocumentOperations::Multiple(operations), Some(name)) => operations
-                .get_key_value(name)
-                .map(|(name, operation)| (Some(name.as_str()), operation))
-                .ok_or_else(|| refuse(format!("the document has no operation called `{name}`")))?,
-            (DocumentOperations::Multiple(operations), None) => match operations.iter().next() {
-                Some((name, operation)) if operations.len() == 1 => {
-                    (Some(name.as_str()), operation)
-                }
-                _ => {
-                    return Err(refuse(
-                        "the document has several operations; `operationName` must say which to run"
-                            .to_owned(),
-                    ));
-                }
-            },
-        };
-        let place = self
-            .operations
-            .binary_search_by(|(known, _)| known.as_deref().cmp(&name))
-            .map_err(|_| refuse("the document has no such operation".to_owned()))?;
-        Ok(Operation {
+        match (&*self.operations, name) {
+            ([_], None) => Ok(0),
+            ([StoredOperation { name: None, .. }], Some(name)) => Err(refuse(format!(
+                "the document has no operation called `{name}`; its only one has no name"
+            ))),
+            (operations, Some(name)) => operations
+                .binary_search_by(|known| known.name.as_deref().cmp(&Some(name)))
+                .map_err(|_| refuse(format!("the document has no operation called `{name}`"))),
+            (_, None) => Err(refuse(
+                "the document has several operations; `operationName` must say which to run"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// The operation at a place that [`StoredDocument::place`] has found.
+    pub(super) fn at(&self, place: usize) -> Operation<'_> {
+        let stored = &self.operations[place];
+        Operation {
+            name: stored.name.as_deref(),
+            definition: &stored.definition,
+            document: self,
+            stored,
+        }
+    }
+}
+
+impl StoredOperation {
+    fn new(name: Option<Name>, definition: Positioned<OperationDefinition>) -> Self {
+        Self {
             name,
             definition,
-            document: self,
-            stored: &self.operations[place].1,
-        })
+            verdict: OnceLock::new(),
+            holds_null_character: OnceLock::new(),
+            cost: OnceLock::new(),
+            plans: Plans::default(),
+        }
     }
+}
+
+/// Parses a text, or says what is wrong with it.
+fn parse(text: &str) -> Result<ExecutableDocument, RequestError> {
+    async_graphql::parser::parse_query(text).map_err(|error| {
+        let locations = error.positions().collect();
+        let message = error.to_string();
+        RequestError::from(GraphqlError {
+            locations,
+            ..GraphqlError::new(
+                Code::GraphqlParseFailed,
+                format!("the document does not parse: {message}"),
+            )
+        })
+    })
 }
 
 /// The operation of a document that is to run.

@@ -112,7 +112,7 @@ impl<'a> Look<'a> {
                     self.collect(&fragment.node.selection_set.node, on, fields);
                 }
                 Selection::FragmentSpread(spread) => {
-                    let fragments = &self.operation.document.source.fragments;
+                    let fragments = &self.operation.document.fragments;
                     if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {
                         let on = &fragment.node.type_condition.node.on.node;
                         self.collect(&fragment.node.selection_set.node, on, fields);

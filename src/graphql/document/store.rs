@@ -26,7 +26,6 @@ use moka::sync::Cache;
 
 use super::StoredDocument;
 use super::hash::DocumentHash;
-use super::weight::weight;
 
 const HITS: &str = "user_gateway_document_cache_hits_total";
 const MISSES: &str = "user_gateway_document_cache_misses_total";
@@ -139,11 +138,7 @@ impl DocumentStore {
 
 /// Roughly how many bytes a document takes.
 fn bytes(document: &StoredDocument) -> u32 {
-    // The plan of an operation is about as large as its source.
-    let source = weight(&document.source).saturating_mul(2);
-    let trees = source.saturating_add(weight(&document.executable));
-    let all = ENTRY + document.text.len() + trees;
-    u32::try_from(all).unwrap_or(u32::MAX)
+    u32::try_from(ENTRY + document.bytes).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ fn conditions(operation: &Operation<'_>) -> Box<[Name]> {
 
     let mut names = Vec::new();
     in_set(&operation.definition.node.selection_set.node, &mut names);
-    for fragment in operation.document.source.fragments.values() {
+    for fragment in operation.document.fragments.values() {
         in_set(&fragment.node.selection_set.node, &mut names);
     }
     names.into()
