@@ -11,6 +11,7 @@ mod hash;
 mod inspect;
 mod limits;
 mod overlap;
+mod read;
 mod rewrite;
 mod scan;
 mod settled;
@@ -104,7 +105,10 @@ impl StoredDocument {
         model: &SchemaModel,
     ) -> Result<Self, RequestError> {
         scan::scan(text, limits)?;
-        let source = parse(text)?;
+        let source = match read::read(text) {
+            Some(source) => source,
+            None => parse(text)?,
+        };
         limits::check(&source, limits)?;
         let executable = rewrite::rewrite(&source, model);
         // The plan of an operation is about as large as its source.
