@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use foldhash::fast::RandomState;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 use moka::sync::Cache;
@@ -113,7 +114,7 @@ type Landing<T> = Shared<oneshot::Receiver<Result<Arc<Known<T>>>>>;
 
 /// Things of one kind that are remembered by `K`. Who is not known and failures are not remembered.
 pub(super) struct Memory<K, T> {
-    entries: Cache<K, Arc<Known<T>>>,
+    entries: Cache<K, Arc<Known<T>>, RandomState>,
     /// What is being looked for, and how much had been heard when that began.
     flights: Mutex<HashMap<K, (u64, Landing<T>)>>,
     rules: Arc<Rules>,
@@ -142,7 +143,7 @@ where
             .max_capacity(MAX_BYTES)
             .weigher(weigh)
             .time_to_live(rules.spare_life)
-            .build();
+            .build_with_hasher(RandomState::default());
         Self {
             entries,
             flights: Mutex::default(),

@@ -2,12 +2,11 @@
 //!
 //! It is read from the SDL that the engine prints, so there is nothing to keep in step.
 
-use std::collections::{HashMap, HashSet};
-
 use async_graphql::parser::parse_schema;
 use async_graphql::parser::types::{
     BaseType, FieldDefinition, InputValueDefinition, Type, TypeKind, TypeSystemDefinition,
 };
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 /// The types by which the schema describes itself; the engine's SDL leaves them out.
 const INTROSPECTION: &str = "

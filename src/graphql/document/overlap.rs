@@ -5,6 +5,7 @@
 
 use async_graphql::parser::types::{Field, Selection, SelectionSet};
 use async_graphql::{Name, Positioned};
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use super::super::error::{GraphqlError, RequestError};
@@ -50,7 +51,7 @@ impl<'a> Look<'a> {
         &self,
         sets: &[(&'a SelectionSet, &'a str)],
     ) -> Option<(&'a Positioned<Field>, &'a Positioned<Field>)> {
-        let mut fields = IndexMap::new();
+        let mut fields = IndexMap::default();
         for (set, on) in sets {
             self.collect(set, on, &mut fields);
         }
@@ -98,7 +99,7 @@ impl<'a> Look<'a> {
         &self,
         set: &'a SelectionSet,
         on: &'a str,
-        fields: &mut IndexMap<&'a Name, Vec<Asked<'a>>>,
+        fields: &mut IndexMap<&'a Name, Vec<Asked<'a>>, RandomState>,
     ) {
         for selection in &set.items {
             match &selection.node {

@@ -20,6 +20,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use foldhash::fast::RandomState;
 use indexmap::Equivalent;
 use metrics::{Counter, counter, gauge};
 use moka::sync::Cache;
@@ -65,7 +66,7 @@ impl Equivalent<DocumentKey> for Sought<'_> {
 #[derive(Debug)]
 pub(super) struct DocumentStore {
     /// `None` if nothing is to be kept.
-    documents: Option<Cache<DocumentKey, Arc<StoredDocument>>>,
+    documents: Option<Cache<DocumentKey, Arc<StoredDocument>, RandomState>>,
     looks: OnceLock<Looks>,
 }
 
@@ -95,7 +96,7 @@ impl DocumentStore {
                         counter!(EVICTIONS).increment(1);
                     }
                 })
-                .build()
+                .build_with_hasher(RandomState::default())
         });
         Self {
             documents,
