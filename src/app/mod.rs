@@ -25,7 +25,7 @@ use crate::cache::RegionCache;
 use crate::config::{Config, DatabaseConfig, SiloMode};
 use crate::database::{Connection, Database, DatabaseOptions, Ownership};
 use crate::domain::{Clock, SystemClock};
-use crate::http::{Connections, HttpState, RequestLimits, router};
+use crate::http::{Connections, HttpState, RequestLimits, Surface, surface};
 use crate::service::Announcer;
 use crate::telemetry::metrics;
 
@@ -33,7 +33,7 @@ use crate::telemetry::metrics;
 #[derive(Debug)]
 pub struct App {
     config: Config,
-    router: axum::Router,
+    surface: Surface,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
     connections: Connections,
@@ -139,10 +139,10 @@ impl App {
             limits: RequestLimits::new(&config.server),
             connections: connections.clone(),
         };
-        let router = router(state, silo.rpc, &config.server).map_err(anyhow::Error::msg)?;
+        let surface = surface(state, silo.rpc, &config.server).map_err(anyhow::Error::msg)?;
         Ok(Self {
             config,
-            router,
+            surface,
             announcer,
             clock,
             connections,
@@ -153,7 +153,7 @@ impl App {
     /// The gateway with something put around its whole surface.
     #[must_use]
     pub fn layered(mut self, layer: impl FnOnce(axum::Router) -> axum::Router) -> Self {
-        self.router = layer(self.router);
+        self.surface = self.surface.layered(layer);
         self
     }
 
@@ -168,7 +168,7 @@ impl App {
         let connections = &self.connections;
         let config = (&self.config.server, self.config.subscriptions);
         let close = || connections.close();
-        server::serve(self.router, listener, config, shutdown, close).await?;
+        server::serve(self.surface, listener, config, shutdown, close).await?;
         background.stop(self.config.server.shutdown_timeout).await;
         match self.ground {
             Ground::Database(database) => database.close().await,

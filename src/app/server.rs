@@ -3,28 +3,31 @@
 //! `axum::serve` sets no timers: a client that sends half a head would hold its connection for
 //! ever, and so would one that does not read its answer, or at shutdown never closes its own.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tower::ServiceBuilder;
 
 use super::patience::Patient;
 use crate::config::{ServerConfig, SubscriptionConfig};
+use crate::http::Surface;
 
 /// How long to wait before accepting again when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `shutdown` resolves, then finishes what is in flight. What
+/// Serves `surface` on `listener` until `shutdown` resolves, then finishes what is in flight. What
 /// would never end by itself is ended by `close`, which is called then.
 pub(super) async fn serve<F: Future<Output = ()>>(
-    router: Router,
+    surface: Surface,
     listener: TcpListener,
     (config, subscriptions): (&ServerConfig, SubscriptionConfig),
     shutdown: impl Future<Output = ()>,
@@ -59,13 +62,12 @@ pub(super) async fn serve<F: Future<Output = ()>>(
         // HTTP/1 or HTTP/2 is spoken; whoever says nothing would stay for ever.
         let has_asked = Arc::new(AtomicBool::new(false));
         let asks = Arc::clone(&has_asked);
-        let service = ServiceBuilder::new()
-            .map_request(move |request| {
-                asks.store(true, Ordering::Relaxed);
-                request
-            })
-            .service(router.clone());
-        let service = TowerToHyperService::new(service);
+        let surface = surface.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            asks.store(true, Ordering::Relaxed);
+            let answer = surface.answer(request.map(Body::new));
+            async { Ok::<_, Infallible>(answer.await) }
+        });
         let connection = http
             .serve_connection_with_upgrades(TokioIo::new(Patient::new(stream, patience)), service)
             .into_owned();

@@ -104,6 +104,14 @@ impl Authentication {
         if let Some(known) = inner.callers.get(header) {
             return Ok(Arc::clone(&known.found));
         }
+        // Beside the future: most are remembered, and theirs stays small.
+        Box::pin(inner.look_up(header)).await
+    }
+}
+
+impl Inner {
+    /// The caller behind the value of a header that is not remembered.
+    async fn look_up(&self, header: &str) -> Result<Arc<Caller>> {
         let mut words = header.split_ascii_whitespace();
         let (Some(scheme), Some(token), None) = (words.next(), words.next(), words.next()) else {
             return Err(refuse(
@@ -113,16 +121,14 @@ impl Authentication {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(refuse("the Authorization header's scheme must be `Bearer`"));
         }
-        match &inner.provider {
+        match &self.provider {
             Some(provider) if JwtVerifier::recognizes(token) => {
-                inner.by_jwt(provider, header, token).await
+                self.by_jwt(provider, header, token).await
             }
-            _ => inner.by_token(header, token).await,
+            _ => self.by_token(header, token).await,
         }
     }
-}
 
-impl Inner {
     async fn by_jwt(
         &self,
         provider: &JwtVerifier,

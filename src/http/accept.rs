@@ -91,7 +91,7 @@ impl MediaType {
             .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         response
             .headers_mut()
-            .insert(VARY, HeaderValue::from_static("accept"));
+            .insert(VARY, HeaderValue::from_static("accept, origin"));
         response
     }
 }

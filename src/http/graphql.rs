@@ -4,6 +4,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
@@ -28,12 +29,18 @@ pub(super) async fn handle(
     State(state): State<HttpState>,
     request: Request<Body>,
 ) -> Response<Body> {
-    if subscription::is_upgrade(request.headers()) {
-        let upgraded = subscription::upgrade(state, request).await;
+    let (mut parts, body) = request.into_parts();
+    answer(&state, &mut parts, body).await
+}
+
+/// Answers a request to `/graphql`.
+pub(super) async fn answer(state: &HttpState, parts: &mut Parts, body: Body) -> Response<Body> {
+    if subscription::is_upgrade(&parts.headers) {
+        let upgraded = Box::pin(subscription::upgrade(state.clone(), parts)).await;
         return upgraded
             .unwrap_or_else(|failure| failure.into_response(MediaType::GraphqlResponse));
     }
-    let accepted = Accepted::of(request.headers());
+    let accepted = Accepted::of(&parts.headers);
     if accepted.is_nothing() {
         return Failure::new(
             StatusCode::NOT_ACCEPTABLE,
@@ -44,19 +51,20 @@ pub(super) async fn handle(
         .into_response(accepted.media());
     }
     let deadline = Instant::now() + state.limits.timeout;
-    let answered = timeout_at(deadline, answer(&state, request, accepted, deadline)).await;
+    let answered = timeout_at(deadline, try_answer(state, parts, body, accepted, deadline));
     answered
+        .await
         .unwrap_or_else(|_| Err(Failure::timeout()))
         .unwrap_or_else(|failure| failure.into_response(accepted.media()))
 }
 
-async fn answer(
+async fn try_answer(
     state: &HttpState,
-    request: Request<Body>,
+    parts: &Parts,
+    body: Body,
     accepted: Accepted,
     deadline: Instant,
 ) -> Result<Response<Body>, Failure> {
-    let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query();
     if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
         return Err(Failure::new(
@@ -95,16 +103,8 @@ async fn answer(
         let (bytes, place) = body::read(&state.limits, place, body, deadline).await?;
         (Payload::parse(&bytes)?, place)
     };
-    match payload {
-        Payload::Single(request) => {
-            let client = Client {
-                credentials,
-                services,
-                accepted,
-                is_get,
-            };
-            single(state, request, client).await
-        }
+    let request = match payload {
+        Payload::Single(request) => request,
         Payload::Batch(requests) => {
             let media = accepted.media.ok_or_else(|| {
                 Failure::new(
@@ -113,9 +113,19 @@ async fn answer(
                     "a batch is not answered by events",
                 )
             })?;
-            batch(state, requests, services, media).await
+            return Box::pin(batch(state, requests, services, media)).await;
         }
-    }
+    };
+    let prepared = prepare(state, request, services.as_ref())?;
+    let Some(media) = media_of(&prepared, accepted, is_get)? else {
+        return Box::pin(by_events(state, prepared, credentials, services)).await;
+    };
+    let response = match prepared {
+        Ok(prepared) => state.graphql.execute(prepared, services).await,
+        Err(refusal) => refusal.into(),
+    };
+    let status = status(state, &response, media);
+    Ok(media.response(status, response.into_json()))
 }
 
 /// The services as whoever has these credentials, the value of an `Authorization` header, may use
@@ -135,60 +145,43 @@ pub(super) async fn authorize(
     )))
 }
 
-/// Who has sent a request, and how.
-struct Client<'a> {
-    credentials: Option<&'a str>,
-    services: Option<AuthorizedServices>,
+/// The type of the answer to a request; `None` if it is answered by events.
+fn media_of(
+    prepared: &Result<PreparedRequest, RequestError>,
     accepted: Accepted,
     is_get: bool,
-}
-
-async fn single(
-    state: &HttpState,
-    request: GraphqlRequest,
-    client: Client<'_>,
-) -> Result<Response<Body>, Failure> {
-    let Accepted { media, events } = client.accepted;
-    let prepared = prepare(state, request, client.services.as_ref())?;
+) -> Result<Option<MediaType>, Failure> {
     let is = |what: fn(&PreparedRequest) -> bool| prepared.as_ref().is_ok_and(what);
-    if client.is_get && is(PreparedRequest::is_mutation) {
+    if is_get && is(PreparedRequest::is_mutation) {
         return Err(Failure::method_not_allowed(
             "a mutation is sent by POST",
             "POST",
         ));
     }
     let is_subscription = is(PreparedRequest::is_subscription);
-    let media = match media {
-        Some(_) if is_subscription && !events => {
-            return Err(Failure::new(
-                StatusCode::NOT_ACCEPTABLE,
-                Code::NotAcceptable,
-                ONLY_AS_EVENTS,
-            ));
-        }
-        Some(media) if !is_subscription => media,
-        _ => {
-            let place = subscription::enter(state)?;
-            let outcome = match prepared {
-                Ok(prepared) => {
-                    let Client {
-                        credentials,
-                        services,
-                        ..
-                    } = client;
-                    subscription::execute(state, credentials, prepared, services).await
-                }
-                Err(refusal) => subscription::Outcome::Refused(refusal),
-            };
-            return Ok(subscription::respond(state, place, outcome));
-        }
+    if is_subscription && !accepted.events {
+        return Err(Failure::new(
+            StatusCode::NOT_ACCEPTABLE,
+            Code::NotAcceptable,
+            ONLY_AS_EVENTS,
+        ));
+    }
+    Ok(accepted.media.filter(|_| !is_subscription))
+}
+
+/// Answers a request by events.
+async fn by_events(
+    state: &HttpState,
+    prepared: Result<PreparedRequest, RequestError>,
+    credentials: Option<&str>,
+    services: Option<AuthorizedServices>,
+) -> Result<Response<Body>, Failure> {
+    let place = subscription::enter(state)?;
+    let outcome = match prepared {
+        Ok(prepared) => subscription::execute(state, credentials, prepared, services).await,
+        Err(refusal) => subscription::Outcome::Refused(refusal),
     };
-    let response = match prepared {
-        Ok(prepared) => state.graphql.execute(prepared, client.services).await,
-        Err(refusal) => refusal.into(),
-    };
-    let status = status(state, &response, media);
-    Ok(media.response(status, response.into_json()))
+    Ok(subscription::respond(state, place, outcome))
 }
 
 /// Prepares a request. To an anonymous caller a good document and a bad one look the same,
@@ -303,6 +296,9 @@ fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
+    if text == "application/json" {
+        return Ok(());
+    }
     let mut parts = text.split(';').map(str::trim);
     let is_json = parts
         .next()

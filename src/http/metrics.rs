@@ -4,12 +4,10 @@
 //! `user_gateway_http_request_duration_seconds{route}` says how long it took. A route is a path of
 //! the router, never one that a client made up.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use ::metrics::{Counter, Histogram, counter, histogram};
-use axum::extract::MatchedPath;
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::IntoResponse;
 
@@ -27,47 +25,67 @@ pub(super) async fn page() -> impl IntoResponse {
 }
 
 /// The metrics of requests. Each is looked for once; to look costs more than to count.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 pub(super) struct Meters {
-    routes: Arc<RwLock<HashMap<String, Route>>>,
+    /// They are few, as are the statuses of each: going through them is faster than hashing.
+    routes: RwLock<Vec<Route>>,
 }
 
 /// The metrics of a route.
 struct Route {
+    path: Box<str>,
     duration: Histogram,
-    answered: HashMap<StatusCode, Counter>,
-}
-
-impl std::fmt::Debug for Route {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Route").finish_non_exhaustive()
-    }
+    answered: Vec<(StatusCode, Counter)>,
 }
 
 impl Meters {
-    /// Counts a request of a route that has been answered; `None` is no route of the router.
-    pub(super) fn answered(&self, route: Option<&MatchedPath>, status: StatusCode, took: Duration) {
-        let route = route.map_or("none", MatchedPath::as_str);
+    /// Counts a request of a route that has been answered.
+    pub(super) fn answered(&self, path: &str, status: StatusCode, took: Duration) {
         {
             let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = routes.get(route)
-                && let Some(answered) = known.answered.get(&status)
-            {
-                answered.increment(1);
-                known.duration.record(took);
+            let route = routes.iter().find(|route| *route.path == *path);
+            if route.is_some_and(|route| route.count(status, took)) {
                 return;
             }
         }
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        let known = routes.entry(route.to_owned()).or_insert_with(|| Route {
-            duration: histogram!(DURATION, "route" => route.to_owned()),
-            answered: HashMap::new(),
+        let at = routes.iter().position(|route| *route.path == *path);
+        let at = at.unwrap_or_else(|| {
+            routes.push(Route::new(path));
+            routes.len() - 1
         });
-        known.duration.record(took);
-        let answered = known.answered.entry(status).or_insert_with(|| {
-            let status = status.as_str().to_owned();
-            counter!(ANSWERED, "route" => route.to_owned(), "status" => status)
-        });
-        answered.increment(1);
+        let route = &mut routes[at];
+        if !route.count(status, took) {
+            route.meet(status);
+            route.count(status, took);
+        }
+    }
+}
+
+impl Route {
+    fn new(path: &str) -> Self {
+        Self {
+            path: path.into(),
+            duration: histogram!(DURATION, "route" => path.to_owned()),
+            answered: Vec::new(),
+        }
+    }
+
+    /// Counts an answer, if one of this status has been met before.
+    fn count(&self, status: StatusCode, took: Duration) -> bool {
+        let answered = self.answered.iter().find(|(of, _)| *of == status);
+        if let Some((_, answered)) = answered {
+            answered.increment(1);
+            self.duration.record(took);
+        }
+        answered.is_some()
+    }
+
+    /// Makes room for the answers of a status.
+    fn meet(&mut self, status: StatusCode) {
+        let route = String::from(&*self.path);
+        let text = status.as_str().to_owned();
+        let counter = counter!(ANSWERED, "route" => route, "status" => text);
+        self.answered.push((status, counter));
     }
 }

@@ -3,6 +3,7 @@
 
 mod accept;
 mod body;
+mod compression;
 mod failure;
 mod graphiql;
 mod graphql;
@@ -11,27 +12,25 @@ mod metrics;
 mod payload;
 mod request_id;
 mod subscription;
+mod surface;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::from_fn_with_state;
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderValue, Method};
+use axum::middleware::from_fn;
 use axum::response::Redirect;
 use axum::routing::{any, get};
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::csrf::CsrfLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
 
-use self::metrics::Meters;
+use self::surface::Entrance;
 use crate::auth::{Authentication, RateLimits};
 use crate::config::ServerConfig;
 use crate::domain::Result;
@@ -40,6 +39,7 @@ use crate::rpc::RpcServer;
 use crate::service::Services;
 
 pub use subscription::Connections;
+pub use surface::Surface;
 
 /// Whether the gateway can do its work; asked by `/readyz`.
 pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
@@ -97,17 +97,14 @@ impl RequestLimits {
     }
 }
 
-/// Answers bodies smaller than this as they are; compressing them costs more than it saves.
-const COMPRESS_ABOVE_BYTES: u64 = 1_024;
-
 /// The whole surface; without an [`RpcServer`] other silos find nothing. An origin of `config` that is none is an error.
-pub fn router(
+pub fn surface(
     state: HttpState,
     rpc: Option<RpcServer>,
     config: &ServerConfig,
-) -> Result<Router, String> {
+) -> Result<Surface, String> {
     let mut router = Router::new()
-        .route("/graphql", any(graphql::handle))
+        .route(surface::GRAPHQL, any(graphql::handle))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
     if config.metrics {
@@ -139,25 +136,19 @@ pub fn router(
         .allow_origin(AllowOrigin::list(allowed))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE])
-        .expose_headers([HeaderName::from_static(request_id::HEADER)])
+        .expose_headers([request_id::HEADER.clone()])
         .max_age(Duration::from_mins(10));
-    let no_sniff = SetResponseHeaderLayer::overriding(
-        X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    // A compressor would hold events back until it has enough of them.
-    let worth_compressing = SizeAbove::new(COMPRESS_ABOVE_BYTES).and(NotForContentType::SSE);
     // A request runs through these from top to bottom, its response from bottom to top.
     let layers = ServiceBuilder::new()
-        .layer(from_fn_with_state(Meters::default(), request_id::layer))
-        .layer(no_sniff)
+        .layer(from_fn(surface::tell_route))
         .layer(CatchPanicLayer::custom(failure::panicked))
-        .layer(CompressionLayer::new().compress_when(worth_compressing))
         .layer(cors)
         .layer(csrf.with_rejection_response(failure::cross_site));
-    let mut router = router.fallback(failure::not_found).with_state(state);
+    let mut router = router
+        .fallback(failure::not_found)
+        .with_state(state.clone());
     if let Some(rpc) = rpc {
         router = router.merge(rpc.router());
     }
-    Ok(router.layer(layers))
+    Ok(Entrance::new(state, router.layer(layers)).open())
 }

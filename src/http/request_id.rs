@@ -1,19 +1,20 @@
 //! A name for each request: in its log lines, in its response, and in the next system's logs.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::Next;
-use axum::response::Response;
-use tracing::Instrument;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use tracing::{Level, Span};
 use uuid::Uuid;
 
-use super::metrics::Meters;
 use crate::telemetry::RequestTrace;
 
 /// The header that carries the name, both ways.
-pub(super) const HEADER: &str = "x-request-id";
+pub(super) static HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Longer names are not taken over.
 const MAX_BYTES: usize = 64;
@@ -21,56 +22,73 @@ const MAX_BYTES: usize = 64;
 /// Longer headers of traces are not handed on.
 const TRACE_MAX_BYTES: usize = 512;
 
-/// Takes over the name that a proxy has given, or makes one; works on the request in a span of
-/// that name; and says once how it went.
-pub(super) async fn layer(State(meters): State<Meters>, request: Request, next: Next) -> Response {
-    let given = text(request.headers(), HEADER);
-    let safe = |id: &&str| {
-        !id.is_empty()
-            && id.len() <= MAX_BYTES
-            && id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    };
-    let id = given
-        .filter(safe)
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
-    let trace = RequestTrace {
-        id: Arc::from(&*id),
-        traceparent: traceparent(request.headers()).map(Arc::from),
-        tracestate: text(request.headers(), "tracestate").map(Arc::from),
-    };
-    let span = tracing::info_span!("request", request.id = %id);
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let started = std::time::Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let answer = trace.scope(next.run(request));
-    let mut response = answer.instrument(span.clone()).await;
-    meters.answered(route.as_ref(), response.status(), started.elapsed());
-    span.in_scope(|| {
-        tracing::debug!(
-            http.method = %method,
-            http.path = %path,
-            http.status = response.status().as_u16(),
-            elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            "request answered"
-        );
-    });
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(HEADER, value);
+/// The name that a proxy has given to a request with these headers, or one that is made, and the
+/// request's place in a trace.
+pub(super) fn trace(headers: &HeaderMap) -> RequestTrace {
+    let given = text(headers, &HEADER).filter(|id| is_safe(id));
+    RequestTrace {
+        id: given.map_or_else(new_id, Arc::from),
+        traceparent: traceparent(headers).map(Arc::from),
+        tracestate: text(headers, &TRACESTATE).map(Arc::from),
     }
-    response
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// The span of all that is logged of a request.
+pub(super) fn span(id: &str) -> Span {
+    tracing::info_span!("request", request.id = %id)
+}
+
+/// A name as the value of [`HEADER`].
+pub(super) fn header(id: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(id).ok()
+}
+
+/// What is logged of a request once it is answered; nothing, unless somebody wants to read that.
+pub(super) struct Line(Option<(Method, String)>);
+
+impl Line {
+    /// Keeps what would be gone by then.
+    pub(super) fn of(request: &Request<Body>) -> Self {
+        let line = || (request.method().clone(), request.uri().path().to_owned());
+        Self(tracing::enabled!(Level::DEBUG).then(line))
+    }
+
+    /// Writes the line of a request that began then.
+    pub(super) fn write(self, status: StatusCode, started: Instant) {
+        if let Some((method, path)) = self.0 {
+            tracing::debug!(
+                http.method = %method,
+                http.path = %path,
+                http.status = status.as_u16(),
+                elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+                "request answered"
+            );
+        }
+    }
+}
+
+fn new_id() -> Arc<str> {
+    let mut buffer = Uuid::encode_buffer();
+    let id: &str = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
+    Arc::from(id)
+}
+
+fn is_safe(id: &str) -> bool {
+    !id.is_empty()
+        && id.len() <= MAX_BYTES
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let value = headers.get(name)?.to_str().ok()?;
     (value.len() <= TRACE_MAX_BYTES).then_some(value)
 }
 
 /// The request's place in a distributed trace, if it has the form of one.
 fn traceparent(headers: &HeaderMap) -> Option<&str> {
-    let value = text(headers, "traceparent")?;
+    let value = text(headers, &TRACEPARENT)?;
     let lengths = value.split('-').map(str::len);
     let digits = value
         .bytes()

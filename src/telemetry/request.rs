@@ -22,8 +22,8 @@ pub struct RequestTrace {
 
 impl RequestTrace {
     /// Works on `future` as a part of this request.
-    pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        CURRENT.scope(self, future).await
+    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, future)
     }
 }
 

@@ -3,8 +3,9 @@
 use axum::body::Body;
 use axum::extract::{FromRequestParts, WebSocketUpgrade};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Request, Response, StatusCode, Uri};
+use axum::http::{HeaderMap, Response, StatusCode, Uri};
 use tokio::sync::oneshot;
 
 use super::message::PROTOCOL;
@@ -26,9 +27,8 @@ pub(in crate::http) fn is_upgrade(headers: &HeaderMap) -> bool {
 /// Makes a WebSocket of a request.
 pub(in crate::http) async fn upgrade(
     state: HttpState,
-    request: Request<Body>,
+    parts: &mut Parts,
 ) -> Result<Response<Body>, Failure> {
-    let (mut parts, _) = request.into_parts();
     require_known_page(&parts.headers, &parts.uri, &state.connections.origins)?;
     let wanted = parts.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     let is_offered = wanted
@@ -40,7 +40,7 @@ pub(in crate::http) async fn upgrade(
             "the WebSocket must speak the subprotocol `{PROTOCOL}`, and say so"
         )));
     }
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &())
+    let upgrade = WebSocketUpgrade::from_request_parts(parts, &())
         .await
         .map_err(|rejection| Failure::bad_request(rejection.body_text()))?;
     let place = state
