@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
-use tracing::{Level, Span};
+use tracing::Level;
 use uuid::Uuid;
 
 use crate::telemetry::RequestTrace;
@@ -31,11 +31,6 @@ pub(super) fn trace(headers: &HeaderMap) -> RequestTrace {
         traceparent: traceparent(headers).map(Arc::from),
         tracestate: text(headers, &TRACESTATE).map(Arc::from),
     }
-}
-
-/// The span of all that is logged of a request.
-pub(super) fn span(id: &str) -> Span {
-    tracing::info_span!("request", request.id = %id)
 }
 
 /// A name as the value of [`HEADER`].

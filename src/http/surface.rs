@@ -17,7 +17,6 @@ use axum::middleware::Next;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tower::{Service as _, service_fn};
-use tracing::Instrument as _;
 
 use super::compression::{compress, is_worthwhile};
 use super::metrics::Meters;
@@ -100,7 +99,6 @@ impl Entrance {
     /// request are lent to whoever answers it: in their futures they would be copied again and again.
     fn pass(self: Arc<Self>, request: Request<Body>) -> Answer {
         let trace = request_id::trace(request.headers());
-        let span = request_id::span(&trace.id);
         let visit = Visit {
             id: Arc::clone(&trace.id),
             started: Instant::now(),
@@ -109,21 +107,19 @@ impl Entrance {
         };
         if concerns_no_layer(&request) {
             let (mut parts, body) = request.into_parts();
-            let answer = trace.scope(async move {
+            Box::pin(trace.scope(async move {
                 let answer = AssertUnwindSafe(graphql::answer(&self.state, &mut parts, body));
                 let response = answer.catch_unwind().await;
                 let response = response.unwrap_or_else(failure::panicked);
                 self.dismiss(visit, GRAPHQL, response).await
-            });
-            Box::pin(answer.instrument(span))
+            }))
         } else {
-            let answer = trace.scope(async move {
+            Box::pin(trace.scope(async move {
                 let Ok(response) = self.routes.clone().call(request).await;
                 let route = response.extensions().get::<MatchedPath>().cloned();
                 let route = route.as_ref().map_or("none", MatchedPath::as_str);
                 self.dismiss(visit, route, response).await
-            });
-            Box::pin(answer.instrument(span))
+            }))
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the process says about itself: logs, metrics, and which request it is at work on.
 
+mod line;
 mod log;
 mod metrics;
 mod request;

@@ -1,9 +1,8 @@
-//! Which request the process is at work on, so that calls to other silos can say so.
+//! Which request the process is at work on, so that log lines and calls to other silos can say so.
 
 use std::sync::Arc;
 
 use futures_util::future::Either;
-use tracing::Instrument;
 
 tokio::task_local! {
     static CURRENT: RequestTrace;
@@ -33,13 +32,12 @@ pub fn current_request() -> Option<RequestTrace> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// `future`, which stays a part of the current request and its span even in a task of its own.
+/// `future`, which stays a part of the current request even in a task of its own.
 pub fn carry<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    let future = match current_request() {
+    match current_request() {
         Some(trace) => Either::Left(CURRENT.scope(trace, future)),
         None => Either::Right(future),
-    };
-    future.in_current_span()
+    }
 }
 
 #[cfg(test)]
