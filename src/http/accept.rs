@@ -123,20 +123,23 @@ impl<'a> Range<'a> {
     }
 
     fn names_events(&self) -> bool {
-        self.ty.eq_ignore_ascii_case("text")
-            && self.subtype.eq_ignore_ascii_case("event-stream")
-            && self.quality > 0
+        is(self.ty, "text") && is(self.subtype, "event-stream") && self.quality > 0
     }
 
     /// Whether the range takes in `application/SUBTYPE`.
     fn fits(&self, subtype: &str) -> bool {
-        let matches = |range: &str, name: &str| range == "*" || range.eq_ignore_ascii_case(name);
+        let matches = |range: &str, name: &str| range == "*" || is(range, name);
         matches(self.ty, "application") && matches(self.subtype, subtype)
     }
 
     fn specificity(&self) -> u8 {
         u8::from(self.ty != "*") + u8::from(self.subtype != "*")
     }
+}
+
+/// Whether a text is this name in letters of either case; mostly it is so to the letter.
+fn is(text: &str, name: &str) -> bool {
+    text == name || text.eq_ignore_ascii_case(name)
 }
 
 /// The quality among a range's parameters, in thousandths; `None` if it is no number.
