@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
@@ -11,10 +12,13 @@ use user_gateway::domain::{
     Email, Error, IdempotencyKey, NewUser, OptionKey, OptionScope, Result, SetOption,
     UserCreateResult, UserId,
 };
-use user_gateway::service::UserService;
+use user_gateway::service::{Services, UserService};
 
 use super::{assert_answered, look_up, until_blocked};
 use crate::harness::{Contents, TestDatabase, eventually};
+
+/// How often somebody sets their option while creations fail.
+const ROUNDS: usize = 100;
 
 fn new(email: &str) -> NewUser {
     NewUser {
@@ -122,35 +126,51 @@ async fn of_many_who_are_created_at_once_each_gets_their_own_answer() {
     assert_eq!(db.heard.take_signups().len(), 32);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "needs PostgreSQL"]
 async fn a_creation_that_fails_midway_takes_nobody_elses_change_with_it() {
     let db = TestDatabase::with(Contents::Migrated).await;
     let ids = db.add_users(["ada", "grace", "edsger", "barbara"]).await;
-    let services = db.database().services();
-    let (users, options) = (services.users, services.user_options);
+    let Services {
+        users,
+        user_options,
+        ..
+    } = db.database().services();
     refuse_bad_addresses(&db, false).await;
-    // The statements of both travel over the same connections.
-    for round in 0..25 {
-        let failing: Vec<_> = (0..8)
-            .map(|n| begin(&users, &format!("bad{round}.{n}@example.com")))
-            .collect();
-        let setting = ids.iter().map(|id| {
-            let (options, option) = (Arc::clone(&options), option(*id, json!(round)));
-            tokio::spawn(async move { options.set_option(&option).await })
-        });
-        for set in join_all(setting).await {
-            assert!(set.unwrap().unwrap().changed);
-        }
-        for failed in join_all(failing).await {
-            let failed = failed.unwrap();
-            assert!(matches!(failed, Err(Error::Internal(_))), "{failed:?}");
-        }
-        let kept = format!("sentry_useroption WHERE value = '{round}'");
-        assert_eq!(db.count(&kept).await, 4);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let failing: Vec<_> = (0..8)
+        .map(|task| {
+            let (users, is_over) = (Arc::clone(&users), Arc::clone(&is_over));
+            tokio::spawn(async move {
+                while !is_over.load(Ordering::Relaxed) {
+                    let new = new(&format!("bad{task}@example.com"));
+                    let failed = users.get_or_create_by_email(&new).await;
+                    assert!(matches!(failed, Err(Error::Internal(_))), "{failed:?}");
+                }
+            })
+        })
+        .collect();
+    // What travels over the same connections is kept when it is answered, and can be read at once.
+    let setting = ids.iter().map(|id| {
+        let (id, options) = (*id, Arc::clone(&user_options));
+        tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let set = options.set_option(&option(id, json!(round))).await.unwrap();
+                assert!(set.changed);
+                let found = options.get_all(&[id]).await.unwrap();
+                assert_eq!(found, [set.option]);
+            }
+        })
+    });
+    for set in join_all(setting).await {
+        set.unwrap();
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for failed in join_all(failing).await {
+        failed.unwrap();
     }
     assert_eq!(db.count("auth_user").await, 4);
-    assert_eq!(db.heard.take_changes().len(), 100);
+    assert_eq!(db.heard.take_changes().len(), 4 * ROUNDS);
     assert!(db.heard.take_signups().is_empty());
     assert_eq!(db.count("sentry_controloutbox").await, 0);
     let good = users.get_or_create_by_email(&new("good@example.com")).await;
