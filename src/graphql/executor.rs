@@ -288,7 +288,7 @@ impl Graphql {
         };
         let Answer { data, errors } = plan.run(&run).await;
         GraphqlResponse {
-            data: Some(Data::written(data)),
+            data: Some(data),
             errors,
         }
     }

@@ -15,42 +15,65 @@ pub struct GraphqlResponse {
     pub errors: Vec<GraphqlError>,
 }
 
-/// The answer to an operation, as JSON.
+/// The answer to an operation, as JSON. In front of it stands already what a response without
+/// errors begins with.
 #[derive(Debug)]
 pub struct Data(Vec<u8>);
 
+/// What stands in front of the answer.
+const OPENING: &[u8] = b"{\"data\":";
+
 impl Data {
-    /// The answer to an operation of which nothing could be answered.
-    pub(super) fn null() -> Self {
-        Self(b"null".to_vec())
+    /// Where an answer of about so many bytes is written.
+    pub(super) fn buffer(bytes: usize) -> Vec<u8> {
+        let mut buffer = Vec::with_capacity(OPENING.len() + bytes + 1);
+        buffer.extend_from_slice(OPENING);
+        buffer
     }
 
-    /// An answer that was written as JSON.
-    pub(super) fn written(json: Vec<u8>) -> Self {
-        Self(json)
+    /// The answer to an operation of which nothing could be answered.
+    pub(super) fn null() -> Self {
+        let mut buffer = Self::buffer(4);
+        buffer.extend_from_slice(b"null");
+        Self(buffer)
+    }
+
+    /// An answer that was written into a [`Data::buffer`].
+    pub(super) const fn written(buffer: Vec<u8>) -> Self {
+        Self(buffer)
     }
 
     /// An answer that the engine has put together.
     pub(super) fn of(value: &Value) -> Self {
-        serde_json::to_vec(value).map_or_else(
-            |error| {
+        let mut buffer = Self::buffer(256);
+        match serde_json::to_writer(&mut buffer, value) {
+            Ok(()) => Self(buffer),
+            Err(error) => {
                 tracing::error!(%error, "an answer could not be written");
                 Self::null()
-            },
-            Self,
-        )
+            }
+        }
+    }
+
+    /// How many bytes the answer has.
+    pub(super) fn len(&self) -> usize {
+        self.json().len()
     }
 
     /// Whether nothing could be answered.
     #[must_use]
     pub fn is_null(&self) -> bool {
-        self.0 == b"null"
+        self.json() == b"null"
+    }
+
+    fn json(&self) -> &[u8] {
+        self.0.get(OPENING.len()..).unwrap_or_default()
     }
 }
 
 impl Serialize for Data {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_slice(&self.0).map_err(S::Error::custom)?;
+        let raw: &RawValue = serde_json::from_slice(self.json()).map_err(S::Error::custom)?;
         raw.serialize(serializer)
     }
 }
@@ -60,10 +83,7 @@ impl GraphqlResponse {
     #[must_use]
     pub fn into_json(self) -> Vec<u8> {
         match self.data {
-            Some(Data(data)) if self.errors.is_empty() => {
-                let mut json = Vec::with_capacity(data.len() + 16);
-                json.extend_from_slice(b"{\"data\":");
-                json.extend_from_slice(&data);
+            Some(Data(mut json)) if self.errors.is_empty() => {
                 json.push(b'}');
                 json
             }

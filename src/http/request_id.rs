@@ -1,12 +1,12 @@
 //! A name for each request: in its log lines, in its response, and in the next system's logs.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use tracing::Level;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::telemetry::RequestTrace;
 
@@ -62,10 +62,12 @@ impl Line {
     }
 }
 
+/// A UUID of the seventh version. `Uuid::now_v7` would ask the system for randomness each time.
 fn new_id() -> Arc<str> {
-    let mut buffer = Uuid::encode_buffer();
-    let id: &str = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
-    Arc::from(id)
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let millis = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    let id = Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid();
+    Arc::from(&*id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
 }
 
 fn is_safe(id: &str) -> bool {

@@ -17,6 +17,7 @@ use super::object::{ObjectPlan, PlannedObject, Rows, Selection};
 use super::writer::Writer;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::GraphqlError;
+use crate::graphql::response::Data;
 
 /// No more is set aside for an answer before it is written.
 const MAX_EXPECTED_BYTES: usize = 64 * 1_024;
@@ -48,8 +49,8 @@ pub(in super::super) struct Run<'a> {
 /// The answer to an operation.
 #[derive(Debug)]
 pub(in super::super) struct Answer {
-    /// The value of `data` as JSON.
-    pub(in super::super) data: Vec<u8>,
+    /// The value of `data`.
+    pub(in super::super) data: Data,
     /// What went wrong, in the order of the document.
     pub(in super::super) errors: Vec<GraphqlError>,
 }
@@ -80,11 +81,13 @@ async fn answer<T: PlannedObject>(
     }
     let mut writer = Writer::new(run, bytes + bytes / 8);
     if plan.write(root, &mut rows, &mut writer).is_err() {
-        writer.out.clear();
-        writer.null();
+        return Answer {
+            data: Data::null(),
+            errors: writer.errors,
+        };
     }
     Answer {
-        data: writer.out,
+        data: Data::written(writer.out),
         errors: writer.errors,
     }
 }

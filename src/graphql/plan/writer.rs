@@ -7,6 +7,7 @@ use super::run::Run;
 use crate::domain::{Error, escapes_nothing};
 use crate::graphql::error::{GraphqlError, from_engine, log};
 use crate::graphql::id::Id;
+use crate::graphql::response::Data;
 
 /// A null stands where none may be; what holds it becomes null instead.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +39,7 @@ impl<'p> Writer<'p> {
     pub(super) fn new(run: &'p Run<'p>, bytes: usize) -> Self {
         Self {
             run,
-            out: Vec::with_capacity(bytes),
+            out: Data::buffer(bytes),
             path: Vec::with_capacity(16),
             pos: Pos::default(),
             errors: Vec::new(),
