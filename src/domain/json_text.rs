@@ -166,11 +166,11 @@ mod tests {
 
     #[test]
     fn it_is_written_and_read_as_the_value() {
-        let value = serde_json::json!({"value": {"a": [1, null]}});
         #[derive(Serialize, Deserialize)]
         struct Holder {
             value: JsonText,
         }
+        let value = serde_json::json!({"value": {"a": [1, null]}});
         let holder: Holder = serde_json::from_value(value.clone()).unwrap();
         assert_eq!(holder.value.as_str(), r#"{"a":[1,null]}"#);
         assert_eq!(serde_json::to_value(&holder).unwrap(), value);

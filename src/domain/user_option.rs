@@ -210,12 +210,12 @@ mod tests {
 
     use super::*;
 
-    fn option(user: i64, key: &str, value: Value) -> UserOption {
+    fn option(user: i64, key: &str, value: &Value) -> UserOption {
         UserOption {
             id: UserOptionId(1),
             user_id: UserId(user),
             key: key.into(),
-            value: StoredValue::Json(JsonText::from(&value)),
+            value: StoredValue::Json(JsonText::from(value)),
             scope: OptionScope::GLOBAL,
         }
     }
@@ -223,8 +223,8 @@ mod tests {
     #[test]
     fn the_first_option_that_fits_is_taken() {
         let options = [
-            option(1, "theme", json!("dark")),
-            option(2, "theme", json!(null)),
+            option(1, "theme", &json!("dark")),
+            option(2, "theme", &json!(null)),
         ];
         let of = |key, user| get_option_from_list(&options, key, user);
         assert_eq!(

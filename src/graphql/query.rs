@@ -158,10 +158,7 @@ impl Query {
                 let id = OrganizationId::parse(&id, &["by", "id"])?;
                 request.loaders().organizations.load(id).await?
             }
-            OrganizationBy::Slug(slug) => {
-                let found = request.services.organizations.get_by_slug(&slug).await?;
-                found
-            }
+            OrganizationBy::Slug(slug) => request.services.organizations.get_by_slug(&slug).await?,
         };
         Ok(found.map(Organization))
     }

@@ -194,7 +194,7 @@ impl Subject {
         };
         let found = services.users.get_each(&[id]).await?.pop();
         let user = found.map(|(_, user)| user).transpose()?;
-        Ok(user.map(|user| User(user)))
+        Ok(user.map(User))
     }
 
     /// What has happened since the last look.

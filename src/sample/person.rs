@@ -206,6 +206,9 @@ impl Identity {
     }
 }
 
+/// The longest part of an address before its `@`, by RFC 5321.
+const MAX_LOCAL_OCTETS: usize = 64;
+
 /// A name as part of an address, once in ASCII and once as written.
 ///
 /// Each of the two is unique, ignoring case too: within a round of [`Handle::ROUND`] users no combination of names
@@ -252,8 +255,8 @@ impl Handle {
             0..7 => format!("{ascii}@example.com"),
             7..11 => format!("{ascii}@example.org"),
             11 => format!("{}@Example.com", capitalize(ascii)),
-            12..15 => format!("{ascii}@{domain}"),
-            _ => format!("{native}@{domain}"),
+            15.. if native.len() <= MAX_LOCAL_OCTETS => format!("{native}@{domain}"),
+            _ => format!("{ascii}@{domain}"),
         };
         let mut addresses = vec![primary];
         let more = random.below(10);

@@ -201,6 +201,10 @@ fn usernames_and_addresses_stay_unique_when_names_come_round_again() {
     let others = rows.emails.iter().filter(|row| row.user_id != 3);
     assert_unique(others.map(|row| row.email.to_lowercase()));
     assert_unique(rows.organizations.iter().map(|row| &row.slug));
+    for row in &rows.emails {
+        let (local, _) = row.email.split_once('@').unwrap();
+        assert!(local.len() <= 64, "{}", row.email);
+    }
 }
 
 #[test]

@@ -58,17 +58,18 @@ impl Lookups {
         use user_option::Column as C;
         let dialect = shelf.dialect;
         let ids = || dialect.parameter(1, Kind::Ids);
-        let all = select().filter(dialect.any(C::UserId, ids()));
-        let by_id = select().filter(dialect.any(C::Id, ids()));
+        let of_users = || dialect.any(C::UserId, ids());
+        let all = select_scoped().filter(of_users());
+        let by_id = select_scoped().filter(dialect.any(C::Id, ids()));
         let scope = || dialect.parameter(2, Kind::Id);
-        let global = all.clone().filter(exactly(None, None));
+        let global = select().filter(of_users()).filter(exactly(None, None));
         let project = all.clone().filter(exactly(Some(scope()), None));
         let organization = all.clone().filter(exactly(None, Some(scope())));
         let by_user = |lookup| Shared::new(lookup, |option: &UserOption| option.user_id.0);
         Self {
             all: by_user(shelf.keep(&all, option)),
             by_id: Shared::new(shelf.keep(&by_id, option), |option| option.id.0),
-            global: by_user(shelf.keep(&global, option)),
+            global: by_user(shelf.keep(&global, global_option)),
             project: shelf.keep(&project, option),
             organization: shelf.keep(&organization, option),
             set_global: (dialect == Dialect::Postgres
@@ -79,29 +80,42 @@ impl Lookups {
     }
 }
 
-/// Reads the columns of [`select`].
-fn option(columns: &mut Columns<'_>) -> Result<UserOption> {
-    Ok(UserOption {
-        id: UserOptionId(columns.take()?),
-        user_id: UserId(columns.take()?),
-        scope: OptionScope {
-            project_id: columns.take::<Option<i64>>()?.map(ProjectId),
-            organization_id: columns.take::<Option<i64>>()?.map(OrganizationId),
-        },
-        key: columns.text()?,
-        value: columns.read_text(stored_value)?,
-    })
-}
-
-/// The columns of an option, which [`option`] reads.
+/// The columns of an option that stands for everything, which [`global_option`] reads.
 fn select() -> Select<user_option::Entity> {
     use user_option::Column as C;
     user_option::Entity::find()
         .select_only()
-        .columns([C::Id, C::UserId, C::ProjectId, C::OrganizationId, C::Key])
+        .columns([C::Id, C::UserId, C::Key])
         .column_as(json_text(C::Value), "value")
         .order_by_asc(C::UserId)
         .order_by_asc(C::Id)
+}
+
+/// Reads the columns of [`select`].
+fn global_option(columns: &mut Columns<'_>) -> Result<UserOption> {
+    Ok(UserOption {
+        id: UserOptionId(columns.take()?),
+        user_id: UserId(columns.take()?),
+        key: columns.text()?,
+        value: columns.read_text(stored_value)?,
+        scope: OptionScope::GLOBAL,
+    })
+}
+
+/// The columns of an option of any scope, which [`option`] reads.
+fn select_scoped() -> Select<user_option::Entity> {
+    use user_option::Column as C;
+    select().columns([C::ProjectId, C::OrganizationId])
+}
+
+/// Reads the columns of [`select_scoped`].
+fn option(columns: &mut Columns<'_>) -> Result<UserOption> {
+    let mut option = global_option(columns)?;
+    option.scope = OptionScope {
+        project_id: columns.take::<Option<i64>>()?.map(ProjectId),
+        organization_id: columns.take::<Option<i64>>()?.map(OrganizationId),
+    };
+    Ok(option)
 }
 
 /// The options of any filter.
@@ -111,7 +125,7 @@ pub(super) async fn search(
 ) -> Result<Vec<UserOption>> {
     use user_option::Column as C;
     let dialect = database.dialect();
-    let mut select = select()
+    let mut select = select_scoped()
         .filter(dialect.any_id(C::UserId, filter.user_ids.iter().map(|id| id.0)))
         .filter(match &filter.scope {
             OptionScopeFilter::Exactly(scope) => scoped(*scope),

@@ -95,7 +95,7 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
             });
             database.forget_delivered(recorded).await;
         }
-        Ok(Some(result(id, option, changed)))
+        Ok(Some(result(id, &option, changed)))
     })
     .await
 }
@@ -150,10 +150,10 @@ async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<Se
     } else {
         tx.rollback().await?;
     }
-    Ok(Some(result(id, option.clone(), changed)))
+    Ok(Some(result(id, option, changed)))
 }
 
-fn result(id: i64, option: SetOption, changed: bool) -> SetOptionResult {
+fn result(id: i64, option: &SetOption, changed: bool) -> SetOptionResult {
     let option = UserOption {
         id: UserOptionId(id),
         user_id: option.user_id,

@@ -139,7 +139,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "main",
         ],
     ),
-    ("rand", &["auth", "database", "cache", "rpc"]),
+    ("rand", &["auth", "database", "cache", "rpc", "http"]),
     ("tokio_tungstenite", &["http"]),
 ];
 
