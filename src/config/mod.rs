@@ -135,7 +135,7 @@ impl GraphqlConfig {
             anonymous_introspection: settings.anonymous_introspection.is_some_and(Switch::is_on),
             draft_statuses: settings.draft_statuses.is_some_and(Switch::is_on),
             plans: settings.plans.is_none_or(Switch::is_on),
-            document_cache_bytes: settings.document_cache_bytes.unwrap_or(16 * 1024 * 1024),
+            document_cache_bytes: settings.document_cache_bytes.unwrap_or(8 * 1024 * 1024),
             persisted_queries: settings.persisted_queries.is_none_or(Switch::is_on),
         }
     }

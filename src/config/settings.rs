@@ -196,7 +196,7 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_PLANS", value_name = "SWITCH")]
     plans: Switch,
 
-    /// Most bytes of documents that are kept parsed and validated; 0 keeps none [default: 16777216]
+    /// Most bytes of documents that are kept parsed and validated; 0 keeps none [default: 8388608]
     #[arg(long, env = "USER_GATEWAY_DOCUMENT_CACHE_BYTES", value_name = "N")]
     document_cache_bytes: u64,
 

@@ -9,7 +9,7 @@ use crate::harness::Scratch;
 
 /// What a request may cost, without optimizations. It costs two thirds of it; whoever has a reason
 /// to make it cost more may raise this.
-const BOUND: u64 = 1_500_000;
+const BOUND: u64 = 500_000;
 
 /// How many instructions the gateway carries out from its start to its end if it answers so many
 /// requests, which no database is asked for but the first.
