@@ -15,8 +15,6 @@ pub(super) use batch::Batch;
 pub(super) use lookup::{Driver, Lookup};
 pub(super) use part::Part;
 
-use part::parts;
-
 use super::object::{Organization, User, UserOption};
 use crate::auth::{AuthorizedServices, OrganizationMembers, VisibleUser};
 use crate::domain::{
@@ -25,6 +23,7 @@ use crate::domain::{
     UserOptionId,
 };
 use batch::{Found, Map};
+use part::parts;
 
 /// Defines the loaders of a request, each with the keys it takes, the values it finds, and the
 /// call of a service that finds them.
@@ -99,21 +98,21 @@ loaders! {
         Ok(services.users.get_avatars(&ids).await?.into_iter().collect())
     };
     pub(super) emails = Emails(UserId => Part<UserEmail>) |services, ids| {
-        Ok(parts(services.users.get_emails(&ids).await?).into_iter().collect())
+        Ok(parts(services.users.get_emails(&ids).await?))
     };
     pub(super) authenticators = Authenticators(UserId => Part<Authenticator>) |services, ids| {
         let found = services.users.get_authenticators(&ids).await?;
-        Ok(parts(found.into_iter().map(|factor| (factor.user_id, factor))).into_iter().collect())
+        Ok(parts(found.into_iter().map(|factor| (factor.user_id, factor))))
     };
     pub(super) identities = Identities(UserId => Part<AuthIdentity>) |services, ids| {
         let found = services.users.get_identities(&ids).await?;
-        Ok(parts(found.into_iter().map(|identity| (identity.user_id, identity))).into_iter().collect())
+        Ok(parts(found.into_iter().map(|identity| (identity.user_id, identity))))
     };
     pub(super) roles = Roles(UserId => Part<Role>) |services, ids| {
-        Ok(parts(services.users.get_roles(&ids).await?).into_iter().collect())
+        Ok(parts(services.users.get_roles(&ids).await?))
     };
     pub(super) permissions = Permissions(UserId => Part<String>) |services, ids| {
-        Ok(parts(services.users.get_permissions(&ids).await?).into_iter().collect())
+        Ok(parts(services.users.get_permissions(&ids).await?))
     };
     /// Options of one scope, by id.
     pub(super) options = Options((UserId, OptionScope) => Part<UserOption>) |services, keys| {
@@ -122,7 +121,8 @@ loaders! {
             let exactly = OptionScopeFilter::Exactly(scope);
             let filter = UserOptionFilter { user_ids, keys: None, scope: exactly };
             let options = services.user_options.get_many(&filter).await?.into_iter();
-            let options = parts(options.map(|option| (option.user_id, UserOption(option))));
+            let options = options.map(|option| (option.user_id, UserOption(option)));
+            let options: Vec<_> = parts(options);
             found.extend(options.into_iter().map(|(id, options)| ((id, scope), options)));
         }
         Ok(found)
@@ -143,8 +143,8 @@ loaders! {
             let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
             for (visibility, ids) in by_argument(keys) {
                 let memberships = services.organizations.get_memberships(&ids, visibility).await?;
-                let memberships = memberships.into_iter();
-                let memberships = parts(memberships.map(|(id, of)| (id, Organization(of))));
+                let memberships = memberships.into_iter().map(|(id, of)| (id, Organization(of)));
+                let memberships: Vec<_> = parts(memberships);
                 found.extend(memberships.into_iter().map(|(id, of)| ((id, visibility), of)));
             }
             Ok(found)

@@ -45,9 +45,9 @@ impl<T> Deref for Part<T> {
 }
 
 /// The values of each id, in the order they came.
-pub(super) fn parts<I: Ord + Copy, V>(
+pub(super) fn parts<I: Ord + Copy, V, C: FromIterator<(I, Part<V>)>>(
     pairs: impl IntoIterator<Item = (I, V)>,
-) -> Vec<(I, Part<V>)> {
+) -> C {
     let mut pairs: Vec<(I, V)> = pairs.into_iter().collect();
     // Mostly they come so.
     if !pairs.is_sorted_by_key(|(id, _)| *id) {
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn each_has_what_is_theirs_in_the_order_it_came() {
-        let sorted = parts([(1, 'a'), (1, 'b'), (3, 'c')]);
+        let sorted: Vec<_> = parts([(1, 'a'), (1, 'b'), (3, 'c')]);
         let found = |parts: &[(i32, Part<char>)]| -> Vec<(i32, String)> {
             let parts = parts.iter();
             parts
@@ -103,9 +103,9 @@ mod tests {
                 .collect()
         };
         assert_eq!(found(&sorted), [(1, "ab".to_owned()), (3, "c".to_owned())]);
-        let mixed = parts([(3, 'c'), (1, 'b'), (3, 'a')]);
+        let mixed: Vec<_> = parts([(3, 'c'), (1, 'b'), (3, 'a')]);
         assert_eq!(found(&mixed), [(1, "b".to_owned()), (3, "ca".to_owned())]);
-        assert!(parts::<i32, char>([]).is_empty());
+        assert!(parts::<i32, char, Vec<_>>([]).is_empty());
         assert!(Part::<char>::default().is_empty());
     }
 }
