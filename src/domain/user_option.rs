@@ -135,7 +135,7 @@ pub fn newest(mut options: Vec<UserOption>) -> Vec<UserOption> {
         options.sort_unstable_by_key(place);
     }
     let of_users = options.chunk_by(|one, next| one.user_id == next.user_id);
-    let outdated: Vec<UserOptionId> = of_users.flat_map(outdated).collect();
+    let outdated: HashSet<UserOptionId> = of_users.flat_map(outdated).collect();
     if !outdated.is_empty() {
         options.retain(|option| !outdated.contains(&option.id));
     }
@@ -217,6 +217,35 @@ mod tests {
             key: key.into(),
             value: StoredValue::Json(JsonText::from(value)),
             scope: OptionScope::GLOBAL,
+        }
+    }
+
+    #[test]
+    fn of_several_options_that_stand_for_one_the_newest_is_kept() {
+        let value = json!(null);
+        for keys in [2, 40] {
+            // Two users have each key twice, and the second one of them for a project too.
+            let mut options = Vec::new();
+            let mut add = |option: UserOption| {
+                let id = UserOptionId(i64::try_from(options.len()).unwrap());
+                options.push(UserOption { id, ..option });
+            };
+            for user in [2, 1, 2, 1] {
+                for key in 0..keys {
+                    add(option(user, &key.to_string(), &value));
+                }
+            }
+            add(UserOption {
+                scope: OptionScope::project(ProjectId(1)),
+                ..option(2, "0", &value)
+            });
+            let kept: Vec<_> = newest(options)
+                .into_iter()
+                .map(|option| (option.user_id.0, option.id.0))
+                .collect();
+            let of_first = (3 * keys..4 * keys).map(|id| (1, id));
+            let of_second = (2 * keys..3 * keys).chain([4 * keys]).map(|id| (2, id));
+            assert_eq!(kept, of_first.chain(of_second).collect::<Vec<_>>());
         }
     }
 
