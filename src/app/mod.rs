@@ -25,6 +25,7 @@ use crate::cache::RegionCache;
 use crate::config::{Config, DatabaseConfig, SiloMode};
 use crate::database::{Connection, Database, DatabaseOptions, Ownership};
 use crate::domain::{Clock, SystemClock};
+use crate::graphql::Graphql;
 use crate::http::{Connections, HttpState, RequestLimits, Surface, surface};
 use crate::service::Announcer;
 use crate::telemetry::metrics;
@@ -51,12 +52,16 @@ enum Ground {
 
 impl App {
     /// Puts together the silo that `config` describes. A database is opened, and brought up to date
-    /// if its tables are ours; the control silo of a region need not be there yet.
+    /// if its tables are ours; the control silo of a region need not be there yet. The database is
+    /// not touched before everything is known to be right that can be known without it.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let graphql = graphql(&config)?;
         let announcer = Announcer::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         if config.silo.mode == SiloMode::Region {
-            return Self::region(config, announcer, clock);
+            let (silo, cache) = delegation::over_control(&config, &announcer, &clock)?;
+            let ground = Ground::Cache(cache);
+            return Self::assemble(config, graphql, silo, ground, announcer, clock);
         }
         let connection = connect(&config.database).await?;
         if config.cache.over_database && connection.ownership().await? == Ownership::Theirs {
@@ -73,7 +78,9 @@ impl App {
                 "delivered changes that an earlier process had left"
             );
         }
-        Self::over(config, database, announcer, clock)
+        let silo = delegation::over_database(&config, &database, &announcer, &clock);
+        let ground = Ground::Database(database);
+        Self::assemble(config, graphql, silo, ground, announcer, clock)
     }
 
     /// Puts a monolith or a control silo together over an open database, which must tell
@@ -84,17 +91,15 @@ impl App {
         announcer: Announcer,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
+        let graphql = graphql(&config)?;
         let silo = delegation::over_database(&config, &database, &announcer, &clock);
-        Self::assemble(config, silo, Ground::Database(database), announcer, clock)
-    }
-
-    fn region(config: Config, announcer: Announcer, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let (silo, cache) = delegation::over_control(&config, &announcer, &clock)?;
-        Self::assemble(config, silo, Ground::Cache(cache), announcer, clock)
+        let ground = Ground::Database(database);
+        Self::assemble(config, graphql, silo, ground, announcer, clock)
     }
 
     fn assemble(
         config: Config,
+        graphql: Graphql,
         silo: Silo,
         ground: Ground,
         announcer: Announcer,
@@ -127,7 +132,6 @@ impl App {
         // Those who wait for events check credentials anew when they hear of a change: nobody may
         // be remembered from before it then.
         announcer.subscribe(authentication.listener());
-        let graphql = graphql(&config)?;
         announcer.subscribe(graphql.listener());
         let connections = Connections::new(config.subscriptions, &config.server);
         let state = HttpState {

@@ -62,7 +62,7 @@ async fn a_table_that_is_gone_is_named() {
     let database = TestDatabase::open(Engine::Sqlite).await;
     database.execute("DROP TABLE sentry_useroption").await;
     let finished = Scratch::new().run(&["check", "--database-url", database.url()]);
-    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
     assert!(finished.stdout.contains("missing  table sentry_useroption"));
     assert!(finished.stderr.contains("lacks 1 table"), "{finished:?}");
 }

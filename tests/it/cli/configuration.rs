@@ -155,7 +155,7 @@ fn what_a_server_cannot_be_told_is_named() {
         let arguments = [&["serve"], arguments].concat();
         let finished = scratch.run(&arguments);
         assert!(
-            matches!(finished.code, Some(1 | 2)),
+            matches!(finished.status.code(), Some(1 | 2)),
             "{arguments:?}: {finished:?}"
         );
         assert_eq!(finished.stdout, "", "{arguments:?}");

@@ -41,7 +41,7 @@ async fn is_refused(gateway: &Process, token: &str) {
 async fn a_token_of_a_user_is_printed_alone_kept_as_a_hash_and_ends_when_revoked() {
     let (scratch, _) = seeded();
     let made = scratch.run(&["token", "create", "--user", "7"]);
-    assert_eq!(made.code, Some(0), "{made:?}");
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
     let token = made.stdout.strip_suffix('\n').unwrap();
     let random = token.strip_prefix("sntryu_").unwrap();
     assert_eq!(random.len(), 64);
@@ -136,7 +136,7 @@ fn a_token_that_cannot_be_made_is_explained() {
     ] {
         let arguments = [&["token", "create"], whose].concat();
         let finished = scratch.run(&arguments);
-        assert_ne!(finished.code, Some(0), "{whose:?}");
+        assert_ne!(finished.status.code(), Some(0), "{whose:?}");
         assert_eq!(finished.stdout, "", "{whose:?}");
         assert!(
             finished.stderr.contains(expected),
@@ -167,7 +167,7 @@ async fn on_a_sentry_database_a_service_token_goes_into_the_configuration() {
         ];
         // Whatever is logged, this has to be said.
         let made = scratch.run_with(&create, &[("USER_GATEWAY_LOG", "off")]);
-        assert_eq!(made.code, Some(0), "{made:?}");
+        assert_eq!(made.status.code(), Some(0), "{made:?}");
         let token = made.stdout.strip_suffix('\n').unwrap();
         assert!(token.starts_with("ugsvc_"), "{made:?}");
         assert!(!made.stderr.contains(token), "{made:?}");
@@ -209,7 +209,7 @@ async fn a_service_token_that_is_not_stored_cannot_promise_to_end() {
         "--expires",
         "1d",
     ]);
-    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
     assert_eq!(finished.stdout, "");
     assert!(finished.stderr.contains("--expires"), "{finished:?}");
 }

@@ -16,6 +16,7 @@ fn refused(text: &str, more: &[&str]) -> String {
     let listen = ["serve", "--listen", "127.0.0.1:0"];
     let served = scratch.must_fail(&[&listen[..], &OPTION[..], more].concat());
     assert_eq!(said, served);
+    assert_eq!(scratch.files(), [FILE], "no database is made for that");
     assert!(!said.contains("panicked"), "{said}");
     said
 }

@@ -1,7 +1,7 @@
 //! The binary as its users run it: a process of its own, in a folder of its own.
 //!
-//! A process gets no variables of the environment but those a test gives it, listens on a free
-//! port, and is killed by its id when the test ends, however it ends.
+//! A process gets no variables of the environment but patience with the disk and those a test
+//! gives it, listens on a free port, and is killed by its id when the test ends, however it ends.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -35,7 +35,7 @@ pub(crate) struct Scratch(TempDir);
 /// A command that has ended.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    pub(crate) code: Option<i32>,
+    pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -71,8 +71,11 @@ impl Scratch {
     }
 
     fn prepared(&self, mut command: Command, variables: &[(&str, &str)]) -> Command {
+        // A disk that stalls for a moment, on a machine that does other things, is no failure.
+        let patience = format!("{}s", PATIENCE.as_secs());
         command
             .env_clear()
+            .env("USER_GATEWAY_DATABASE_ACQUIRE_TIMEOUT", patience)
             .envs(variables.iter().copied())
             .current_dir(self.path())
             .stdin(Stdio::null())
@@ -91,24 +94,28 @@ impl Scratch {
         let mut child = self.command(arguments, variables).spawn().unwrap();
         let stdout = collect(child.stdout.take().unwrap());
         let stderr = collect(child.stderr.take().unwrap());
-        let status = wait(&mut child);
-        if status.is_none() {
+        let ended = wait(&mut child);
+        let status = ended.unwrap_or_else(|| {
             let _ = child.kill();
-            let _ = child.wait();
-        }
+            child.wait().unwrap()
+        });
         let finished = Finished {
-            code: status.and_then(|status| status.code()),
+            status,
             stdout: stdout.join().unwrap(),
             stderr: stderr.join().unwrap(),
         };
-        assert!(status.is_some(), "{arguments:?} does not end: {finished:?}");
+        assert!(ended.is_some(), "{arguments:?} does not end: {finished:?}");
         finished
     }
 
     /// Runs a command that must succeed; what it says on standard output.
     pub(crate) fn must(&self, arguments: &[&str]) -> String {
         let finished = self.run(arguments);
-        assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
+        assert_eq!(
+            finished.status.code(),
+            Some(0),
+            "{arguments:?}: {finished:?}"
+        );
         finished.stdout
     }
 
@@ -116,7 +123,7 @@ impl Scratch {
     pub(crate) fn must_fail(&self, arguments: &[&str]) -> String {
         let finished = self.run(arguments);
         assert!(
-            finished.code.is_some_and(|code| code != 0),
+            finished.status.code().is_some_and(|code| code != 0),
             "{arguments:?}: {finished:?}"
         );
         finished.stderr

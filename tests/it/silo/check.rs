@@ -21,11 +21,11 @@ async fn check_says_whether_the_other_silos_answer() {
         ])
     };
     let finished = region(SECRET);
-    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
     let told = format!("control: a gateway at {}", fleet.control.origin);
     assert!(finished.stdout.contains(&told), "{finished:?}");
     let finished = region("another");
-    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
     assert!(finished.stdout.contains("secret"), "{finished:?}");
 
     let us = format!("us={}", fleet.regions[0].origin);
@@ -45,10 +45,10 @@ async fn check_says_whether_the_other_silos_answer() {
         ])
     };
     let finished = control(&us);
-    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
     assert!(finished.stdout.contains("us: a gateway"), "{finished:?}");
     let finished = control(&format!("{us},de=http://127.0.0.1:1"));
-    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
     assert!(finished.stdout.contains("failed   de"), "{finished:?}");
     assert!(
         finished.stderr.contains("1 of the other silos"),
