@@ -6,6 +6,8 @@ pub mod config;
 
 pub mod telemetry;
 
+pub mod worker;
+
 pub mod service;
 
 pub mod outbox;

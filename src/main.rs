@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use user_gateway::cli::{Cli, run};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,

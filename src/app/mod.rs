@@ -29,6 +29,7 @@ use crate::graphql::Graphql;
 use crate::http::{Connections, HttpState, RequestLimits, Surface, surface};
 use crate::service::Announcer;
 use crate::telemetry::metrics;
+use crate::worker::Workers;
 
 /// A gateway that is ready to serve.
 #[derive(Debug)]
@@ -168,16 +169,18 @@ impl App {
         listener: tokio::net::TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
+        let workers = Workers::start().context("cannot start the threads that serve")?;
         let background = Background::start(&self)?;
         let connections = &self.connections;
         let config = (&self.config.server, self.config.subscriptions);
         let close = || connections.close();
-        server::serve(self.surface, listener, config, shutdown, close).await?;
+        server::serve(self.surface, listener, &workers, config, shutdown, close).await?;
         background.stop(self.config.server.shutdown_timeout).await;
         match self.ground {
             Ground::Database(database) => database.close().await,
             Ground::Cache(cache) => cache.stop().await,
         }
+        workers.stop();
         Ok(())
     }
 }

@@ -2,30 +2,60 @@
 //!
 //! A client that asks and does not read would otherwise hold what it asked for, and its
 //! connection, until the system gives up on it, which it does not as long as the client lives.
+//!
+//! And a client that is refused while it still sends might never read why: what arrives on a
+//! connection that has been closed makes its system throw away what it has not read yet. So if a
+//! body was not read to its end, what is still sent is taken for a moment, and dropped.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::body::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+
+/// How long who is refused may go on sending.
+const LINGER: Duration = Duration::from_secs(2);
+/// How much of what is dropped is read at a time.
+const DROPPED_AT_ONCE: usize = 16 * 1024;
 
 /// A connection on which writing fails once the other side has taken nothing for too long.
 #[derive(Debug)]
 pub(super) struct Patient<S> {
     stream: S,
     patience: Duration,
+    has_left_unread: Arc<AtomicBool>,
     /// Runs while there is something that the other side does not take.
     waiting: Option<Pin<Box<Sleep>>>,
+    has_said_goodbye: bool,
+    /// Runs while something is to be dropped.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    pub(super) const fn new(stream: S, patience: Duration) -> Self {
+    pub(super) fn new(stream: S, patience: Duration) -> Self {
         Self {
             stream,
             patience,
+            has_left_unread: Arc::default(),
             waiting: None,
+            has_said_goodbye: false,
+            lingering: None,
+        }
+    }
+
+    /// The body of a request that comes on this connection.
+    pub(super) fn heed(&self) -> impl Fn(Incoming) -> Heeded + use<S> {
+        let has_left_unread = Arc::clone(&self.has_left_unread);
+        move |body| Heeded {
+            body,
+            has_left_unread: Arc::clone(&has_left_unread),
         }
     }
 
@@ -50,6 +80,24 @@ impl<S> Patient<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Patient<S> {
+    /// Drops what the other side sends, until it stops or has had its time.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let lingering = self
+            .lingering
+            .get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let mut space = [MaybeUninit::uninit(); DROPPED_AT_ONCE];
+        while lingering.as_mut().poll(cx).is_pending() {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -60,7 +108,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -89,7 +137,49 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.bounded(cx, shut)
+        if !self.has_said_goodbye {
+            let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.bounded(cx, shut))?;
+            self.has_said_goodbye = true;
+        }
+        if self.has_left_unread.load(Ordering::Relaxed) {
+            ready!(self.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The body of a request, which tells its connection if it is given up before its end.
+#[derive(Debug)]
+pub(super) struct Heeded {
+    body: Incoming,
+    has_left_unread: Arc<AtomicBool>,
+}
+
+impl Body for Heeded {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Heeded {
+    fn drop(&mut self) {
+        if !self.body.is_end_stream() {
+            self.has_left_unread.store(true, Ordering::Relaxed);
+        }
     }
 }

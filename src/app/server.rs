@@ -14,21 +14,23 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::patience::Patient;
 use crate::config::{ServerConfig, SubscriptionConfig};
 use crate::http::Surface;
+use crate::worker::Workers;
 
 /// How long to wait before accepting again when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `surface` on `listener` until `shutdown` resolves, then finishes what is in flight. What
+/// Serves `surface` on `listener`, by `workers`, until `shutdown` resolves, then finishes what is in flight. What
 /// would never end by itself is ended by `close`, which is called then.
 pub(super) async fn serve<F: Future<Output = ()>>(
     surface: Surface,
     listener: TcpListener,
+    workers: &Workers,
     (config, subscriptions): (&ServerConfig, SubscriptionConfig),
     shutdown: impl Future<Output = ()>,
     close: impl FnOnce() -> F,
@@ -58,35 +60,23 @@ pub(super) async fn serve<F: Future<Output = ()>>(
             },
         };
         let _ = stream.set_nodelay(true);
-        // The timers of hyper start with the first byte, or do not run before it knows whether
-        // HTTP/1 or HTTP/2 is spoken; whoever says nothing would stay for ever.
-        let has_asked = Arc::new(AtomicBool::new(false));
-        let asks = Arc::clone(&has_asked);
-        let surface = surface.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            asks.store(true, Ordering::Relaxed);
-            let answer = surface.answer(request.map(Body::new));
-            async { Ok::<_, Infallible>(answer.await) }
-        });
-        let connection = http
-            .serve_connection_with_upgrades(TokioIo::new(Patient::new(stream, patience)), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
-        let header_timeout = config.header_timeout;
-        tokio::spawn(async move {
-            let silent = async {
-                tokio::time::sleep(header_timeout).await;
-                if has_asked.load(Ordering::Relaxed) {
-                    std::future::pending::<()>().await;
-                }
-            };
-            tokio::select! {
-                ended = connection => if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection ended");
-                },
-                () = silent => tracing::debug!("a connection sent no request in time"),
+        // Whoever serves the connection has to be told by its own runtime what goes on there.
+        let stream = match stream.into_std() {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot hand a connection over");
+                continue;
             }
-        });
+        };
+        let connection = Connection {
+            stream,
+            surface: surface.clone(),
+            http: http.clone(),
+            header_timeout: config.header_timeout,
+            patience,
+            watcher: graceful.watcher(),
+        };
+        workers.spawn(connection.serve());
     }
     drop(listener);
     tracing::info!("shutting down; finishing requests in flight");
@@ -98,4 +88,55 @@ pub(super) async fn serve<F: Future<Output = ()>>(
         tracing::warn!("gave up on requests that did not finish in time");
     }
     Ok(())
+}
+
+/// A connection that was accepted.
+struct Connection {
+    stream: std::net::TcpStream,
+    surface: Surface,
+    http: Builder<TokioExecutor>,
+    header_timeout: Duration,
+    patience: Duration,
+    watcher: Watcher,
+}
+
+impl Connection {
+    /// Answers its requests until it ends.
+    async fn serve(self) {
+        let stream = match TcpStream::from_std(self.stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot take a connection over");
+                return;
+            }
+        };
+        // The timers of hyper start with the first byte, or do not run before it knows whether
+        // HTTP/1 or HTTP/2 is spoken; whoever says nothing would stay for ever.
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let asks = Arc::clone(&has_asked);
+        let surface = self.surface;
+        let stream = Patient::new(stream, self.patience);
+        let heeded = stream.heed();
+        let service = service_fn(move |request: Request<Incoming>| {
+            asks.store(true, Ordering::Relaxed);
+            let answer = surface.answer(request.map(|body| Body::new(heeded(body))));
+            async { Ok::<_, Infallible>(answer.await) }
+        });
+        let connection = self
+            .http
+            .serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let connection = self.watcher.watch(connection.into_owned());
+        let silent = async {
+            tokio::time::sleep(self.header_timeout).await;
+            if has_asked.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            ended = connection => if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended");
+            },
+            () = silent => tracing::debug!("a connection sent no request in time"),
+        }
+    }
 }

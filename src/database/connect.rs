@@ -1,9 +1,7 @@
 //! Connections to the database, and whose database it is.
 
-use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use sea_orm::{
@@ -14,6 +12,7 @@ use sea_orm::{
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
 use super::pipeline::Target;
 use crate::domain::{Error, Invalid, Result};
+use crate::worker;
 
 /// How to reach the database.
 #[derive(Debug, Clone)]
@@ -76,7 +75,8 @@ impl Connection {
             _ if in_memory => (0, 1),
             connections if sqlite => (0, connections.max(1)),
             connections => {
-                let shared = cores().min(connections / 4).max(1);
+                let workers = u32::try_from(worker::count()).unwrap_or(u32::MAX);
+                let shared = workers.min(connections / 4).max(1);
                 (shared, connections.saturating_sub(2 * shared).max(1))
             }
         };
@@ -165,12 +165,6 @@ impl Connection {
             Statement::from_sql_and_values(self.dialect.backend(), sql, [table.to_owned().into()]);
         Ok(self.reader.query_one_raw(statement).await?.is_some())
     }
-}
-
-/// How many things this machine does at a time.
-fn cores() -> u32 {
-    let cores = available_parallelism().map_or(1, NonZero::get);
-    u32::try_from(cores).unwrap_or(u32::MAX)
 }
 
 async fn pool(

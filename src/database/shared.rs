@@ -1,15 +1,15 @@
 //! Look-ups by id that concurrent requests share.
 //!
-//! A look-up goes out at once while fewer of its kind are under way than there are connections to
-//! send them on. Beyond that it would only wait in the server, so it waits here instead, with all
-//! others that come meanwhile, and they leave together as one statement when one under way is
-//! answered. There is no timer: who is alone waits for nobody, and the more there are the more
-//! share.
+//! A look-up goes out at once while none of its kind is under way on its connection. Otherwise it
+//! would only wait in the server, so it waits here instead, with all others that come meanwhile,
+//! and they leave together as one statement when the one under way is answered. There is no timer:
+//! who is alone waits for nobody, and the more there are the more share.
 //!
 //! A look-up only ever joins a statement that has not been sent. So whoever begins one after a
 //! change was committed sees that change, whoever else is asking.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::pipeline::Pipeline;
 use super::statement::{Parameter, Prepared};
 use crate::domain::{Error, Result};
+use crate::worker;
 
 /// The most ids of a statement that is shared.
 const MAX_IDS: usize = 1_000;
@@ -30,12 +31,13 @@ const MAX_IDS_OF_ONE: usize = 64;
 pub(super) struct Shared<T> {
     statement: Prepared<T>,
     id: fn(&T) -> i64,
-    queue: Mutex<Queue<T>>,
+    /// For each connection those who wait for it.
+    queues: Box<[Mutex<Queue<T>>]>,
 }
 
 #[derive(Debug)]
 struct Queue<T> {
-    under_way: usize,
+    is_under_way: bool,
     waiting: VecDeque<Vec<Asker<T>>>,
     /// How many ids the last of those that wait asks for.
     ids_of_last: usize,
@@ -54,15 +56,18 @@ struct Ending;
 
 impl<T: Clone + Send + Sync + 'static> Shared<T> {
     pub(super) fn new(statement: Prepared<T>, id: fn(&T) -> i64) -> Arc<Self> {
-        let queue = Queue {
-            under_way: 0,
-            waiting: VecDeque::new(),
-            ids_of_last: 0,
-        };
+        // There are no more connections than workers.
+        let queues = (0..worker::count()).map(|_| {
+            Mutex::new(Queue {
+                is_under_way: false,
+                waiting: VecDeque::new(),
+                ids_of_last: 0,
+            })
+        });
         Arc::new(Self {
             statement,
             id,
-            queue: Mutex::new(queue),
+            queues: queues.collect(),
         })
     }
 
@@ -80,21 +85,22 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             return pipeline.all(&self.statement, &[Parameter::Ids(ids)]).await;
         }
         match self.queue_up(pipeline, ids) {
-            Place::Turn(_turn) => pipeline.all(&self.statement, &[Parameter::Ids(ids)]).await,
-            Place::Batch(answer) => answer
+            Wait::Turn(turn) => turn.all(ids).await,
+            Wait::Batch(answer) => answer
                 .await
                 .unwrap_or_else(|_| Err(Error::Unavailable(Arc::new(Ending)))),
         }
     }
 
-    fn queue_up(self: &Arc<Self>, pipeline: &Arc<Pipeline>, ids: &[i64]) -> Place<T> {
-        let mut queue = self.queue();
-        if queue.under_way < pipeline.width() {
-            queue.under_way += 1;
+    fn queue_up(self: &Arc<Self>, pipeline: &Arc<Pipeline>, ids: &[i64]) -> Wait<T> {
+        let place = pipeline.place();
+        let mut queue = self.queue(place);
+        if !mem::replace(&mut queue.is_under_way, true) {
             drop(queue);
-            return Place::Turn(Turn {
+            return Wait::Turn(Turn {
                 shared: Arc::clone(self),
                 pipeline: Arc::clone(pipeline),
+                place,
             });
         }
         let (answer, answered) = oneshot::channel();
@@ -113,11 +119,41 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
                 queue.ids_of_last = ids.len();
             }
         }
-        Place::Batch(answered)
+        Wait::Batch(answered)
+    }
+
+    fn queue(&self, place: usize) -> MutexGuard<'_, Queue<T>> {
+        let queue = &self.queues[place];
+        queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a look-up is answered.
+enum Wait<T: Clone + Send + Sync + 'static> {
+    /// By itself, now.
+    Turn(Turn<T>),
+    /// With others.
+    Batch(oneshot::Receiver<Result<Vec<T>>>),
+}
+
+/// One of the statements that may be under way. Whoever waits gets it when it is dropped, whether
+/// the statement was answered or given up.
+#[derive(Debug)]
+struct Turn<T: Clone + Send + Sync + 'static> {
+    shared: Arc<Shared<T>>,
+    pipeline: Arc<Pipeline>,
+    place: usize,
+}
+
+impl<T: Clone + Send + Sync + 'static> Turn<T> {
+    async fn all(&self, ids: &[i64]) -> Result<Vec<T>> {
+        let ids = [Parameter::Ids(ids)];
+        let statement = &self.shared.statement;
+        self.pipeline.all_at(self.place, statement, &ids).await
     }
 
     /// Asks for all, and gives each what is theirs.
-    async fn run(&self, pipeline: &Pipeline, askers: Vec<Asker<T>>) {
+    async fn run(self, askers: Vec<Asker<T>>) {
         let askers: Vec<_> = askers
             .into_iter()
             .filter(|asker| !asker.answer.is_closed())
@@ -133,8 +169,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         if ids.is_empty() {
             return;
         }
-        let found = pipeline.all(&self.statement, &[Parameter::Ids(&ids)]).await;
-        let rows = match found {
+        let rows = match self.all(&ids).await {
             Ok(rows) => rows,
             Err(error) => {
                 for asker in askers {
@@ -148,7 +183,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             .map(|asker| Vec::with_capacity(asker.ids.len()))
             .collect();
         for row in rows {
-            let id = (self.id)(&row);
+            let id = (self.shared.id)(&row);
             let start = wishes.partition_point(|(wished, _)| *wished < id);
             let mut numbers = wishes[start..]
                 .iter()
@@ -167,47 +202,28 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             let _ = asker.answer.send(Ok(answer));
         }
     }
-
-    fn queue(&self) -> MutexGuard<'_, Queue<T>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How a look-up is answered.
-enum Place<T: Clone + Send + Sync + 'static> {
-    /// By itself, now.
-    Turn(Turn<T>),
-    /// With others.
-    Batch(oneshot::Receiver<Result<Vec<T>>>),
-}
-
-/// One of the statements that may be under way. Whoever waits gets it when it is dropped, whether
-/// the statement was answered or given up.
-#[derive(Debug)]
-struct Turn<T: Clone + Send + Sync + 'static> {
-    shared: Arc<Shared<T>>,
-    pipeline: Arc<Pipeline>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Drop for Turn<T> {
     fn drop(&mut self) {
-        let mut queue = self.shared.queue();
+        let mut queue = self.shared.queue(self.place);
         let Some(askers) = queue.waiting.pop_front() else {
-            queue.under_way -= 1;
+            queue.is_under_way = false;
             return;
         };
         let Ok(runtime) = Handle::try_current() else {
             // The process is ending. Whoever still waits is told so.
             queue.waiting.clear();
-            queue.under_way -= 1;
+            queue.is_under_way = false;
             return;
         };
         drop(queue);
         let turn = Self {
             shared: Arc::clone(&self.shared),
             pipeline: Arc::clone(&self.pipeline),
+            place: self.place,
         };
         // A task of its own: it serves many, and none of them may take it away from the others.
-        runtime.spawn(async move { turn.shared.run(&turn.pipeline, askers).await });
+        runtime.spawn(turn.run(askers));
     }
 }

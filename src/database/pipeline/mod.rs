@@ -29,6 +29,7 @@ use tokio_postgres::error::SqlState;
 use super::connect::Pipelined;
 use super::statement::{Parameter, Prepared};
 use crate::domain::{Error, Result};
+use crate::worker;
 use lane::{Failure, Lane};
 
 pub(super) use lane::Bound;
@@ -64,18 +65,24 @@ impl Pipeline {
     /// Makes a connection, to see whether it can be. A server that is away at the moment may be
     /// back in the next.
     pub(super) async fn try_out(&self) -> Result<(), tokio_postgres::Error> {
-        let Some(lane) = self.lanes.first() else {
-            return Ok(());
-        };
-        match lane.connect(&self.target).await {
+        match self.target.connect().await {
             Err(error) if !is_passing(&error) => Err(error),
+            // It is not kept: whoever serves makes one that their own thread looks after.
             _ => Ok(()),
         }
     }
 
-    /// How many connections there are at the most.
-    pub(super) fn width(&self) -> usize {
-        self.lanes.len()
+    /// The number of the connection for whoever asks: a worker has its own, which nobody has to
+    /// wake it for; who is none takes the one on which the least is under way.
+    pub(super) fn place(&self) -> usize {
+        let loads = || self.lanes.iter().map(Lane::load).enumerate();
+        worker::current()
+            .or_else(|| {
+                loads()
+                    .min_by_key(|(_, load)| *load)
+                    .map(|(place, _)| place)
+            })
+            .map_or(0, |number| number % self.lanes.len().max(1))
     }
 
     /// The rows of a statement.
@@ -84,7 +91,17 @@ impl Pipeline {
         statement: &Prepared<T>,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<T>> {
-        let lane = self.lane()?;
+        self.all_at(self.place(), statement, parameters).await
+    }
+
+    /// The rows of a statement, by the connection at a place.
+    pub(super) async fn all_at<T>(
+        &self,
+        place: usize,
+        statement: &Prepared<T>,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<T>> {
+        let lane = self.lane(place)?;
         let _busy = lane.occupy();
         let connection = self.connection(lane).await?;
         let bound = Bound {
@@ -113,7 +130,7 @@ impl Pipeline {
         lock: Bound<'_, ()>,
         bound: Bound<'_, T>,
     ) -> Result<Vec<T>> {
-        let lane = self.lane()?;
+        let lane = self.lane(self.place())?;
         let _busy = lane.occupy();
         let connection = self.connection(lane).await?;
         self.statements.fetch_add(4, Ordering::Relaxed);
@@ -128,10 +145,9 @@ impl Pipeline {
         Ok(answer?)
     }
 
-    /// The connection on which the least is under way.
-    fn lane(&self) -> Result<&Lane> {
-        let least = self.lanes.iter().min_by_key(|lane| lane.load());
-        least.ok_or_else(|| Error::Unavailable(Arc::new(NoConnection)))
+    fn lane(&self, place: usize) -> Result<&Lane> {
+        let lane = self.lanes.get(place);
+        lane.ok_or_else(|| Error::Unavailable(Arc::new(NoConnection)))
     }
 
     async fn connection(&self, lane: &Lane) -> Result<Arc<lane::Connection>> {

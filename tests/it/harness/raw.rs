@@ -1,6 +1,6 @@
 //! A connection on which a test writes what no client would, and stops where none would stop.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -20,15 +20,21 @@ impl Raw {
     }
 
     pub(crate) async fn send(&self, text: &str) {
+        self.try_send(text).await.unwrap();
+    }
+
+    /// Sends a text to whom may have gone.
+    pub(crate) async fn try_send(&self, text: &str) -> io::Result<()> {
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
-            self.0.writable().await.unwrap();
+            self.0.writable().await?;
             match self.0.try_write(rest) {
                 Ok(count) => rest = &rest[count..],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => panic!("{error}"),
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     /// Sends the head of a request, a blank line still missing, and waits until the gateway has

@@ -18,12 +18,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sample", &[]),
     ("config", &["domain"]),
     ("telemetry", &["config"]),
+    ("worker", &[]),
     ("service", &["domain"]),
     ("outbox", &["domain", "service"]),
     ("auth", &["domain", "config", "telemetry", "service"]),
     (
         "database",
-        &["domain", "config", "telemetry", "service", "outbox", "auth"],
+        &[
+            "domain",
+            "config",
+            "telemetry",
+            "worker",
+            "service",
+            "outbox",
+            "auth",
+        ],
     ),
     (
         "cache",
@@ -53,6 +62,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sample",
             "config",
             "telemetry",
+            "worker",
             "service",
             "outbox",
             "auth",
@@ -127,6 +137,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         "tokio",
         &[
             "telemetry",
+            "worker",
             "outbox",
             "auth",
             "database",

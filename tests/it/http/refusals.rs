@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use sea_orm::TransactionTrait as _;
 use serde_json::json;
 
 use super::{CREATE, NEW, Open};
-use crate::harness::{Answer, PATIENCE, Raw};
+use crate::harness::{Answer, PATIENCE, Raw, eventually};
 
 /// A body of exactly this many bytes, mostly blanks.
 fn body_of(length: usize) -> String {
@@ -32,15 +33,36 @@ async fn a_body_may_be_as_large_as_the_bound_and_no_larger() {
 }
 
 #[tokio::test]
-async fn a_client_still_sending_a_body_far_too_large_gets_to_read_why_it_is_refused() {
+async fn a_client_still_sending_a_large_body_gets_to_read_why_it_is_refused() {
     let open = Open::start().await;
+    let body = body_of(8 * 1024 * 1024);
     for _ in 0..8 {
-        let request = open
-            .post()
-            .header("content-type", "application/json")
-            .body(body_of(8 * 1024 * 1024));
-        Answer::to(request).await.refuses(413, "PAYLOAD_TOO_LARGE");
+        let json = |request: RequestBuilder| {
+            let request = request.header("content-type", "application/json");
+            Answer::to(request.body(body.clone()))
+        };
+        let answer = json(open.post()).await;
+        answer.refuses(413, "PAYLOAD_TOO_LARGE");
+        let answer = json(open.gateway.graphql().bearer_auth("nobody-knows-this")).await;
+        answer.refuses(401, "UNAUTHENTICATED");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_on_sending_when_it_is_refused_is_left_in_the_end() {
+    let open = Open::start().await;
+    let raw = Raw::open(&open.gateway.origin).await;
+    let head = "content-type: application/json\r\ncontent-length: 1000000000\r\n";
+    raw.send(&open.head("POST", head)).await;
+    let part = "x".repeat(1_000);
+    for _ in 0..3_000 {
+        raw.send(&part).await;
+    }
+    raw.answer().await.refuses(413, "PAYLOAD_TOO_LARGE");
+    eventually("nobody takes any more", async || {
+        raw.try_send(&part).await.is_err()
+    })
+    .await;
 }
 
 #[tokio::test]
