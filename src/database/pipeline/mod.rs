@@ -73,16 +73,15 @@ impl Pipeline {
     }
 
     /// The number of the connection for whoever asks: a worker has its own, which nobody has to
-    /// wake it for; who is none takes the one on which the least is under way.
+    /// wake it for. While something is under way on that one, another that has nothing to do is as
+    /// good, and answers at the same time.
     pub(super) fn place(&self) -> usize {
-        let loads = || self.lanes.iter().map(Lane::load).enumerate();
-        worker::current()
-            .or_else(|| {
-                loads()
-                    .min_by_key(|(_, load)| *load)
-                    .map(|(place, _)| place)
-            })
-            .map_or(0, |number| number % self.lanes.len().max(1))
+        let own = worker::current().unwrap_or_default() % self.lanes.len().max(1);
+        let is_idle = |place: &usize| self.lanes.get(*place).is_some_and(|lane| lane.load() == 0);
+        if is_idle(&own) {
+            return own;
+        }
+        (0..self.lanes.len()).find(is_idle).unwrap_or(own)
     }
 
     /// The rows of a statement.
