@@ -196,7 +196,7 @@ impl Columns<'_> {
         let place = self.step();
         Ok(match self.row {
             Row::Pooled(row) => row.try_get_by_index::<String>(place)?.into(),
-            Row::Pipelined(row) => row.try_get::<_, &str>(place)?.into(),
+            Row::Pipelined(row) => row.try_get::<_, Text<'_>>(place)?.0.into(),
         })
     }
 
@@ -210,7 +210,10 @@ impl Columns<'_> {
         let place = self.step();
         Ok(match self.row {
             Row::Pooled(row) => read(row.try_get_by_index::<Option<String>>(place)?.as_deref()),
-            Row::Pipelined(row) => read(row.try_get(place)?),
+            Row::Pipelined(row) => {
+                let text = row.try_get::<_, Option<Text<'_>>>(place)?;
+                read(text.map(|text| text.0))
+            }
         })
     }
 
@@ -232,6 +235,30 @@ impl<'a> From<&'a tokio_postgres::Row> for Columns<'a> {
     fn from(row: &'a tokio_postgres::Row) -> Self {
         let row = Row::Pipelined(row);
         Self { row, next: 0 }
+    }
+}
+
+/// A text in a row of PostgreSQL. The driver's own reading compares the names of types first, for
+/// the sake of extensions, and each time.
+struct Text<'a>(&'a str);
+
+impl Text<'_> {
+    fn is_usual(ty: &Type) -> bool {
+        matches!(*ty, Type::VARCHAR | Type::TEXT)
+    }
+}
+
+impl<'a> FromSql<'a> for Text<'a> {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        if Self::is_usual(ty) {
+            Ok(Self(str::from_utf8(raw)?))
+        } else {
+            FromSql::from_sql(ty, raw).map(Self)
+        }
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        Self::is_usual(ty) || <&str as FromSql>::accepts(ty)
     }
 }
 
