@@ -23,7 +23,7 @@ use super::hub::ChangeHub;
 use super::loader::Driver;
 use super::model::SchemaModel;
 use super::mutation::Mutation;
-use super::plan::{Answer, Plan, Run};
+use super::plan::{Answer, Plan};
 use super::query::Query;
 use super::request::GraphqlRequest;
 use super::response::{Data, GraphqlResponse};
@@ -282,11 +282,7 @@ impl Graphql {
         };
         self.inner.runs().by_plan.increment(1);
         let request = RequestContext::new(services, self.inner.limits, Driver::Plan);
-        let run = Run {
-            request: &request,
-            variables: &bound.variables,
-        };
-        let Answer { data, errors } = plan.run(&run).await;
+        let Answer { data, errors } = plan.run(&request, bound.variables).await;
         GraphqlResponse {
             data: Some(data),
             errors,

@@ -1,13 +1,15 @@
 //! The arguments of a field.
 
-use async_graphql::{InputType, Name, Pos, Positioned, ServerError, Value, Variables};
+use async_graphql::{InputType, Name, Pos, Positioned, ServerError, Value};
 use async_graphql_value::Value as WrittenValue;
+
+use super::run::Values;
 
 /// The arguments as the document gives them, and the values of the variables among them.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Arguments<'a> {
     pub(super) given: &'a [(Positioned<Name>, Positioned<WrittenValue>)],
-    pub(super) variables: &'a Variables,
+    pub(super) values: &'a Values,
 }
 
 impl Arguments<'_> {
@@ -19,7 +21,7 @@ impl Arguments<'_> {
     ) -> Result<T, ServerError> {
         let written = self.given.iter().find(|(key, _)| key.node == name);
         let given = written.and_then(|(_, value)| {
-            let resolved = resolve(&value.node, self.variables)?;
+            let resolved = resolve(&value.node, self.values)?;
             Some((value.pos, resolved))
         });
         match (given, default) {
@@ -34,9 +36,9 @@ impl Arguments<'_> {
 
 /// The value of what is written; `None` if it is a variable without one. A field of an object
 /// may be left out so, and a place in a list is null.
-fn resolve(written: &WrittenValue, variables: &Variables) -> Option<Value> {
+fn resolve(written: &WrittenValue, values: &Values) -> Option<Value> {
     Some(match written {
-        WrittenValue::Variable(name) => variables.get(name)?.clone(),
+        WrittenValue::Variable(name) => values.get(name)?,
         WrittenValue::Null => Value::Null,
         WrittenValue::Number(number) => Value::Number(number.clone()),
         WrittenValue::String(text) => Value::String(text.clone()),
@@ -46,14 +48,26 @@ fn resolve(written: &WrittenValue, variables: &Variables) -> Option<Value> {
         WrittenValue::List(items) => Value::List(
             items
                 .iter()
-                .map(|item| resolve(item, variables).unwrap_or_default())
+                .map(|item| resolve(item, values).unwrap_or_default())
                 .collect(),
         ),
         WrittenValue::Object(fields) => Value::Object(
             fields
                 .iter()
-                .filter_map(|(name, value)| Some((name.clone(), resolve(value, variables)?)))
+                .filter_map(|(name, value)| Some((name.clone(), resolve(value, values)?)))
                 .collect(),
         ),
     })
+}
+
+/// The variables in what is written, as often as they stand there.
+pub(super) fn variables_in<'a>(written: &'a WrittenValue, names: &mut Vec<&'a Name>) {
+    match written {
+        WrittenValue::Variable(name) => names.push(name),
+        WrittenValue::List(items) => items.iter().for_each(|item| variables_in(item, names)),
+        WrittenValue::Object(fields) => {
+            fields.values().for_each(|value| variables_in(value, names));
+        }
+        _ => {}
+    }
 }

@@ -1,14 +1,16 @@
 //! From what an operation selects to a plan.
 
+use std::cell::RefCell;
 use std::sync::atomic::AtomicUsize;
 
 use async_graphql::parser::types::{Field, OperationType, SelectionSet};
-use async_graphql::{Positioned, Variables};
+use async_graphql::{Name, Positioned, Variables};
 
 use super::super::document::{Operation, collect};
 use super::super::model::SchemaModel;
 use super::super::mutation::Mutation;
 use super::super::query::Query;
+use super::arguments::variables_in;
 use super::field::{ComputedField, ComputedPlan, FieldPlan, Place, ReadField, ReadPlan, TypeName};
 use super::object::{ObjectPlan, PlannedObject, Selected};
 use super::output::Output;
@@ -26,6 +28,7 @@ impl Plan {
             operation,
             variables,
             model,
+            needed: RefCell::default(),
         };
         let set = &operation.definition.node.selection_set.node;
         let root = match operation.definition.node.ty {
@@ -37,7 +40,11 @@ impl Plan {
         };
         // The first answer is written into a buffer that grows.
         let bytes = AtomicUsize::new(256);
-        Some(Self { root, bytes })
+        Some(Self {
+            root,
+            needed_once: compiler.needed_once(),
+            bytes,
+        })
     }
 }
 
@@ -45,14 +52,28 @@ struct Compiler<'a> {
     operation: &'a Operation<'a>,
     variables: &'a Variables,
     model: &'a SchemaModel,
+    /// The variables among the arguments of the fields compiled so far, as often as they stand
+    /// there, and whether each stands in a field of the root.
+    needed: RefCell<Vec<(Name, bool)>>,
 }
 
 impl<'a> Compiler<'a> {
+    /// The variables that stand in one place only, and that in a field of the root: there is one
+    /// root, which is read once. Fields of other objects need their arguments for each of them.
+    fn needed_once(&self) -> Box<[Name]> {
+        let needed = self.needed.borrow();
+        let once = needed.iter().filter(|(name, is_of_root)| {
+            *is_of_root && needed.iter().filter(|(other, _)| other == name).count() == 1
+        });
+        once.map(|(name, _)| name.clone()).collect()
+    }
+
     fn object<T: PlannedObject>(&self, sets: &[&'a SelectionSet]) -> Option<ObjectPlan<T>> {
         let fields = collect(self.operation, self.variables, self.model, sets, T::NAME);
         let fields = fields.into_iter().map(|(key, same)| {
             let field = FieldCompiler {
                 compiler: self,
+                parent: T::NAME,
                 same,
             };
             let plan = match field.name() {
@@ -68,6 +89,8 @@ impl<'a> Compiler<'a> {
 /// A field that is being compiled.
 pub(in super::super) struct FieldCompiler<'a> {
     compiler: &'a Compiler<'a>,
+    /// The type of the object whose field it is.
+    parent: &'static str,
     /// The places of the document that ask for it under one key; never empty.
     same: Vec<&'a Positioned<Field>>,
 }
@@ -83,13 +106,16 @@ impl FieldCompiler<'_> {
         &self,
     ) -> Option<Box<dyn FieldPlan<F::Parent>>> {
         let below = <F::Output<'static> as Output>::below(self)?;
-        Some(Box::new(ComputedPlan::<F>::new(self.place(), below)))
+        // Its arguments are looked at when it is read and when it is written.
+        let place = self.place(false);
+        Some(Box::new(ComputedPlan::<F>::new(place, below)))
     }
 
     /// The plan of a field that reads.
     pub(in super::super) fn read<F: ReadField>(&self) -> Option<Box<dyn FieldPlan<F::Parent>>> {
         let below = <F::Output as Output>::below(self)?;
-        Some(Box::new(ReadPlan::<F>::new(self.place(), below)))
+        let place = self.place(self.parent == self.compiler.operation.root_type());
+        Some(Box::new(ReadPlan::<F>::new(place, below)))
     }
 
     /// The plan of what is selected of an object of the type `T` beneath the field.
@@ -99,8 +125,18 @@ impl FieldCompiler<'_> {
         self.compiler.object(&sets)
     }
 
-    fn place(&self) -> Place {
+    fn place(&self, is_resolved_once: bool) -> Place {
         let first = self.same[0];
+        let mut names = Vec::new();
+        for (_, value) in &first.node.arguments {
+            variables_in(&value.node, &mut names);
+        }
+        let mut needed = self.compiler.needed.borrow_mut();
+        needed.extend(
+            names
+                .into_iter()
+                .map(|name| (name.clone(), is_resolved_once)),
+        );
         Place {
             pos: first.pos,
             arguments: first.node.arguments.clone(),

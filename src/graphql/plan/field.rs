@@ -74,7 +74,7 @@ impl Place {
     fn arguments<'a>(&'a self, run: &Run<'a>) -> Arguments<'a> {
         Arguments {
             given: &self.arguments,
-            variables: run.variables,
+            values: run.values,
         }
     }
 }

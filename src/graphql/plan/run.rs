@@ -2,11 +2,11 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use async_graphql::Variables;
+use async_graphql::{Name, Value, Variables};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use futures_util::task::AtomicWaker;
@@ -26,6 +26,8 @@ const MAX_EXPECTED_BYTES: usize = 64 * 1_024;
 #[derive(Debug)]
 pub(in super::super) struct Plan {
     pub(super) root: Root,
+    /// The variables of which the plan needs the value once and no more.
+    pub(super) needed_once: Box<[Name]>,
     /// How long the last answer was: the next one will be about as long.
     pub(super) bytes: AtomicUsize,
 }
@@ -43,7 +45,40 @@ pub(in super::super) struct Run<'a> {
     /// The caller's services and look-ups.
     pub(in super::super) request: &'a RequestContext,
     /// The values of the operation's variables.
-    pub(in super::super) variables: &'a Variables,
+    pub(super) values: &'a Values,
+}
+
+/// The values of variables.
+#[derive(Debug)]
+pub(super) struct Values {
+    kept: Variables,
+    /// Those that are given away, as they are needed once.
+    given_away: Mutex<Vec<(Name, Value)>>,
+}
+
+impl Values {
+    fn new(mut variables: Variables, needed_once: &[Name]) -> Self {
+        let once = needed_once
+            .iter()
+            .filter_map(|name| variables.remove_entry(name));
+        Self {
+            given_away: Mutex::new(once.collect()),
+            kept: variables,
+        }
+    }
+
+    /// The value of a variable, if it has one.
+    pub(super) fn get(&self, name: &Name) -> Option<Value> {
+        if let Some(value) = self.kept.get(name) {
+            return Some(value.clone());
+        }
+        let mut given_away = self
+            .given_away
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let place = given_away.iter().position(|(key, _)| key == name)?;
+        Some(given_away.swap_remove(place).1)
+    }
 }
 
 /// The answer to an operation.
@@ -57,7 +92,13 @@ pub(in super::super) struct Answer {
 
 impl Plan {
     /// The answer to the operation.
-    pub(in super::super) async fn run(&self, run: &Run<'_>) -> Answer {
+    pub(in super::super) async fn run(
+        &self,
+        request: &RequestContext,
+        variables: Variables,
+    ) -> Answer {
+        let values = &Values::new(variables, &self.needed_once);
+        let run = &Run { request, values };
         let bytes = self.bytes.load(Ordering::Relaxed).min(MAX_EXPECTED_BYTES);
         let answer = match &self.root {
             Root::Query(plan) => answer(plan, &Query, run, bytes).await,
