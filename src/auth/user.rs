@@ -107,7 +107,7 @@ impl AuthorizedUserService {
     }
 
     /// Those of `usernames` that belong to somebody.
-    pub async fn get_existing_usernames(&self, usernames: &[String]) -> Result<Vec<String>> {
+    pub async fn get_existing_usernames(&self, usernames: Vec<String>) -> Result<Vec<String>> {
         match &*self.caller {
             Caller::Service { scopes, .. } if !scopes.allow(Capability::ReadUsers) => {
                 return Err(lacking(

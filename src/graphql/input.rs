@@ -43,26 +43,36 @@ pub(super) struct UserFilter {
     authenticators: MaybeUndefined<AuthenticatorFilter>,
 }
 
-/// An input object whose default, as the schema shows it, holds the fields that are given and not
-/// a null for each that is not.
+/// A filter as an argument. Its default, as the schema shows it, holds the fields that are given and
+/// not a null for each that is not. Its lists, which may be long, are moved; the derived reading of
+/// an object copies every field.
 #[derive(Debug, Default)]
-pub(super) struct Sparse<T>(pub(super) T);
+pub(super) struct GivenFilter(pub(super) UserFilter);
 
-impl<T: InputType> InputType for Sparse<T> {
+impl InputType for GivenFilter {
     type RawValueType = Self;
 
     fn type_name() -> Cow<'static, str> {
-        T::type_name()
+        UserFilter::type_name()
     }
 
     fn create_type_info(registry: &mut Registry) -> String {
-        T::create_type_info(registry)
+        UserFilter::create_type_info(registry)
     }
 
-    fn parse(value: Option<Value>) -> InputValueResult<Self> {
-        T::parse(value)
-            .map(Self)
-            .map_err(InputValueError::propagate)
+    fn parse(mut value: Option<Value>) -> InputValueResult<Self> {
+        let mut list = |name| match &mut value {
+            Some(Value::Object(fields)) => fields.swap_remove(name),
+            _ => None,
+        };
+        let [ids, emails, usernames] = ["ids", "emails", "usernames"].map(&mut list);
+        let rest: UserFilter = InputType::parse(value).map_err(InputValueError::propagate)?;
+        Ok(Self(UserFilter {
+            ids: InputType::parse(ids).map_err(InputValueError::propagate)?,
+            emails: InputType::parse(emails).map_err(InputValueError::propagate)?,
+            usernames: InputType::parse(usernames).map_err(InputValueError::propagate)?,
+            ..rest
+        }))
     }
 
     fn to_value(&self) -> Value {

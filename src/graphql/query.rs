@@ -9,7 +9,7 @@ use super::context::RequestContext;
 use super::cursor::PageArguments;
 use super::error::FieldResult;
 use super::id::{GlobalId, NodeId};
-use super::input::{OrganizationBy, Sparse, UserFilter, UserOptionFilter, UserOrder, check_length};
+use super::input::{GivenFilter, OrganizationBy, UserOptionFilter, UserOrder, check_length};
 use super::loader::Part;
 use super::object::{
     Node, Organization, User, UserConnection, UserOption, Viewer, find, visibility,
@@ -49,7 +49,7 @@ impl Query {
     async fn users(
         &self,
         request: &RequestContext,
-        #[graphql(desc = "Which users.", default)] filter: Sparse<UserFilter>,
+        #[graphql(desc = "Which users.", default)] filter: GivenFilter,
         #[graphql(desc = "In which order.", default)] order_by: UserOrder,
         #[graphql(desc = "The size of the page, counted from the start.")] first: Option<i32>,
         #[graphql(desc = "Users after this cursor.")] after: Option<String>,
@@ -86,7 +86,7 @@ impl Query {
         Ok(request
             .services
             .users
-            .get_existing_usernames(&usernames)
+            .get_existing_usernames(usernames)
             .await?)
     }
 

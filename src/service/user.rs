@@ -53,7 +53,7 @@ pub trait UserService: Debug + Send + Sync + 'static {
 
     /// Those of `usernames` that belong to somebody, case-sensitively, active or not, each once
     /// and in the order asked.
-    async fn get_existing_usernames(&self, usernames: &[String]) -> Result<Vec<String>>;
+    async fn get_existing_usernames(&self, usernames: Vec<String>) -> Result<Vec<String>>;
 
     /// Users in Sentry's API form.
     async fn serialize_many(&self, request: &SerializeRequest) -> Result<Vec<Value>>;

@@ -77,7 +77,7 @@ impl UserService for LocalUserService {
         self.inner.get_by_username(query).await
     }
 
-    async fn get_existing_usernames(&self, usernames: &[String]) -> Result<Vec<String>> {
+    async fn get_existing_usernames(&self, usernames: Vec<String>) -> Result<Vec<String>> {
         self.inner.get_existing_usernames(usernames).await
     }
 

@@ -73,7 +73,7 @@ impl UserService for DatabaseUserService {
         read::by_username(&self.database, query).await
     }
 
-    async fn get_existing_usernames(&self, usernames: &[String]) -> Result<Vec<String>> {
+    async fn get_existing_usernames(&self, usernames: Vec<String>) -> Result<Vec<String>> {
         read::existing_usernames(&self.database, usernames).await
     }
 

@@ -184,19 +184,17 @@ pub(super) async fn by_username(database: &Database, query: &UsernameQuery) -> R
 
 pub(super) async fn existing_usernames(
     database: &Database,
-    usernames: &[String],
+    mut usernames: Vec<String>,
 ) -> Result<Vec<String>> {
     if usernames.is_empty() {
-        return Ok(Vec::new());
+        return Ok(usernames);
     }
     let texts: Vec<&str> = usernames.iter().map(String::as_str).collect();
     let existing = &database.lookups().users.usernames;
     let existing = database.all(existing, &[Parameter::Texts(&texts)]).await?;
     let mut existing: HashSet<SmolStr, RandomState> = existing.into_iter().collect();
-    let found = usernames
-        .iter()
-        .filter(|name| existing.remove(name.as_str()));
-    Ok(found.cloned().collect())
+    usernames.retain(|name| existing.remove(name.as_str()));
+    Ok(usernames)
 }
 
 pub(super) async fn by_social_auth(

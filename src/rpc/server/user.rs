@@ -104,7 +104,7 @@ impl Method for GetByUsername {
 impl Method for GetExistingUsernames {
     async fn answer(self, context: &Context) -> Result<Vec<String>> {
         let users = context.users()?;
-        users.get_existing_usernames(&self.usernames).await
+        users.get_existing_usernames(self.usernames).await
     }
 }
 

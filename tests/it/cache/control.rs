@@ -393,7 +393,7 @@ impl UserService for Control {
         not_modelled()
     }
 
-    async fn get_existing_usernames(&self, _: &[String]) -> Result<Vec<String>> {
+    async fn get_existing_usernames(&self, _: Vec<String>) -> Result<Vec<String>> {
         not_modelled()
     }
 

@@ -181,7 +181,7 @@ existing! {
         assert_eq!(found, user_ids([1, 5, 10, 11, 12]));
 
         let asked = ["casey", "CASEY", "inactive", "nobody"].map(str::to_owned);
-        let existing = db.users().get_existing_usernames(&asked).await.unwrap();
+        let existing = db.users().get_existing_usernames(asked.to_vec()).await.unwrap();
         assert_eq!(existing, ["casey", "inactive"]);
         assert_eq!(db.users().get_first_superuser().await.unwrap().unwrap().id, UserId(1));
         let asked = [(ADA, "ada.alt@example.com".to_owned())];

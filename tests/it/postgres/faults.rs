@@ -151,7 +151,7 @@ async fn a_text_that_cannot_be_stored_fails_for_whoever_asks_and_nobody_else() {
     let ids = db.add_users(["ada", "grace"]).await;
     let users = db.database().services().users;
     let others = look_up(&users, &ids);
-    let wrong = users.get_existing_usernames(&["a\0b".to_owned()]).await;
+    let wrong = users.get_existing_usernames(vec!["a\0b".to_owned()]).await;
     assert!(matches!(wrong, Err(Error::Invalid(_))), "{wrong:?}");
     assert_answered(others, &ids).await;
 }

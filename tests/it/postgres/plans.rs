@@ -172,7 +172,7 @@ async fn look_everything_up(db: &TestDatabase) {
     users.get_profiles(&ids).await.unwrap();
     users.get_emails(&ids).await.unwrap();
     users
-        .get_existing_usernames(&["ada".to_owned()])
+        .get_existing_usernames(vec!["ada".to_owned()])
         .await
         .unwrap();
     users

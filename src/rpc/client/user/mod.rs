@@ -145,7 +145,7 @@ impl UserService for RemoteUserService {
         Ok(users)
     }
 
-    async fn get_existing_usernames(&self, usernames: &[String]) -> Result<Vec<String>> {
+    async fn get_existing_usernames(&self, mut usernames: Vec<String>) -> Result<Vec<String>> {
         let mut existing = HashSet::new();
         for part in usernames.chunks(BATCH) {
             let call = GetExistingUsernames {
@@ -153,8 +153,8 @@ impl UserService for RemoteUserService {
             };
             existing.extend(self.client.call(&call).await?);
         }
-        let asked = usernames.iter();
-        Ok(asked.filter_map(|name| existing.take(name)).collect())
+        usernames.retain(|name| existing.remove(name));
+        Ok(usernames)
     }
 
     async fn serialize_many(&self, request: &SerializeRequest) -> Result<Vec<Value>> {
@@ -241,7 +241,9 @@ impl UserService for RemoteUserService {
     ) -> Result<UserProfile> {
         // Sentry does not say why it has refused; a gateway would say this.
         if !self.client.is_gateway().await? {
-            let existing = self.get_existing_usernames(&[username.to_owned()]).await?;
+            let existing = self
+                .get_existing_usernames(vec![username.to_owned()])
+                .await?;
             if !existing.is_empty() {
                 return Err(Error::Invalid(Invalid::new(
                     InvalidCode::Taken,

@@ -81,8 +81,8 @@ contract! {
         db.add(gone).await;
         let asked =
             texts(["nobody", "grace", "Юлия", "ada", "grace", "gone", "ADA", "юлия", "", "gr%"]);
-        let existing = db.users().get_existing_usernames(&asked).await.unwrap();
+        let existing = db.users().get_existing_usernames(asked).await.unwrap();
         assert_eq!(existing, ["grace", "Юлия", "ada", "gone"]);
-        assert!(db.users().get_existing_usernames(&[]).await.unwrap().is_empty());
+        assert!(db.users().get_existing_usernames(Vec::new()).await.unwrap().is_empty());
     }
 }

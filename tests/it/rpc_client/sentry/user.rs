@@ -140,7 +140,7 @@ async fn users_are_found_by_name_and_by_address() {
         assert_eq!(found, expected, "{query:?}");
     }
     let asked = texts(["grace", "nobody", "ada", "GRACE", "grace"]);
-    let existing = users.get_existing_usernames(&asked).await.unwrap();
+    let existing = users.get_existing_usernames(asked).await.unwrap();
     assert_eq!(existing, ["grace", "ada"]);
     let by_email = async |email: &str| {
         let user = users.get_user_by_email(email, Some("ident")).await.unwrap();
