@@ -2,13 +2,15 @@
 
 use async_graphql::parser::types::{Field, Selection, SelectionSet};
 use async_graphql::{Name, Positioned, Variables};
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use super::super::model::SchemaModel;
 use super::{Operation, is_included};
 
 /// The fields by their keys in the order of the document, and all places that ask for each.
-pub(in super::super) type Collected<'a> = IndexMap<&'a Name, Vec<&'a Positioned<Field>>>;
+pub(in super::super) type Collected<'a> =
+    IndexMap<&'a Name, Vec<&'a Positioned<Field>>, RandomState>;
 
 /// The fields that `sets` ask for of an object of the type `concrete`.
 pub(in super::super) fn collect<'a>(
@@ -23,7 +25,7 @@ pub(in super::super) fn collect<'a>(
         variables,
         model,
         concrete,
-        fields: IndexMap::new(),
+        fields: IndexMap::default(),
     };
     for set in sets {
         collecting.add(set);

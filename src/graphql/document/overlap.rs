@@ -51,23 +51,35 @@ impl<'a> Look<'a> {
         &self,
         sets: &[(&'a SelectionSet, &'a str)],
     ) -> Option<(&'a Positioned<Field>, &'a Positioned<Field>)> {
+        if let [(set, on)] = sets
+            && let Some(mut fields) = distinct(set)
+        {
+            return fields.find_map(|field| self.merged(&[self.below(field, on)?]));
+        }
         let mut fields = IndexMap::default();
         for (set, on) in sets {
             self.collect(set, on, &mut fields);
         }
         fields.into_values().find_map(|same| {
             self.differing(&same).or_else(|| {
-                let below = same.iter().filter_map(|(field, on)| {
-                    let definition = self.model.field(on, &field.node.name.node)?;
-                    Some((&field.node.selection_set.node, definition.ty_name()))
-                });
-                let below: Vec<_> = below.filter(|(set, _)| !set.items.is_empty()).collect();
+                let below = same.iter().filter_map(|(field, on)| self.below(field, on));
+                let below: Vec<_> = below.collect();
                 if below.is_empty() {
                     return None;
                 }
                 self.merged(&below)
             })
         })
+    }
+
+    /// What is selected of a field, and the type of that; nothing of a leaf.
+    fn below(&self, field: &'a Positioned<Field>, on: &str) -> Option<(&'a SelectionSet, &'a str)> {
+        let set = &field.node.selection_set.node;
+        if set.items.is_empty() {
+            return None;
+        }
+        let definition = self.model.field(on, &field.node.name.node)?;
+        Some((set, definition.ty_name()))
     }
 
     /// Two fields that differ and may be asked of one object.
@@ -122,4 +134,26 @@ impl<'a> Look<'a> {
             }
         }
     }
+}
+
+/// The fields of a selection set that holds few, each under a key of its own, and nothing else.
+fn distinct(set: &SelectionSet) -> Option<impl Iterator<Item = &Positioned<Field>>> {
+    /// Comparing each with each is quicker up to about as many.
+    const FEW: usize = 16;
+    fn field(selection: &Positioned<Selection>) -> Option<&Positioned<Field>> {
+        match &selection.node {
+            Selection::Field(field) => Some(field),
+            _ => None,
+        }
+    }
+    fn key(selection: &Positioned<Selection>) -> Option<&Name> {
+        field(selection).map(|field| &field.node.response_key().node)
+    }
+
+    let items = &set.items;
+    let is_new = |(place, item)| {
+        key(item).is_some_and(|own| items[..place].iter().all(|before| key(before) != Some(own)))
+    };
+    let is_distinct = items.len() <= FEW && items.iter().enumerate().all(is_new);
+    is_distinct.then(|| items.iter().filter_map(field))
 }
