@@ -28,6 +28,7 @@ fn main() -> anyhow::Result<()> {
         Command::Run(options) => measure::run(options),
         Command::ServeBaseline(options) => baseline::serve(&options),
         Command::Overload(options) => measure::overload(&options),
+        Command::Soak(options) => measure::soak(&options),
         Command::Chart { file } => chart::run(&file),
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Command {
     ServeBaseline(BaselineOptions),
     /// Ask ten times as much as the gateway takes, and see what becomes of it
     Overload(OverloadOptions),
+    /// Ask for everything at once for long, and see whether memory grows
+    Soak(SoakOptions),
     /// Draw the table of a JSON file as an SVG on standard output
     Chart {
         /// What `run --json` has written
@@ -126,6 +128,20 @@ pub(crate) struct OverloadOptions {
     /// How long each of the three phases takes
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     pub(crate) seconds: f64,
+}
+
+/// How to ask for long.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SoakOptions {
+    /// The gateway's binary; it is built for release if none is named
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gateway: Option<PathBuf>,
+    /// How many users the directory has at first
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(200..))]
+    pub(crate) users: u64,
+    /// How long to ask
+    #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_440))]
+    pub(crate) minutes: u64,
 }
 
 /// What the hand-written handlers stand on.

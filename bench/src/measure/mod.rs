@@ -5,6 +5,7 @@ mod overload;
 mod postgres;
 mod scale;
 mod side;
+mod soak;
 mod sqlite;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use tokio_postgres::Client;
 pub(crate) use overload::run as overload;
 pub(crate) use side::Side;
 use side::Token;
+pub(crate) use soak::run as soak;
 
 use crate::directory::Directory;
 use crate::options::RunOptions;

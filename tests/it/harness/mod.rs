@@ -46,7 +46,7 @@ pub(crate) use client::client;
 pub(crate) use clock::{MockClock, at};
 pub(crate) use database::{Engine, TestDatabase};
 pub(crate) use fleet::{Fleet, Plan, ProcessFleet, SECRET, Silo};
-pub(crate) use gateway::Gateway;
+pub(crate) use gateway::{Beside, Gateway};
 pub(crate) use identity::{key_set, sign};
 pub(crate) use listener::Recorder;
 pub(crate) use node::run_script;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use self::document::{Asked, Types, make};
 use super::visibility::{callers, directory};
-use crate::harness::{Engine, Gateway};
+use crate::harness::{Beside, Engine, Gateway};
 
 /// The directory of the tests about visibility, with options whose values are odd.
 async fn odd_directory() -> Gateway {
@@ -51,16 +51,50 @@ fn number(name: &str, default: u64) -> u64 {
     asked.map_or(default, |text| text.to_str().unwrap().parse().unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn plans_and_the_engine_answer_the_same() {
-    let gateway = odd_directory().await;
+/// Two gateways over one database, the first with plans and the second without.
+async fn both(gateway: &Gateway) -> (Beside, Beside) {
     let with_plans = |plans: bool| {
         gateway.beside(move |config| {
             config.graphql.plans = plans;
             config.limits.usernames_per_minute = 0;
         })
     };
-    let (planned, engine) = tokio::join!(with_plans(true), with_plans(false));
+    tokio::join!(with_plans(true), with_plans(false))
+}
+
+#[tokio::test]
+async fn a_variable_has_its_value_wherever_it_stands() {
+    let gateway = odd_directory().await;
+    let (planned, engine) = both(&gateway).await;
+    let token = gateway.service_token("tests", &[]).await;
+    for query in [
+        "query($id: ID!) { user(id: $id) { id } }",
+        "query($id: ID!) { a: user(id: $id) { id } b: user(id: $id) { username } }",
+        "query($id: ID!) { user(id: $id) { id } ...F } fragment F on Query { node(id: $id) { id } }",
+        "query($id: ID!) { user(id: $id) { id } ... { user(id: $id) { username } } }",
+        "query($id: ID!) { user(id: $id) { id } users(filter: { ids: [$id, 2, $id] }) { nodes { id } } }",
+        "query($id: ID!, $n: Int) { user(id: $id) { organizations { members(first: $n) { totalCount } } } }",
+        "query($n: Int) { users(first: $n) { nodes { organizations { members(first: $n) { totalCount } } } } }",
+        "query($ids: [ID!]) { users(filter: { ids: $ids }) { nodes { id } } }",
+        "query($f: UserFilter) { a: users(filter: $f) { totalCount } b: users(filter: $f) { nodes { id } } }",
+    ] {
+        let variables = json!({ "id": "User:1", "n": 2, "ids": [3, 1], "f": { "ids": [1, 2] } });
+        let body = json!({ "query": query, "variables": variables });
+        // The second time the document and its plan are known.
+        for _ in 0..2 {
+            let (one, two) = tokio::join!(planned.post(&token, &body), engine.post(&token, &body));
+            let (one, two) = (told(one).await, told(two).await);
+            assert_eq!(one, two, "{query}");
+            assert_eq!(one.0, 200, "{query}: {}", one.1);
+            assert!(!one.1.contains("errors"), "{query}: {}", one.1);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_and_the_engine_answer_the_same() {
+    let gateway = odd_directory().await;
+    let (planned, engine) = both(&gateway).await;
     let callers = callers(&gateway).await;
     let types = Types::of(&std::fs::read_to_string("schema.graphql").unwrap());
     let first = number("USER_GATEWAY_DOCUMENTS_SEED", 0);
