@@ -25,12 +25,15 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much of what is dropped is read at a time.
 const DROPPED_AT_ONCE: usize = 16 * 1024;
 
+/// What is left of a body and no more than this many bytes is passed over, for the next request.
+const PASSED_OVER: u64 = 8 * 1024;
+
 /// A connection on which writing fails once the other side has taken nothing for too long.
 #[derive(Debug)]
 pub(super) struct Patient<S> {
     stream: S,
     patience: Duration,
-    has_left_unread: Arc<AtomicBool>,
+    unread: Unread,
     /// Runs while there is something that the other side does not take.
     waiting: Option<Pin<Box<Sleep>>>,
     has_said_goodbye: bool,
@@ -39,23 +42,14 @@ pub(super) struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
+    pub(super) fn new(stream: S, patience: Duration, unread: Unread) -> Self {
         Self {
             stream,
             patience,
-            has_left_unread: Arc::default(),
+            unread,
             waiting: None,
             has_said_goodbye: false,
             lingering: None,
-        }
-    }
-
-    /// The body of a request that comes on this connection.
-    pub(super) fn heed(&self) -> impl Fn(Incoming) -> Heeded + use<S> {
-        let has_left_unread = Arc::clone(&self.has_left_unread);
-        move |body| Heeded {
-            body,
-            has_left_unread: Arc::clone(&has_left_unread),
         }
     }
 
@@ -142,10 +136,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
             ready!(self.bounded(cx, shut))?;
             self.has_said_goodbye = true;
         }
-        if self.has_left_unread.load(Ordering::Relaxed) {
+        if self.unread.is_there() {
             ready!(self.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Whether the body of a request was given up while so much of it was to come that its connection
+/// cannot go on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unread(Arc<AtomicBool>);
+
+impl Unread {
+    /// A body that tells if it is given up.
+    pub(super) fn heeded(&self, body: Incoming) -> Heeded {
+        let unread = self.clone();
+        Heeded { body, unread }
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -153,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 #[derive(Debug)]
 pub(super) struct Heeded {
     body: Incoming,
-    has_left_unread: Arc<AtomicBool>,
+    unread: Unread,
 }
 
 impl Body for Heeded {
@@ -178,8 +189,9 @@ impl Body for Heeded {
 
 impl Drop for Heeded {
     fn drop(&mut self) {
-        if !self.body.is_end_stream() {
-            self.has_left_unread.store(true, Ordering::Relaxed);
+        let rest = self.body.size_hint().upper();
+        if !self.body.is_end_stream() && rest.is_none_or(|rest| rest > PASSED_OVER) {
+            self.unread.0.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -17,7 +18,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::patience::Patient;
+use super::patience::{Patient, Unread};
 use crate::config::{ServerConfig, SubscriptionConfig};
 use crate::http::Surface;
 use crate::worker::Workers;
@@ -114,13 +115,26 @@ impl Connection {
         // HTTP/1 or HTTP/2 is spoken; whoever says nothing would stay for ever.
         let has_asked = Arc::new(AtomicBool::new(false));
         let asks = Arc::clone(&has_asked);
-        let surface = self.surface;
-        let stream = Patient::new(stream, self.patience);
-        let heeded = stream.heed();
+        let (surface, unread) = (self.surface, Unread::default());
+        let stream = Patient::new(stream, self.patience, unread.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             asks.store(true, Ordering::Relaxed);
-            let answer = surface.answer(request.map(|body| Body::new(heeded(body))));
-            async { Ok::<_, Infallible>(answer.await) }
+            // The requests of an HTTP/2 connection do not stand in each other's way.
+            let unread = if request.version() < Version::HTTP_2 {
+                unread.clone()
+            } else {
+                Unread::default()
+            };
+            let answer = surface.answer(request.map(|body| Body::new(unread.heeded(body))));
+            async move {
+                let mut answer = answer.await;
+                if unread.is_there() {
+                    // Nothing else can be asked here, and the client had better know.
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(CONNECTION, close);
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         let connection = self
             .http

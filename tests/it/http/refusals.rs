@@ -43,6 +43,7 @@ async fn a_client_still_sending_a_large_body_gets_to_read_why_it_is_refused() {
         };
         let answer = json(open.post()).await;
         answer.refuses(413, "PAYLOAD_TOO_LARGE");
+        assert_eq!(answer.header("connection"), "close");
         let answer = json(open.gateway.graphql().bearer_auth("nobody-knows-this")).await;
         answer.refuses(401, "UNAUTHENTICATED");
     }

@@ -66,7 +66,8 @@ async fn both(gateway: &Gateway) -> (Beside, Beside) {
 async fn a_variable_has_its_value_wherever_it_stands() {
     let gateway = odd_directory().await;
     let (planned, engine) = both(&gateway).await;
-    let token = gateway.service_token("tests", &[]).await;
+    let scopes = &["user:read", "user:admin", "org:read"];
+    let token = gateway.service_token("tests", scopes).await;
     for query in [
         "query($id: ID!) { user(id: $id) { id } }",
         "query($id: ID!) { a: user(id: $id) { id } b: user(id: $id) { username } }",
