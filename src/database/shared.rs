@@ -22,6 +22,9 @@ use crate::worker;
 
 /// The most ids of a statement that is shared.
 const MAX_IDS: usize = 1_000;
+/// From so many ids on a look-up may go by a connection of another thread, to be answered sooner.
+/// With fewer, waking the other costs more than that is worth, and the more share a statement.
+const MANY_IDS: usize = 8;
 /// A look-up of more ids than this goes alone: sharing saves it next to nothing.
 const MAX_IDS_OF_ONE: usize = 64;
 
@@ -93,7 +96,11 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
     }
 
     fn queue_up(self: &Arc<Self>, pipeline: &Arc<Pipeline>, ids: &[i64]) -> Wait<T> {
-        let place = pipeline.place();
+        let place = if ids.len() < MANY_IDS {
+            pipeline.own_place()
+        } else {
+            pipeline.idle_place()
+        };
         let mut queue = self.queue(place);
         if !mem::replace(&mut queue.is_under_way, true) {
             drop(queue);

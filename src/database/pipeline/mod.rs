@@ -72,11 +72,16 @@ impl Pipeline {
         }
     }
 
-    /// The number of the connection for whoever asks: a worker has its own, which nobody has to
-    /// wake it for. While something is under way on that one, another that has nothing to do is as
-    /// good, and answers at the same time.
-    pub(super) fn place(&self) -> usize {
-        let own = worker::current().unwrap_or_default() % self.lanes.len().max(1);
+    /// The number of the connection that belongs to whoever asks: nobody has to wake a worker for
+    /// what comes there.
+    pub(super) fn own_place(&self) -> usize {
+        worker::current().unwrap_or_default() % self.lanes.len().max(1)
+    }
+
+    /// The number of the connection for a statement that takes the server some time: while
+    /// something is under way on one's own, another that has nothing to do answers sooner.
+    pub(super) fn idle_place(&self) -> usize {
+        let own = self.own_place();
         let is_idle = |place: &usize| self.lanes.get(*place).is_some_and(|lane| lane.load() == 0);
         if is_idle(&own) {
             return own;
@@ -90,7 +95,7 @@ impl Pipeline {
         statement: &Prepared<T>,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<T>> {
-        self.all_at(self.place(), statement, parameters).await
+        self.all_at(self.idle_place(), statement, parameters).await
     }
 
     /// The rows of a statement, by the connection at a place.
@@ -129,7 +134,7 @@ impl Pipeline {
         lock: Bound<'_, ()>,
         bound: Bound<'_, T>,
     ) -> Result<Vec<T>> {
-        let lane = self.lane(self.place())?;
+        let lane = self.lane(self.idle_place())?;
         let _busy = lane.occupy();
         let connection = self.connection(lane).await?;
         self.statements.fetch_add(4, Ordering::Relaxed);
