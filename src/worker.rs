@@ -104,3 +104,44 @@ impl Worker {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::future::pending;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_goes_to_the_worker_that_has_the_least() {
+        let workers = Workers::start().unwrap();
+        let (say, mut said) = mpsc::unbounded_channel();
+        for _ in 0..count() {
+            let say = say.clone();
+            workers.spawn(async move {
+                say.send(current().unwrap()).unwrap();
+                pending().await
+            });
+        }
+        let mut numbers = HashSet::new();
+        for _ in 0..count() {
+            numbers.insert(said.recv().await.unwrap());
+        }
+        assert_eq!(numbers, (0..count()).collect());
+        assert_eq!(current(), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_at_work_ends_with_the_workers() {
+        let workers = Workers::start().unwrap();
+        let (hold, mut held) = mpsc::unbounded_channel::<()>();
+        workers.spawn(async move {
+            let _held = hold;
+            pending().await
+        });
+        workers.stop();
+        assert_eq!(held.recv().await, None);
+    }
+}

@@ -26,8 +26,9 @@ use crate::worker::Workers;
 /// How long to wait before accepting again when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `surface` on `listener`, by `workers`, until `shutdown` resolves, then finishes what is in flight. What
-/// would never end by itself is ended by `close`, which is called then.
+/// Serves `surface` on `listener`, each connection by one of `workers`, until `shutdown` resolves,
+/// then finishes what is in flight. What would never end by itself is ended by `close`, which is
+/// called then.
 pub(super) async fn serve<F: Future<Output = ()>>(
     surface: Surface,
     listener: TcpListener,

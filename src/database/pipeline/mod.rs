@@ -73,20 +73,26 @@ impl Pipeline {
     }
 
     /// The number of the connection that belongs to whoever asks: nobody has to wake a worker for
-    /// what comes there.
+    /// what comes there. Who is no worker has none, and takes one that is idle.
     pub(super) fn own_place(&self) -> usize {
-        worker::current().unwrap_or_default() % self.lanes.len().max(1)
+        match worker::current() {
+            Some(number) => number % self.lanes.len().max(1),
+            None => self.idle_lane().unwrap_or_default(),
+        }
     }
 
     /// The number of the connection for a statement that takes the server some time: while
     /// something is under way on one's own, another that has nothing to do answers sooner.
     pub(super) fn idle_place(&self) -> usize {
         let own = self.own_place();
-        let is_idle = |place: &usize| self.lanes.get(*place).is_some_and(|lane| lane.load() == 0);
-        if is_idle(&own) {
+        if self.lanes.get(own).is_some_and(Lane::is_idle) {
             return own;
         }
-        (0..self.lanes.len()).find(is_idle).unwrap_or(own)
+        self.idle_lane().unwrap_or(own)
+    }
+
+    fn idle_lane(&self) -> Option<usize> {
+        self.lanes.iter().position(Lane::is_idle)
     }
 
     /// The rows of a statement.
