@@ -122,7 +122,7 @@ mod tests {
             let say = say.clone();
             workers.spawn(async move {
                 say.send(current().unwrap()).unwrap();
-                pending().await
+                pending::<()>().await;
             });
         }
         let mut numbers = HashSet::new();
@@ -136,12 +136,12 @@ mod tests {
     #[tokio::test]
     async fn what_is_at_work_ends_with_the_workers() {
         let workers = Workers::start().unwrap();
-        let (hold, mut held) = mpsc::unbounded_channel::<()>();
+        let (kept, mut ended) = mpsc::unbounded_channel::<()>();
         workers.spawn(async move {
-            let _held = hold;
-            pending().await
+            let _kept = kept;
+            pending::<()>().await;
         });
         workers.stop();
-        assert_eq!(held.recv().await, None);
+        assert_eq!(ended.recv().await, None);
     }
 }
