@@ -18,6 +18,8 @@ pub(crate) struct Field {
     /// Its name in the graph.
     name: String,
     wants_request: bool,
+    /// Whether it needs what an object that was read in brief lacks.
+    is_detail: bool,
     arguments: Vec<Argument>,
     output: Type,
 }
@@ -33,7 +35,10 @@ struct Argument {
 }
 
 impl Field {
-    pub(crate) fn parse(function: ImplItemFn) -> Result<Self> {
+    pub(crate) fn parse(mut function: ImplItemFn) -> Result<Self> {
+        let attributes = function.attrs.len();
+        function.attrs.retain(|attribute| !is_detail(attribute));
+        let is_detail = function.attrs.len() < attributes;
         let signature = &function.sig;
         let mut inputs = signature.inputs.iter();
         if !matches!(inputs.next(), Some(FnArg::Receiver(_))) {
@@ -74,6 +79,7 @@ impl Field {
             marker: format_ident!("Field_{ident}"),
             name: options.name.unwrap_or_else(|| camel_case(ident)),
             wants_request,
+            is_detail,
             arguments,
             output: (**output).clone(),
             function,
@@ -121,7 +127,7 @@ impl Field {
 
     /// The field as plans know it.
     pub(crate) fn for_plan(&self, parent: &Type) -> TokenStream {
-        let (marker, resolver) = (&self.marker, &self.resolver);
+        let (marker, resolver, is_detail) = (&self.marker, &self.resolver, self.is_detail);
         let request = self.wants_request.then(|| quote!(, request));
         let read = self.arguments.iter().map(|argument| {
             let Argument {
@@ -151,6 +157,7 @@ impl Field {
                 #head
 
                 impl crate::graphql::plan::ReadField for #marker {
+                    const IS_DETAIL: bool = #is_detail;
                     type Parent = #parent;
                     type Output = #output;
 
@@ -173,6 +180,7 @@ impl Field {
             #head
 
             impl crate::graphql::plan::ComputedField for #marker {
+                const IS_DETAIL: bool = #is_detail;
                 type Parent = #parent;
                 type Output<'a> = #borrowed;
                 type Below = <#lasting as crate::graphql::plan::Output>::Below;
@@ -234,6 +242,10 @@ impl Options {
 
 fn is_graphql(attribute: &Attribute) -> bool {
     attribute.path().is_ident("graphql")
+}
+
+fn is_detail(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("detail")
 }
 
 fn is_request(ty: &Type) -> bool {

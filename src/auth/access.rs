@@ -2,19 +2,47 @@
 
 use std::num::NonZeroU32;
 
+use chrono::{DateTime, Utc};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use smol_str::SmolStr;
 
 use super::caller::Caller;
 use super::scope::Capability;
-use crate::domain::{Error, Result, UserFlags, UserId, UserProfile};
+use crate::domain::{Error, Result, UserBrief, UserFlags, UserId, UserProfile};
 
 /// A user whom the caller may see, with the fields the caller may not read out of reach.
 #[derive(Debug, Clone)]
 pub struct VisibleUser {
-    profile: UserProfile,
+    brief: UserBrief,
+    /// `None` of somebody who was read in brief.
+    details: Option<Box<Details>>,
     private: PrivateFields,
 }
+
+/// How much of a row is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What most readers want.
+    Brief,
+    /// All there is.
+    Whole,
+}
+
+/// What there is of a user beyond the [`UserBrief`].
+#[derive(Debug, Clone)]
+struct Details {
+    email: SmolStr,
+    flags: Option<UserFlags>,
+    date_joined: DateTime<Utc>,
+    last_active: Option<DateTime<Utc>>,
+    avatar_url: Option<SmolStr>,
+}
+
+/// A detail was asked for of a user who was read in brief.
+#[derive(Debug, thiserror::Error)]
+#[error("a user was read in brief of whom a detail is wanted")]
+struct ReadInBrief;
 
 /// Whether private fields may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,46 +55,74 @@ pub enum PrivateFields {
 
 impl VisibleUser {
     pub(super) fn new(profile: UserProfile, caller: &Caller) -> Self {
-        let private = private_fields(caller, profile.id);
-        Self { profile, private }
+        let details = Details {
+            email: profile.email.clone(),
+            flags: profile.flags,
+            date_joined: profile.date_joined,
+            last_active: profile.last_active,
+            avatar_url: profile.avatar_url.clone(),
+        };
+        Self {
+            details: Some(Box::new(details)),
+            ..Self::in_brief(profile.into(), caller)
+        }
+    }
+
+    pub(super) fn in_brief(brief: UserBrief, caller: &Caller) -> Self {
+        Self {
+            private: private_fields(caller, brief.id),
+            brief,
+            details: None,
+        }
     }
 
     /// The user's id.
     #[must_use]
     pub const fn id(&self) -> UserId {
-        self.profile.id
+        self.brief.id
     }
 
     /// The name to show: the first of name, address and username that is not empty, where an
     /// address that the caller may not read is passed over.
     #[must_use]
     pub fn display_name(&self) -> &str {
+        let UserBrief {
+            name,
+            email_for_name,
+            username,
+            ..
+        } = &self.brief;
         match self.private {
-            PrivateFields::Readable => self.profile.display_name(),
-            PrivateFields::Withheld if self.profile.name.is_empty() => &self.profile.username,
-            PrivateFields::Withheld => &self.profile.name,
+            _ if !name.is_empty() => name,
+            PrivateFields::Readable if !email_for_name.is_empty() => email_for_name,
+            _ => username,
         }
     }
 
     /// The fields that everybody who sees the user may read. Never the address, the flags or the
     /// nonce of the row behind it.
     #[must_use]
-    pub fn public(&self) -> Public<'_> {
-        Public(&self.profile)
+    pub const fn public(&self) -> Public<'_> {
+        Public(self)
     }
 
     /// The primary address.
     pub fn email(&self) -> Result<&str> {
         self.readable()?;
-        Ok(&self.profile.email)
+        Ok(&self.details()?.email)
     }
 
     /// The flags.
     pub fn flags(&self) -> Result<UserFlags> {
         self.readable()?;
-        self.profile.flags.ok_or_else(|| {
+        self.details()?.flags.ok_or_else(|| {
             Error::NotSupported("the control silo does not tell the flags of users".to_owned())
         })
+    }
+
+    fn details(&self) -> Result<&Details> {
+        let details = self.details.as_deref();
+        details.ok_or_else(|| Error::internal(ReadInBrief))
     }
 
     fn readable(&self) -> Result<()> {
@@ -79,15 +135,14 @@ impl VisibleUser {
 
 /// The public fields of a user.
 #[derive(Debug, Clone, Copy)]
-pub struct Public<'a>(&'a UserProfile);
+pub struct Public<'a>(&'a VisibleUser);
 
 macro_rules! public_fields {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $value:expr;)*) => {
         impl<'a> Public<'a> {$(
             $(#[$doc])*
-            #[must_use]
             pub fn $name(self) -> $type {
-                let read: fn(&'a UserProfile) -> $type = $value;
+                let read: fn(&'a VisibleUser) -> $type = $value;
                 read(self.0)
             }
         )*}
@@ -96,25 +151,25 @@ macro_rules! public_fields {
 
 public_fields! {
     /// The unique name.
-    username: &'a str = |user| &user.username;
+    username: &'a str = |user| &user.brief.username;
     /// The name for people.
-    name: &'a str = |user| &user.name;
+    name: &'a str = |user| &user.brief.name;
     /// Whether the account may be used.
-    is_active: bool = |user| user.is_active;
+    is_active: bool = |user| user.brief.is_active;
     /// Whether the user may do everything.
-    is_superuser: bool = |user| user.is_superuser;
+    is_superuser: bool = |user| user.brief.is_superuser;
     /// Whether the user is staff.
-    is_staff: bool = |user| user.is_staff;
+    is_staff: bool = |user| user.brief.is_staff;
     /// Whether the account stands for an integration.
-    is_sentry_app: bool = |user| user.is_sentry_app;
+    is_sentry_app: bool = |user| user.brief.is_sentry_app;
     /// Whether nobody has claimed the account yet.
-    is_unclaimed: bool = |user| user.is_unclaimed;
+    is_unclaimed: bool = |user| user.brief.is_unclaimed;
     /// When the account was created.
-    date_joined: chrono::DateTime<chrono::Utc> = |user| user.date_joined;
+    date_joined: Result<DateTime<Utc>> = |user| Ok(user.details()?.date_joined);
     /// When the user was last seen.
-    last_active: Option<chrono::DateTime<chrono::Utc>> = |user| user.last_active;
+    last_active: Result<Option<DateTime<Utc>>> = |user| Ok(user.details()?.last_active);
     /// The address of a picture.
-    avatar_url: Option<&'a str> = |user| user.avatar_url.as_deref();
+    avatar_url: Result<Option<&'a str>> = |user| Ok(user.details()?.avatar_url.as_deref());
 }
 
 /// The one place that decides about private fields.

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::access::{PrivateFields, RateLimits, VisibleUser, lacking, private_fields, withheld};
+use super::access::{
+    Detail, PrivateFields, RateLimits, VisibleUser, lacking, private_fields, withheld,
+};
 use super::caller::Caller;
 use super::organization::AuthorizedOrganizationService;
 use super::scope::Capability;
@@ -60,13 +62,18 @@ impl AuthorizedUserService {
     }
 
     /// A page of the users whom the caller may see. `query.viewer` is set here.
-    pub async fn page(&self, query: &UserPageQuery) -> Result<Page<VisibleUser>> {
+    pub async fn page(&self, query: &UserPageQuery, detail: Detail) -> Result<Page<VisibleUser>> {
         let query = self.bind(query).await?;
-        Ok(self
-            .inner
-            .page(&query)
-            .await?
-            .map(|profile| self.view(profile)))
+        Ok(match detail {
+            Detail::Whole => {
+                let page = self.inner.page(&query).await?;
+                page.map(|profile| self.view(profile))
+            }
+            Detail::Brief => {
+                let page = self.inner.brief_page(&query).await?;
+                page.map(|brief| VisibleUser::in_brief(brief, &self.caller))
+            }
+        })
     }
 
     /// How many users the whole list of a page holds.

@@ -11,8 +11,8 @@ use super::region::RegionCache;
 use super::source::Source;
 use crate::domain::{
     AuthIdentity, Authenticator, Avatar, EmailMatch, EmailQuery, FuzzyUserQuery, NewUser, Page,
-    Result, Role, SerializeRequest, SocialAuthQuery, User, UserCreateResult, UserEmail, UserFilter,
-    UserId, UserPageQuery, UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail,
+    Result, Role, SerializeRequest, SocialAuthQuery, User, UserBrief, UserCreateResult, UserEmail,
+    UserFilter, UserId, UserPageQuery, UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail,
 };
 use crate::service::{UserService, user_parts};
 
@@ -86,6 +86,10 @@ impl UserService for CachedUserService {
 
     async fn page(&self, query: &UserPageQuery) -> Result<Page<UserProfile>> {
         self.inner.page(query).await
+    }
+
+    async fn brief_page(&self, query: &UserPageQuery) -> Result<Page<UserBrief>> {
+        self.inner.brief_page(query).await
     }
 
     async fn count(&self, query: &UserPageQuery) -> Result<u64> {

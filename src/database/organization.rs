@@ -12,13 +12,13 @@ use sea_orm::{
 
 use super::Database;
 use super::dialect::Kind;
-use super::rows::{organization, profile, select_organization, select_profiles};
+use super::rows::{Account, organization, select_organization};
 use super::shared::Shared;
 use super::statement::{Columns, Parameter, Prepared, Shelf, fetch, numbers};
 use super::user::colleagues;
 use crate::domain::{
     Membership, Organization, OrganizationId, OrganizationMember, OrganizationStatus,
-    OrganizationVisibility, Page, PageEnd, PageRequest, Result, UserId,
+    OrganizationVisibility, Page, PageEnd, PageRequest, Result, UserId, UserProfile,
 };
 use crate::service::OrganizationService;
 
@@ -117,7 +117,7 @@ fn membership(columns: &mut Columns<'_>) -> Result<Membership> {
 }
 
 fn member(columns: &mut Columns<'_>) -> Result<(i64, OrganizationMember)> {
-    let user = profile(columns)?;
+    let user = UserProfile::read(columns)?;
     let organization = columns.take()?;
     let member = OrganizationMember {
         user,
@@ -203,7 +203,7 @@ impl OrganizationService for DatabaseOrganizationService {
             .and_where(Expr::col(C::Id).in_subquery(first_row))
             .take();
         let column = |column: C| Expr::col(("members", column));
-        let mut select = select_profiles();
+        let mut select = UserProfile::select();
         QueryTrait::query(&mut select)
             .join_subquery(
                 sea_orm::JoinType::InnerJoin,

@@ -8,59 +8,130 @@ use super::facts::Facts;
 use super::statement::{Columns, Moment};
 use crate::domain::{
     JsonText, Organization, OrganizationFlags, OrganizationId, OrganizationStatus, Result, Secret,
-    StoredValue, UserFlags, UserId, UserProfile,
+    StoredValue, UserBrief, UserFlags, UserId, UserProfile,
 };
 
-/// The columns of [`UserProfile`], which [`profile`] reads. Nullable ones that a profile has no null
-/// for get its default; the password stays in the database.
-pub(super) fn select_profiles() -> Select<user::Entity> {
-    use user::Column as C;
-    let is = |column| Expr::col((user::Entity, column));
-    let newsletter = || number(UserFlags::NEWSLETTER_CONSENT_PROMPT);
-    let facts = [
-        is(C::IsActive),
-        is(C::IsSuperuser),
-        is(C::IsStaff),
-        is(C::IsUnclaimed),
-        is(C::IsSentryApp),
-        password_usable(),
-        is(C::IsPasswordExpired),
-        is(C::Flags).bit_and(newsletter()).eq(newsletter()),
-    ];
-    user::Entity::find()
-        .select_only()
-        .columns([C::Id, C::Username])
-        .column_as(name(), "name")
-        .column(C::Email)
-        .column_as(bits(facts), "facts")
-        .columns([C::DateJoined, C::LastActive, C::AvatarUrl, C::SessionNonce])
+/// What account rows are read as.
+pub(super) trait Account: Clone + Send + Sync + 'static {
+    /// The columns of it, which [`Account::read`] reads.
+    fn select() -> Select<user::Entity>;
+
+    /// Reads the columns of [`Account::select`].
+    fn read(columns: &mut Columns<'_>) -> Result<Self>;
+
+    fn id(&self) -> UserId;
+
+    fn is_active(&self) -> bool;
 }
 
-/// Reads the columns of [`select_profiles`].
-pub(super) fn profile(columns: &mut Columns<'_>) -> Result<UserProfile> {
-    let (id, username, name) = (columns.take()?, columns.text()?, columns.text()?);
-    let email = columns.text()?;
-    let mut facts = Bits(columns.take()?);
-    Ok(UserProfile {
-        id: UserId(id),
-        username,
-        name,
-        email,
-        is_active: facts.next(),
-        is_superuser: facts.next(),
-        is_staff: facts.next(),
-        is_unclaimed: facts.next(),
-        is_sentry_app: facts.next(),
-        password_usable: facts.next(),
-        is_password_expired: facts.next(),
-        flags: Some(UserFlags {
-            newsletter_consent_prompt: facts.next(),
-        }),
-        date_joined: columns.take::<Moment>()?.0,
-        last_active: columns.take::<Option<Moment>>()?.map(|moment| moment.0),
-        avatar_url: columns.nullable_text()?,
-        session_nonce: columns.nullable_text()?.map(Secret::new),
-    })
+impl Account for UserProfile {
+    /// Nullable columns that a profile has no null for get its default; the password stays in the
+    /// database.
+    fn select() -> Select<user::Entity> {
+        use user::Column as C;
+        let is = |column| Expr::col((user::Entity, column));
+        let newsletter = || number(UserFlags::NEWSLETTER_CONSENT_PROMPT);
+        let facts = [
+            is(C::IsActive),
+            is(C::IsSuperuser),
+            is(C::IsStaff),
+            is(C::IsUnclaimed),
+            is(C::IsSentryApp),
+            password_usable(),
+            is(C::IsPasswordExpired),
+            is(C::Flags).bit_and(newsletter()).eq(newsletter()),
+        ];
+        user::Entity::find()
+            .select_only()
+            .columns([C::Id, C::Username])
+            .column_as(name(), "name")
+            .column(C::Email)
+            .column_as(bits(facts), "facts")
+            .columns([C::DateJoined, C::LastActive, C::AvatarUrl, C::SessionNonce])
+    }
+
+    fn read(columns: &mut Columns<'_>) -> Result<Self> {
+        let (id, username, name) = (columns.take()?, columns.text()?, columns.text()?);
+        let email = columns.text()?;
+        let mut facts = Bits(columns.take()?);
+        Ok(Self {
+            id: UserId(id),
+            username,
+            name,
+            email,
+            is_active: facts.next(),
+            is_superuser: facts.next(),
+            is_staff: facts.next(),
+            is_unclaimed: facts.next(),
+            is_sentry_app: facts.next(),
+            password_usable: facts.next(),
+            is_password_expired: facts.next(),
+            flags: Some(UserFlags {
+                newsletter_consent_prompt: facts.next(),
+            }),
+            date_joined: columns.take::<Moment>()?.0,
+            last_active: columns.take::<Option<Moment>>()?.map(|moment| moment.0),
+            avatar_url: columns.nullable_text()?,
+            session_nonce: columns.nullable_text()?.map(Secret::new),
+        })
+    }
+
+    fn id(&self) -> UserId {
+        self.id
+    }
+
+    fn is_active(&self) -> bool {
+        self.is_active
+    }
+}
+
+impl Account for UserBrief {
+    fn select() -> Select<user::Entity> {
+        use user::Column as C;
+        let is = |column| Expr::col((user::Entity, column));
+        let facts = [
+            is(C::IsActive),
+            is(C::IsSuperuser),
+            is(C::IsStaff),
+            is(C::IsUnclaimed),
+            is(C::IsSentryApp),
+        ];
+        let nothing = || Expr::cust("''");
+        let email_for_name: Expr = Expr::case(name().eq(nothing()), is(C::Email))
+            .finally(nothing())
+            .into();
+        user::Entity::find()
+            .select_only()
+            .columns([C::Id, C::Username])
+            .column_as(name(), "name")
+            .column_as(email_for_name, "email_for_name")
+            .column_as(bits(facts), "facts")
+    }
+
+    fn read(columns: &mut Columns<'_>) -> Result<Self> {
+        let (id, username, name) = (columns.take()?, columns.text()?, columns.text()?);
+        let email_for_name = columns.text()?;
+        let mut facts = Bits(columns.take()?);
+        Ok(Self {
+            id: UserId(id),
+            username,
+            name,
+            email_for_name,
+            is_active: facts.next(),
+            is_superuser: facts.next(),
+            is_staff: facts.next(),
+            is_unclaimed: facts.next(),
+            is_sentry_app: facts.next(),
+        })
+    }
+
+    fn id(&self) -> UserId {
+        self.id
+    }
+
+    fn is_active(&self) -> bool {
+        self.is_active
+    }
 }
 
 /// One number for several conditions, the first in its lowest bit: a column costs more than a bit

@@ -39,8 +39,8 @@ pub use text::{DisplayName, PictureUrl, Username};
 pub use user::{
     AuthIdentity, Authenticator, AuthenticatorFilter, AuthenticatorKind, Avatar, AvatarKind,
     EmailMatch, EmailQuery, IdentityProvider, NewUser, Role, SerializeRequest, Serializer,
-    SocialAuthQuery, User, UserCreateResult, UserEmail, UserFilter, UserFlags, UserPageQuery,
-    UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail, Viewer,
+    SocialAuthQuery, User, UserBrief, UserCreateResult, UserEmail, UserFilter, UserFlags,
+    UserPageQuery, UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail, Viewer,
 };
 pub use user_option::{
     OPTION_KEY_MAX_CHARS, OptionKey, OptionScope, OptionScopeFilter, SetOption, SetOptionResult,

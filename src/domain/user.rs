@@ -66,6 +66,54 @@ impl UserProfile {
     }
 }
 
+/// What most readers want of an account row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are Sentry's columns, each on its own"
+)]
+pub struct UserBrief {
+    /// The id.
+    pub id: UserId,
+    /// The unique name, case-sensitive.
+    pub username: SmolStr,
+    /// The display name; empty when there is none.
+    pub name: SmolStr,
+    /// The primary address of somebody who has no display name; empty otherwise.
+    pub email_for_name: SmolStr,
+    /// Whether the account may be used.
+    pub is_active: bool,
+    /// Whether the user may do everything.
+    pub is_superuser: bool,
+    /// Whether the user works for whoever runs the installation.
+    pub is_staff: bool,
+    /// Whether the account was made for somebody who has not claimed it.
+    pub is_unclaimed: bool,
+    /// Whether the account stands for an integration rather than a person.
+    pub is_sentry_app: bool,
+}
+
+impl From<UserProfile> for UserBrief {
+    fn from(profile: UserProfile) -> Self {
+        let email_for_name = if profile.name.is_empty() {
+            profile.email
+        } else {
+            SmolStr::default()
+        };
+        Self {
+            id: profile.id,
+            username: profile.username,
+            name: profile.name,
+            email_for_name,
+            is_active: profile.is_active,
+            is_superuser: profile.is_superuser,
+            is_staff: profile.is_staff,
+            is_unclaimed: profile.is_unclaimed,
+            is_sentry_app: profile.is_sentry_app,
+        }
+    }
+}
+
 /// The bits of `auth_user.flags`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UserFlags {

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::error::{FieldError, FieldResult};
 use super::loader::{Driver, Loaders};
-use crate::auth::AuthorizedServices;
+use crate::auth::{AuthorizedServices, Detail};
 use crate::config::Limits;
 use crate::domain::Error;
 
@@ -18,18 +18,26 @@ pub(super) struct RequestContext {
     pub(super) services: AuthorizedServices,
     loaders: RwLock<Arc<Loaders>>,
     driver: Driver,
+    /// How much of the users is needed that the request is about.
+    pub(super) users: Detail,
     /// The bounds on arguments.
     pub(super) limits: Limits,
 }
 
 impl RequestContext {
     /// The context of a request whose look-ups `driver` sends on their way.
-    pub(super) fn new(services: AuthorizedServices, limits: Limits, driver: Driver) -> Self {
+    pub(super) fn new(
+        services: AuthorizedServices,
+        limits: Limits,
+        driver: Driver,
+        users: Detail,
+    ) -> Self {
         let loaders = Loaders::new(&services, limits.list_items, driver);
         Self {
             services,
             loaders: RwLock::new(Arc::new(loaders)),
             driver,
+            users,
             limits,
         }
     }

@@ -69,18 +69,18 @@ impl PageArguments {
 }
 
 /// The cursor of a user in a list ordered by `field`.
-pub(super) fn of_user(user: &VisibleUser, field: OrderField) -> String {
+pub(super) fn of_user(user: &VisibleUser, field: OrderField) -> Result<String> {
     let id = user.id().0;
-    encode(&match field {
+    Ok(encode(&match field {
         OrderField::Id => format!("{VERSION}:i:{id}"),
         OrderField::Username => format!("{VERSION}:u:{id}:{}", user.public().username()),
         OrderField::DateJoined => {
             format!(
                 "{VERSION}:j:{id}:{}",
-                user.public().date_joined().timestamp_micros()
+                user.public().date_joined()?.timestamp_micros()
             )
         }
-    })
+    }))
 }
 
 fn encode(text: &str) -> String {

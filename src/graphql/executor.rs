@@ -29,7 +29,7 @@ use super::request::GraphqlRequest;
 use super::response::{Data, GraphqlResponse};
 use super::subscription::{Happening, Stage, Subscription, Topic};
 use super::validator::Validator;
-use crate::auth::AuthorizedServices;
+use crate::auth::{AuthorizedServices, Detail};
 use crate::config::{GraphqlConfig, Limits};
 use crate::domain::{Code, Error};
 use crate::service::Listener;
@@ -281,7 +281,7 @@ impl Graphql {
             }
         };
         self.inner.runs().by_plan.increment(1);
-        let request = RequestContext::new(services, self.inner.limits, Driver::Plan);
+        let request = RequestContext::new(services, self.inner.limits, Driver::Plan, plan.users);
         let Answer { data, errors } = plan.run(&request, bound.variables).await;
         GraphqlResponse {
             data: Some(data),
@@ -308,6 +308,7 @@ impl Graphql {
                 services,
                 self.inner.limits,
                 Driver::Engine,
+                Detail::Whole,
             )),
             // Nothing but the schema can be read without services.
             None if self.inner.config.introspection => request.only_introspection(),
@@ -413,6 +414,7 @@ impl Graphql {
                 services,
                 self.inner.limits,
                 Driver::Engine,
+                Detail::Whole,
             ));
         let response = self.inner.engine.execute_stream(request).next().await;
         bound.complete(&self.inner.model, response.unwrap_or_default())

@@ -14,8 +14,9 @@ use super::loader::Part;
 use super::object::{
     Node, Organization, User, UserConnection, UserOption, Viewer, find, visibility,
 };
+use crate::auth::Detail;
 use crate::domain::{
-    OrganizationId, UserId, UserOrder as DomainUserOrder, UserPageQuery, Viewer as Eyes,
+    OrderField, OrganizationId, UserId, UserOrder as DomainUserOrder, UserPageQuery, Viewer as Eyes,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +70,12 @@ impl Query {
             page: page.parse(order.field, &request.limits)?,
             viewer: Eyes::All,
         };
-        let page = request.services.users.page(&query).await?;
+        // Cursors of this order are made of a detail.
+        let detail = match order.field {
+            OrderField::DateJoined => Detail::Whole,
+            OrderField::Id | OrderField::Username => request.users,
+        };
+        let page = request.services.users.page(&query, detail).await?;
         let page = Arc::new(page.map(User));
         request.loaders().know_users(Arc::clone(&page)).await;
         Ok(UserConnection { query, page })

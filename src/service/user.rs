@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::domain::{
     AuthIdentity, Authenticator, Avatar, EmailMatch, EmailQuery, FuzzyMember, FuzzyUserQuery,
-    NewUser, Page, Result, Role, SerializeRequest, SocialAuthQuery, User, UserCreateResult,
-    UserEmail, UserFilter, UserId, UserPageQuery, UserProfile, UserUpdate, UsernameQuery,
-    VerifyUserEmail, resolve_fuzzy_user,
+    NewUser, Page, Result, Role, SerializeRequest, SocialAuthQuery, User, UserBrief,
+    UserCreateResult, UserEmail, UserFilter, UserId, UserPageQuery, UserProfile, UserUpdate,
+    UsernameQuery, VerifyUserEmail, resolve_fuzzy_user,
 };
 
 /// Users and what belongs to them, after Sentry's `user` service.
@@ -40,6 +40,11 @@ pub trait UserService: Debug + Send + Sync + 'static {
 
     /// A page of account rows.
     async fn page(&self, query: &UserPageQuery) -> Result<Page<UserProfile>>;
+
+    /// The same page in brief.
+    async fn brief_page(&self, query: &UserPageQuery) -> Result<Page<UserBrief>> {
+        Ok(self.page(query).await?.map(UserBrief::from))
+    }
 
     /// How many users the whole list of a page holds.
     async fn count(&self, query: &UserPageQuery) -> Result<u64>;

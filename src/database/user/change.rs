@@ -9,7 +9,7 @@ use sea_orm::{
 
 use super::super::Database;
 use super::super::error::is_unique_violation;
-use super::super::rows::{self, select_profiles};
+use super::super::rows::Account;
 use super::super::statement::fetch;
 use super::provision::taken;
 use crate::domain::{Change, Error, Result, UserFlags, UserId, UserProfile, UserUpdate};
@@ -64,8 +64,8 @@ async fn profile(
     connection: &impl sea_orm::ConnectionTrait,
     id: UserId,
 ) -> Result<Option<UserProfile>> {
-    let select = select_profiles().filter(user::Column::Id.eq(id.0));
-    Ok(fetch(connection, &select, rows::profile).await?.pop())
+    let select = UserProfile::select().filter(user::Column::Id.eq(id.0));
+    Ok(fetch(connection, &select, UserProfile::read).await?.pop())
 }
 
 /// Verifies the address with the lowest id among those of `id`, or of everybody, that equal

@@ -14,7 +14,7 @@ use super::super::dialect::{Kind, LOCK_FOLDED, creating_user, full_lock_name};
 use super::super::error::{is_unfit, violates_unique};
 use super::super::outbox::{Note, Recorded};
 use super::super::pipeline::{Bound, Pipeline};
-use super::super::rows::{profile, select_profiles};
+use super::super::rows::Account;
 use super::super::statement::{Columns, Parameter, Prepared, Shelf};
 use super::super::{Database, see_through};
 use super::provision::{Draft, lock_name, newcomer, signup, username, validation_hash};
@@ -78,7 +78,7 @@ impl Creation {
 /// Selects the profile of who was created and the highest id of the outbox rows, and has other
 /// processes notified.
 fn answer() -> SelectStatement {
-    let mut answer = select_profiles().into_query();
+    let mut answer = UserProfile::select().into_query();
     answer
         .from_clear()
         .from_as(Alias::new("created"), user::Entity)
@@ -91,7 +91,7 @@ fn answer() -> SelectStatement {
 
 /// Reads the columns of [`answer`].
 fn created(columns: &mut Columns<'_>) -> Result<Created> {
-    Ok((profile(columns)?, columns.take()?))
+    Ok((UserProfile::read(columns)?, columns.take()?))
 }
 
 /// Creates the user of an address that nobody active has; of any number of processes one does.

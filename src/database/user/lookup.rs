@@ -7,16 +7,20 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use smol_str::SmolStr;
 
 use super::super::dialect::Kind;
-use super::super::rows::{profile, select_profiles};
+use super::super::rows::Account;
 use super::super::shared::Shared;
 use super::super::statement::{Columns, Prepared, Shelf};
-use crate::domain::{Avatar, AvatarKind, Result, UserEmail, UserEmailId, UserId, UserProfile};
+use crate::domain::{
+    Avatar, AvatarKind, Result, UserBrief, UserEmail, UserEmailId, UserId, UserProfile,
+};
 
 /// One statement a kind of look-up.
 #[derive(Debug)]
 pub(in super::super) struct Lookups {
     /// The users with the ids `$1`, by id.
     pub(super) profiles: Arc<Shared<UserProfile>>,
+    /// The same in brief.
+    pub(super) briefs: Arc<Shared<UserBrief>>,
     /// The active users with the primary address `$1`, ignoring case, by id.
     pub(super) active_by_email: Prepared<UserProfile>,
     /// Those of the texts `$1` that are usernames.
@@ -31,11 +35,8 @@ impl Lookups {
     pub(in super::super) fn new(shelf: &Shelf<'_>) -> Self {
         let dialect = shelf.dialect;
         let ids = || dialect.parameter(1, Kind::Ids);
-        let profiles = select_profiles()
-            .filter(dialect.any((user::Entity, user::Column::Id), ids()))
-            .order_by_asc(user::Column::Id);
         let email = dialect.parameter(1, Kind::Text);
-        let active_by_email = select_profiles()
+        let active_by_email = UserProfile::select()
             .filter(dialect.equals_folded((user::Entity, user::Column::Email), email))
             .filter(user::Column::IsActive.eq(true))
             .order_by_asc(user::Column::Id);
@@ -62,13 +63,23 @@ impl Lookups {
                 .order_by_asc(C::UserId)
         };
         Self {
-            profiles: Shared::new(shelf.keep(&profiles, profile), |profile| profile.id.0),
-            active_by_email: shelf.keep(&active_by_email, profile),
+            profiles: accounts_by_id(shelf),
+            briefs: accounts_by_id(shelf),
+            active_by_email: shelf.keep(&active_by_email, UserProfile::read),
             usernames: shelf.keep(&usernames, username),
             emails: Shared::new(shelf.keep(&emails, email_of), |(user, _)| user.0),
             avatars: Shared::new(shelf.keep(&avatars, avatar_of), |(user, _)| user.0),
         }
     }
+}
+
+/// The accounts with the ids `$1`, by id.
+fn accounts_by_id<T: Account>(shelf: &Shelf<'_>) -> Arc<Shared<T>> {
+    let ids = shelf.dialect.parameter(1, Kind::Ids);
+    let select = T::select()
+        .filter(shelf.dialect.any((user::Entity, user::Column::Id), ids))
+        .order_by_asc(user::Column::Id);
+    Shared::new(shelf.keep(&select, T::read), |account: &T| account.id().0)
 }
 
 fn username(columns: &mut Columns<'_>) -> Result<SmolStr> {

@@ -18,8 +18,8 @@ use serde_json::Value;
 use super::Database;
 use crate::domain::{
     AuthIdentity, Authenticator, Avatar, EmailMatch, EmailQuery, NewUser, Page, Result, Role,
-    SerializeRequest, SocialAuthQuery, User, UserCreateResult, UserEmail, UserFilter, UserId,
-    UserPageQuery, UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail,
+    SerializeRequest, SocialAuthQuery, User, UserBrief, UserCreateResult, UserEmail, UserFilter,
+    UserId, UserPageQuery, UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail,
 };
 use crate::service::UserService;
 
@@ -58,6 +58,10 @@ impl UserService for DatabaseUserService {
     }
 
     async fn page(&self, query: &UserPageQuery) -> Result<Page<UserProfile>> {
+        page::page(&self.database, query).await
+    }
+
+    async fn brief_page(&self, query: &UserPageQuery) -> Result<Page<UserBrief>> {
         page::page(&self.database, query).await
     }
 

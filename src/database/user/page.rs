@@ -1,23 +1,46 @@
 //! Pages of users.
 
+use std::sync::Arc;
+
 use entity::user;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Value};
 use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::Database;
-use super::super::rows::{profile, select_profiles};
-use super::super::statement::fetch;
-use super::{filter, read};
+use super::super::rows::Account;
+use super::super::shared::Shared;
+use super::super::statement::{fetch, numbers};
+use super::filter;
+use super::lookup::Lookups;
 use crate::domain::{
-    Anchor, Direction, OrderField, OrderValue, Page, PageEnd, Result, UserFilter, UserId,
-    UserPageQuery, UserProfile, Viewer,
+    Anchor, Direction, OrderField, OrderValue, Page, PageEnd, Result, UserBrief, UserFilter,
+    UserId, UserPageQuery, UserProfile, Viewer,
 };
 
-pub(super) async fn page(database: &Database, query: &UserPageQuery) -> Result<Page<UserProfile>> {
+/// An account as pages list it.
+pub(super) trait Listed: Account {
+    /// The look-up of those with given ids.
+    fn by_id(lookups: &Lookups) -> &Arc<Shared<Self>>;
+}
+
+impl Listed for UserProfile {
+    fn by_id(lookups: &Lookups) -> &Arc<Shared<Self>> {
+        &lookups.profiles
+    }
+}
+
+impl Listed for UserBrief {
+    fn by_id(lookups: &Lookups) -> &Arc<Shared<Self>> {
+        &lookups.briefs
+    }
+}
+
+pub(super) async fn page<T: Listed>(database: &Database, query: &UserPageQuery) -> Result<Page<T>> {
     let request = &query.page;
     if let Some(ids) = named(query) {
-        let profiles = read::profiles_by_id(database, ids).await?;
-        return Ok(cut(profiles, query));
+        let by_id = T::by_id(&database.lookups().users);
+        let accounts = database.look_up(by_id, &numbers(ids)).await?;
+        return Ok(cut(accounts, query));
     }
     // The last page of a list is the first page of the list the other way round.
     let ascending =
@@ -26,8 +49,7 @@ pub(super) async fn page(database: &Database, query: &UserPageQuery) -> Result<P
     let order = if ascending { Order::Asc } else { Order::Desc };
     let column = order_column(query.order.field);
 
-    let mut select =
-        select_profiles().filter(filter::condition(database, &query.filter, query.viewer));
+    let mut select = T::select().filter(filter::condition(database, &query.filter, query.viewer));
     if let Some(after) = &request.after {
         select = select.filter(beyond(after, list_ascending));
     }
@@ -39,8 +61,8 @@ pub(super) async fn page(database: &Database, query: &UserPageQuery) -> Result<P
         select = select.order_by(user::Column::Id, order);
     }
     let select = select.limit(u64::from(request.size) + 1);
-    let profiles = fetch(database.reader(), &select, profile).await?;
-    Ok(Page::from_overfull(profiles, request))
+    let accounts = fetch(database.reader(), &select, T::read).await?;
+    Ok(Page::from_overfull(accounts, request))
 }
 
 /// The ids that a query names, if it says nothing else of the users that their account rows do not
@@ -66,7 +88,7 @@ fn named(query: &UserPageQuery) -> Option<&[UserId]> {
 }
 
 /// The page of a query from all users of its list, which come by id.
-fn cut(mut profiles: Vec<UserProfile>, query: &UserPageQuery) -> Page<UserProfile> {
+fn cut<T: Account>(mut accounts: Vec<T>, query: &UserPageQuery) -> Page<T> {
     let request = &query.page;
     let rises = query.order.direction == Direction::Ascending;
     let id = |anchor: &Option<Anchor>| anchor.as_ref().map(|anchor| anchor.id);
@@ -75,18 +97,18 @@ fn cut(mut profiles: Vec<UserProfile>, query: &UserPageQuery) -> Page<UserProfil
         bounds = (bounds.1, bounds.0);
     }
     let (above, below) = bounds;
-    profiles.retain(|profile| {
-        above.is_none_or(|bound| profile.id.0 > bound)
-            && below.is_none_or(|bound| profile.id.0 < bound)
+    accounts.retain(|account| {
+        above.is_none_or(|bound| account.id().0 > bound)
+            && below.is_none_or(|bound| account.id().0 < bound)
             && query
                 .filter
                 .is_active
-                .is_none_or(|is_active| profile.is_active == is_active)
+                .is_none_or(|is_active| account.is_active() == is_active)
     });
     if rises != (request.end == PageEnd::First) {
-        profiles.reverse();
+        accounts.reverse();
     }
-    Page::from_overfull(profiles, request)
+    Page::from_overfull(accounts, request)
 }
 
 pub(super) async fn count(database: &Database, query: &UserPageQuery) -> Result<u64> {

@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use smol_str::SmolStr;
 
 use super::super::Database;
-use super::super::rows::{profile, select_profiles};
+use super::super::rows::Account;
 use super::super::statement::{Parameter, fetch, numbers};
 use super::{filter, parts};
 use crate::domain::{
@@ -38,10 +38,10 @@ pub(super) async fn ids(database: &Database, filter: &UserFilter) -> Result<Vec<
 
 pub(super) async fn profiles(database: &Database, filter: &UserFilter) -> Result<Vec<UserProfile>> {
     filter::require_anchor(filter)?;
-    let select = select_profiles()
+    let select = UserProfile::select()
         .filter(filter::condition(database, filter, Viewer::All))
         .order_by_asc(user::Column::Id);
-    fetch(database.reader(), &select, profile).await
+    fetch(database.reader(), &select, UserProfile::read).await
 }
 
 pub(super) async fn profiles_by_id(
@@ -157,7 +157,7 @@ pub(super) async fn by_username(database: &Database, query: &UsernameQuery) -> R
     let name = &query.username;
     let dialect = database.dialect();
     let find = |condition: Expr| {
-        let mut select = select_profiles()
+        let mut select = UserProfile::select()
             .filter(condition)
             .order_by_asc(user::Column::Id);
         if let Some(is_active) = query.is_active {
@@ -170,14 +170,14 @@ pub(super) async fn by_username(database: &Database, query: &UsernameQuery) -> R
     };
     let reader = database.reader();
     let exact = find(user::Column::Username.eq(name));
-    let mut found = fetch(reader, &exact, profile).await?;
+    let mut found = fetch(reader, &exact, UserProfile::read).await?;
     if found.is_empty() {
         let folded = find(dialect.equals_folded(user::Column::Username, name.as_str()));
-        found = fetch(reader, &folded, profile).await?;
+        found = fetch(reader, &folded, UserProfile::read).await?;
     }
     if found.is_empty() && name.contains('@') {
         let by_address = find(dialect.equals_folded(user::Column::Email, name.as_str()));
-        found = fetch(reader, &by_address, profile).await?;
+        found = fetch(reader, &by_address, UserProfile::read).await?;
     }
     complete(database, found).await
 }
@@ -215,21 +215,25 @@ pub(super) async fn by_social_auth(
         organization_id: Some(query.organization_id),
         ..UserFilter::default()
     };
-    let select = select_profiles()
+    let select = UserProfile::select()
         .filter(user::Column::Id.in_subquery(owners))
         .filter(filter::condition(database, &members, Viewer::All))
         .order_by_asc(user::Column::Id)
         .limit(1);
-    Ok(fetch(database.reader(), &select, profile).await?.pop())
+    Ok(fetch(database.reader(), &select, UserProfile::read)
+        .await?
+        .pop())
 }
 
 pub(super) async fn first_superuser(database: &Database) -> Result<Option<UserProfile>> {
-    let select = select_profiles()
+    let select = UserProfile::select()
         .filter(user::Column::IsSuperuser.eq(true))
         .filter(user::Column::IsActive.eq(true))
         .order_by_asc(user::Column::Id)
         .limit(1);
-    Ok(fetch(database.reader(), &select, profile).await?.pop())
+    Ok(fetch(database.reader(), &select, UserProfile::read)
+        .await?
+        .pop())
 }
 
 pub(super) async fn verify_emails(

@@ -6,7 +6,7 @@ use macros::object;
 
 use super::User;
 use crate::auth::{OrganizationMembers, VisibleMember};
-use crate::domain::{OrderField, OrganizationId, Page, UserPageQuery};
+use crate::domain::{OrderField, OrganizationId, Page, Result, UserPageQuery};
 use crate::graphql::context::RequestContext;
 use crate::graphql::cursor;
 use crate::graphql::error::FieldResult;
@@ -45,13 +45,13 @@ impl PageInfo {
 }
 
 impl PageInfo {
-    fn new<T>(page: &Page<T>, cursor: impl Fn(&T) -> String) -> Self {
-        Self {
+    fn new<T>(page: &Page<T>, cursor: impl Fn(&T) -> Result<String>) -> FieldResult<Self> {
+        Ok(Self {
             has_next_page: page.has_next,
             has_previous_page: page.has_previous,
-            start_cursor: page.rows.first().map(&cursor),
-            end_cursor: page.rows.last().map(&cursor),
-        }
+            start_cursor: page.rows.first().map(&cursor).transpose()?,
+            end_cursor: page.rows.last().map(&cursor).transpose()?,
+        })
     }
 }
 
@@ -76,10 +76,12 @@ impl UserConnection {
 #[object]
 impl UserConnection {
     /// The users with their cursors.
-    fn edges(&self) -> Vec<UserEdge> {
-        let edge = |user: &User| UserEdge {
-            cursor: cursor::of_user(&user.0, self.order()),
-            node: user.clone(),
+    fn edges(&self) -> FieldResult<Vec<UserEdge>> {
+        let edge = |user: &User| {
+            Ok(UserEdge {
+                cursor: cursor::of_user(&user.0, self.order())?,
+                node: user.clone(),
+            })
         };
         self.page.rows.iter().map(edge).collect()
     }
@@ -90,7 +92,7 @@ impl UserConnection {
     }
 
     /// Where the page stands in the list.
-    fn page_info(&self) -> PageInfo {
+    fn page_info(&self) -> FieldResult<PageInfo> {
         PageInfo::new(&self.page, |user| cursor::of_user(&user.0, self.order()))
     }
 
@@ -126,7 +128,7 @@ pub(in super::super) struct OrganizationMemberConnection {
     pub(super) page: OrganizationMembers,
 }
 
-fn member_cursor(member: &VisibleMember) -> String {
+fn member_cursor(member: &VisibleMember) -> Result<String> {
     cursor::of_user(&member.user, OrderField::Id)
 }
 
@@ -134,12 +136,14 @@ fn member_cursor(member: &VisibleMember) -> String {
 #[object]
 impl OrganizationMemberConnection {
     /// The members with their cursors and their roles.
-    fn edges(&self) -> Vec<OrganizationMemberEdge> {
-        let edge = |member: &VisibleMember| OrganizationMemberEdge {
-            cursor: member_cursor(member),
-            node: User(member.user.clone()),
-            role: member.role.clone(),
-            date_added: DateTime(member.date_added),
+    fn edges(&self) -> FieldResult<Vec<OrganizationMemberEdge>> {
+        let edge = |member: &VisibleMember| {
+            Ok(OrganizationMemberEdge {
+                cursor: member_cursor(member)?,
+                node: User(member.user.clone()),
+                role: member.role.clone(),
+                date_added: DateTime(member.date_added),
+            })
         };
         self.page.rows.iter().map(edge).collect()
     }
@@ -154,7 +158,7 @@ impl OrganizationMemberConnection {
     }
 
     /// Where the page stands in the list.
-    fn page_info(&self) -> PageInfo {
+    fn page_info(&self) -> FieldResult<PageInfo> {
         PageInfo::new(&self.page, member_cursor)
     }
 

@@ -69,11 +69,13 @@ impl User {
     }
 
     /// The picture.
+    #[detail]
     async fn avatar(&self, request: &RequestContext) -> FieldResult<Avatar> {
         let stored = request.loaders().avatars.load(self.user_id()).await?;
+        let url = self.0.public().avatar_url()?;
         Ok(Avatar {
             stored,
-            url: self.0.public().avatar_url().map(str::to_owned),
+            url: url.map(str::to_owned),
         })
     }
 
@@ -103,13 +105,15 @@ impl User {
     }
 
     /// When the account was created.
-    fn date_joined(&self) -> DateTime {
-        DateTime(self.0.public().date_joined())
+    #[detail]
+    fn date_joined(&self) -> FieldResult<DateTime> {
+        Ok(DateTime(self.0.public().date_joined()?))
     }
 
     /// When the user was last seen.
-    fn last_active(&self) -> Option<DateTime> {
-        self.0.public().last_active().map(DateTime)
+    #[detail]
+    fn last_active(&self) -> FieldResult<Option<DateTime>> {
+        Ok(self.0.public().last_active()?.map(DateTime))
     }
 
     /// The organizations of the user that the caller may see, by id: all for the user, for staff
@@ -129,6 +133,7 @@ impl User {
     }
 
     /// Private: the primary address; empty if there is none.
+    #[detail]
     fn email(&self) -> FieldResult<Option<&str>> {
         Ok(Some(self.0.email()?))
     }
@@ -184,6 +189,7 @@ impl User {
     }
 
     /// Private: what the account remembers of the user's consents.
+    #[detail]
     fn flags(&self) -> FieldResult<Option<UserFlags>> {
         Ok(Some(UserFlags(self.0.flags()?)))
     }

@@ -9,12 +9,14 @@ use async_graphql::{Name, Positioned, Variables};
 use super::super::document::{Operation, collect};
 use super::super::model::SchemaModel;
 use super::super::mutation::Mutation;
+use super::super::object::User;
 use super::super::query::Query;
 use super::arguments::variables_in;
 use super::field::{ComputedField, ComputedPlan, FieldPlan, Place, ReadField, ReadPlan, TypeName};
 use super::object::{ObjectPlan, PlannedObject, Selected};
 use super::output::Output;
 use super::run::{Plan, Root};
+use crate::auth::Detail;
 
 impl Plan {
     /// The plan of a valid `operation` with these variables, of which only those count that decide
@@ -29,6 +31,7 @@ impl Plan {
             variables,
             model,
             needed: RefCell::default(),
+            detailed: RefCell::default(),
         };
         let set = &operation.definition.node.selection_set.node;
         let root = match operation.definition.node.ty {
@@ -43,6 +46,7 @@ impl Plan {
         Some(Self {
             root,
             needed_once: compiler.needed_once(),
+            users: compiler.detail::<User>(),
             bytes,
         })
     }
@@ -55,6 +59,8 @@ struct Compiler<'a> {
     /// The variables among the arguments of the fields compiled so far, as often as they stand
     /// there, and whether each stands in a field of the root.
     needed: RefCell<Vec<(Name, bool)>>,
+    /// The types of the fields compiled so far that need details.
+    detailed: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -66,6 +72,15 @@ impl<'a> Compiler<'a> {
             *is_of_root && needed.iter().filter(|(other, _)| other == name).count() == 1
         });
         once.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// How much the operation needs of objects of the type `T`.
+    fn detail<T: PlannedObject>(&self) -> Detail {
+        if self.detailed.borrow().contains(&T::NAME) {
+            Detail::Whole
+        } else {
+            Detail::Brief
+        }
     }
 
     fn object<T: PlannedObject>(&self, sets: &[&'a SelectionSet]) -> Option<ObjectPlan<T>> {
@@ -106,6 +121,7 @@ impl FieldCompiler<'_> {
         &self,
     ) -> Option<Box<dyn FieldPlan<F::Parent>>> {
         let below = <F::Output<'static> as Output>::below(self)?;
+        self.note_detail(F::IS_DETAIL);
         // Its arguments are looked at when it is read and when it is written.
         let place = self.place(false);
         Some(Box::new(ComputedPlan::<F>::new(place, below)))
@@ -114,6 +130,7 @@ impl FieldCompiler<'_> {
     /// The plan of a field that reads.
     pub(in super::super) fn read<F: ReadField>(&self) -> Option<Box<dyn FieldPlan<F::Parent>>> {
         let below = <F::Output as Output>::below(self)?;
+        self.note_detail(F::IS_DETAIL);
         let place = self.place(self.parent == self.compiler.operation.root_type());
         Some(Box::new(ReadPlan::<F>::new(place, below)))
     }
@@ -123,6 +140,12 @@ impl FieldCompiler<'_> {
         let sets = self.same.iter();
         let sets: Vec<_> = sets.map(|field| &field.node.selection_set.node).collect();
         self.compiler.object(&sets)
+    }
+
+    fn note_detail(&self, is_detail: bool) {
+        if is_detail {
+            self.compiler.detailed.borrow_mut().push(self.parent);
+        }
     }
 
     fn place(&self, is_resolved_once: bool) -> Place {

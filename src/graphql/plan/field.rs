@@ -19,6 +19,8 @@ use crate::graphql::context::RequestContext;
 
 /// A field whose value is computed from its parent.
 pub(in super::super) trait ComputedField: Send + Sync + 'static {
+    /// Whether it needs what a parent lacks that was read in brief.
+    const IS_DETAIL: bool;
     /// What it is a field of.
     type Parent: Send + Sync + 'static;
     /// Its value.
@@ -36,6 +38,8 @@ pub(in super::super) trait ComputedField: Send + Sync + 'static {
 
 /// A field for whose value something is read.
 pub(in super::super) trait ReadField: Send + Sync + 'static {
+    /// Whether it needs what a parent lacks that was read in brief.
+    const IS_DETAIL: bool;
     /// What it is a field of.
     type Parent: Send + Sync + 'static;
     /// Its value.

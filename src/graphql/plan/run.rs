@@ -15,6 +15,7 @@ use super::super::mutation::Mutation;
 use super::super::query::Query;
 use super::object::{ObjectPlan, PlannedObject, Rows, Selection};
 use super::writer::Writer;
+use crate::auth::Detail;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::GraphqlError;
 use crate::graphql::response::Data;
@@ -28,6 +29,8 @@ pub(in super::super) struct Plan {
     pub(super) root: Root,
     /// The variables of which the plan needs the value once and no more.
     pub(super) needed_once: Box<[Name]>,
+    /// How much it needs of users.
+    pub(in super::super) users: Detail,
     /// How long the last answer was: the next one will be about as long.
     pub(super) bytes: AtomicUsize,
 }

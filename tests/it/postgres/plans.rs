@@ -238,11 +238,14 @@ async fn turn_pages(db: &TestDatabase) {
             OrderValue::DateJoined(at("2025-01-07T00:00:00Z")),
         ),
     ] {
-        users.page(&page_of(all(), field, None)).await.unwrap();
-        users
-            .page(&page_of(all(), field, Some(deep)))
-            .await
-            .unwrap();
+        for query in [
+            page_of(all(), field, None),
+            page_of(all(), field, Some(deep)),
+            page_of(UserFilter::ids(&[UserId(1), UserId(2)]), field, None),
+        ] {
+            users.page(&query).await.unwrap();
+            users.brief_page(&query).await.unwrap();
+        }
     }
     let query = UserFilter {
         query: Some("cafe".to_owned()),

@@ -70,6 +70,25 @@ impl Types {
         types
     }
 
+    /// Each field of an object by itself, with what is selected of it.
+    pub(super) fn fields_of(&self, object: &str) -> Vec<String> {
+        let mut fields = Vec::new();
+        for field in &self.objects[object] {
+            let ty = innermost(&field.ty.node);
+            let needs = field.arguments.iter().any(|argument| {
+                !argument.node.ty.node.nullable && argument.node.default_value.is_none()
+            });
+            let arguments = if needs { "(key: \"theme\")" } else { "" };
+            let below = if self.is_composite(ty) {
+                "{ __typename }"
+            } else {
+                ""
+            };
+            fields.push(format!("{}{arguments} {below}", field.name.node));
+        }
+        fields
+    }
+
     fn is_composite(&self, name: &str) -> bool {
         self.objects.contains_key(name)
     }

@@ -92,6 +92,45 @@ async fn a_variable_has_its_value_wherever_it_stands() {
     }
 }
 
+#[tokio::test]
+async fn users_have_every_field_however_little_of_them_is_read() {
+    let gateway = odd_directory().await;
+    let (planned, engine) = both(&gateway).await;
+    let scopes = &["user:read", "user:admin", "org:read"];
+    let reader = gateway.service_token("reader", &scopes[..1]).await;
+    let admin = gateway.service_token("admin", scopes).await;
+    let types = Types::of(&std::fs::read_to_string("schema.graphql").unwrap());
+    let orders = ["ID", "USERNAME", "DATE_JOINED"];
+    for field in types.fields_of("User") {
+        for order in orders {
+            for (token, page) in [
+                (&reader, "nodes { username FIELD }"),
+                (&admin, "nodes { FIELD }"),
+                (
+                    &admin,
+                    "edges { cursor node { id FIELD } } pageInfo { endCursor }",
+                ),
+                (&admin, "nodes { options { user { FIELD } } }"),
+                (
+                    &admin,
+                    "nodes { organizations { members(first: 3) { nodes { FIELD } } } }",
+                ),
+            ] {
+                let page = page.replace("FIELD", &field);
+                let query =
+                    format!("{{ users(first: 5, orderBy: {{ field: {order} }}) {{ {page} }} }}");
+                let body = json!({ "query": query });
+                let (one, two) =
+                    tokio::join!(planned.post(token, &body), engine.post(token, &body));
+                let (one, two) = (told(one).await, told(two).await);
+                assert_eq!(one, two, "{query}");
+                assert_eq!(one.0, 200, "{query}: {}", one.1);
+                assert!(!one.1.contains("INTERNAL"), "{query}: {}", one.1);
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn plans_and_the_engine_answer_the_same() {
     let gateway = odd_directory().await;
