@@ -9,7 +9,10 @@ use smol_str::SmolStr;
 
 use super::caller::Caller;
 use super::scope::Capability;
-use crate::domain::{Error, Result, UserBrief, UserFlags, UserId, UserProfile};
+use crate::domain::{
+    Error, Organization, OrganizationBrief, OrganizationId, Result, UserBrief, UserFlags, UserId,
+    UserProfile,
+};
 
 /// A user whom the caller may see, with the fields the caller may not read out of reach.
 #[derive(Debug, Clone)]
@@ -21,7 +24,7 @@ pub struct VisibleUser {
 }
 
 /// How much of a row is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Detail {
     /// What most readers want.
     Brief,
@@ -39,9 +42,9 @@ struct Details {
     avatar_url: Option<SmolStr>,
 }
 
-/// A detail was asked for of a user who was read in brief.
+/// A detail was asked for of something that was read in brief.
 #[derive(Debug, thiserror::Error)]
-#[error("a user was read in brief of whom a detail is wanted")]
+#[error("a detail is wanted of something that was read in brief")]
 struct ReadInBrief;
 
 /// Whether private fields may be read.
@@ -129,6 +132,49 @@ impl VisibleUser {
         match self.private {
             PrivateFields::Readable => Ok(()),
             PrivateFields::Withheld => Err(withheld()),
+        }
+    }
+}
+
+/// An organization that the caller may see.
+#[derive(Debug, Clone)]
+pub struct VisibleOrganization {
+    brief: OrganizationBrief,
+    /// `None` of one that was read in brief.
+    whole: Option<Box<Organization>>,
+}
+
+impl VisibleOrganization {
+    /// What most readers want.
+    #[must_use]
+    pub const fn brief(&self) -> &OrganizationBrief {
+        &self.brief
+    }
+
+    /// The organization's id.
+    #[must_use]
+    pub const fn id(&self) -> OrganizationId {
+        self.brief.id
+    }
+
+    /// All there is of it.
+    pub fn whole(&self) -> Result<&Organization> {
+        let whole = self.whole.as_deref();
+        whole.ok_or_else(|| Error::internal(ReadInBrief))
+    }
+}
+
+impl From<OrganizationBrief> for VisibleOrganization {
+    fn from(brief: OrganizationBrief) -> Self {
+        Self { brief, whole: None }
+    }
+}
+
+impl From<Organization> for VisibleOrganization {
+    fn from(whole: Organization) -> Self {
+        Self {
+            brief: whole.clone().into(),
+            whole: Some(Box::new(whole)),
         }
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::service::Services;
 
-pub use access::{Detail, PrivateFields, RateLimits, VisibleUser};
+pub use access::{Detail, PrivateFields, RateLimits, VisibleOrganization, VisibleUser};
 pub use authenticate::Authentication;
 pub use caller::{Caller, UserCaller};
 pub use jwt::{JwtRules, JwtVerifier, KeySource};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 
-use super::access::{VisibleUser, lacking};
+use super::access::{Detail, VisibleOrganization, VisibleUser, lacking};
 use super::caller::Caller;
 use super::scope::Capability;
 use crate::domain::{
-    Organization, OrganizationId, OrganizationMember, OrganizationVisibility, Page, PageRequest,
-    Result, UserId,
+    Membership, Organization, OrganizationId, OrganizationMember, OrganizationVisibility, Page,
+    PageRequest, Result, UserId,
 };
 use crate::service::OrganizationService;
 
@@ -56,9 +56,20 @@ impl AuthorizedOrganizationService {
         &self,
         user_ids: &[UserId],
         visibility: OrganizationVisibility,
-    ) -> Result<Vec<(UserId, Organization)>> {
+        detail: Detail,
+    ) -> Result<Vec<(UserId, VisibleOrganization)>> {
         self.require_scope("organizations cannot be read")?;
-        let memberships = self.inner.get_memberships(user_ids, visibility).await?;
+        let memberships: Vec<Membership<VisibleOrganization>> = match detail {
+            Detail::Whole => {
+                let found = self.inner.get_memberships(user_ids, visibility).await?;
+                found.into_iter().map(|m| m.map(Into::into)).collect()
+            }
+            Detail::Brief => {
+                let inner = &self.inner;
+                let found = inner.get_brief_memberships(user_ids, visibility).await?;
+                found.into_iter().map(|m| m.map(Into::into)).collect()
+            }
+        };
         let shared = if self.sees_all() || user_ids.iter().all(|id| self.caller.is(*id)) {
             None
         } else {
@@ -68,7 +79,7 @@ impl AuthorizedOrganizationService {
             .into_iter()
             .filter(|m| {
                 self.caller.is(m.user_id)
-                    || shared.is_none_or(|own| own.contains(&m.organization.id))
+                    || shared.is_none_or(|own| own.contains(&m.organization.id()))
             })
             .map(|m| (m.user_id, m.organization))
             .collect())

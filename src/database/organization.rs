@@ -8,17 +8,21 @@ use entity::{organization_mapping, organization_member_mapping, user};
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Func, Order, Query, WindowStatement};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, RelationTrait,
+    Select,
 };
 
 use super::Database;
 use super::dialect::Kind;
-use super::rows::{Account, organization, select_organization};
+use super::rows::{
+    Account, organization, organization_brief, select_organization, select_organization_brief,
+};
 use super::shared::Shared;
 use super::statement::{Columns, Parameter, Prepared, Shelf, fetch, numbers};
 use super::user::colleagues;
 use crate::domain::{
-    Membership, Organization, OrganizationId, OrganizationMember, OrganizationStatus,
-    OrganizationVisibility, Page, PageEnd, PageRequest, Result, UserId, UserProfile,
+    Membership, Organization, OrganizationBrief, OrganizationId, OrganizationMember,
+    OrganizationStatus, OrganizationVisibility, Page, PageEnd, PageRequest, Result, UserId,
+    UserProfile,
 };
 use crate::service::OrganizationService;
 
@@ -51,6 +55,8 @@ pub(super) fn is_joined() -> Cond {
         .add(status().is_null())
 }
 
+type BriefMembership = Membership<OrganizationBrief>;
+
 /// One statement a kind of look-up.
 #[derive(Debug)]
 pub(super) struct Lookups {
@@ -58,6 +64,9 @@ pub(super) struct Lookups {
     memberships: Arc<Shared<Membership>>,
     /// Those of them that are in use.
     visible_memberships: Arc<Shared<Membership>>,
+    /// Both in brief.
+    brief_memberships: Arc<Shared<BriefMembership>>,
+    visible_brief_memberships: Arc<Shared<BriefMembership>>,
     /// The organizations with the ids `$1`, by id.
     by_id: Arc<Shared<Organization>>,
     /// Those of the users `$1` who share an organization with the user `$2`.
@@ -71,15 +80,21 @@ impl Lookups {
         use organization_member_mapping::{Column as C, Entity, Relation};
         let dialect = shelf.dialect;
         let ids = || dialect.parameter(1, Kind::Ids);
-        let users = Entity::find().select_only().distinct().column(C::UserId);
-        let memberships = select_organization(users)
-            .join(sea_orm::JoinType::InnerJoin, Relation::Organization.def())
-            .filter(dialect.any((Entity, C::UserId), ids()))
-            .order_by_asc(C::UserId)
-            .order_by_asc(organization_mapping::Column::OrganizationId);
-        let active = OrganizationStatus::Active.stored();
-        let visible = organization_mapping::Column::Status.eq(active);
-        let visible_memberships = memberships.clone().filter(visible);
+        let users = || Entity::find().select_only().distinct().column(C::UserId);
+        let of_users = |select: Select<Entity>| {
+            select
+                .join(sea_orm::JoinType::InnerJoin, Relation::Organization.def())
+                .filter(dialect.any((Entity, C::UserId), ids()))
+                .order_by_asc(C::UserId)
+                .order_by_asc(organization_mapping::Column::OrganizationId)
+        };
+        let visible = |select: &Select<Entity>| {
+            let active = OrganizationStatus::Active.stored();
+            let is_active = organization_mapping::Column::Status.eq(active);
+            select.clone().filter(is_active)
+        };
+        let memberships = of_users(select_organization(users()));
+        let briefs = of_users(select_organization_brief(users()));
         let by_id = select_organization(organization_mapping::Entity::find().select_only())
             .filter(dialect.any(organization_mapping::Column::OrganizationId, ids()))
             .order_by_asc(organization_mapping::Column::OrganizationId);
@@ -98,15 +113,29 @@ impl Lookups {
             .filter(Expr::col(C::UserId).eq(me))
             .filter(is_joined())
             .order_by_asc(C::OrganizationId);
-        let by_user = |lookup| Shared::new(lookup, |found: &Membership| found.user_id.0);
         Self {
             memberships: by_user(shelf.keep(&memberships, membership)),
-            visible_memberships: by_user(shelf.keep(&visible_memberships, membership)),
+            visible_memberships: by_user(shelf.keep(&visible(&memberships), membership)),
+            brief_memberships: by_user(shelf.keep(&briefs, brief_membership)),
+            visible_brief_memberships: by_user(shelf.keep(&visible(&briefs), brief_membership)),
             by_id: Shared::new(shelf.keep(&by_id, organization), |found| found.id.0),
             colleagues: shelf.keep(&colleagues, |columns| Ok(UserId(columns.take()?))),
             joined: shelf.keep(&joined, |columns| Ok(OrganizationId(columns.take()?))),
         }
     }
+}
+
+fn by_user<O: Clone + Send + Sync + 'static>(
+    lookup: Prepared<Membership<O>>,
+) -> Arc<Shared<Membership<O>>> {
+    Shared::new(lookup, |found| found.user_id.0)
+}
+
+fn brief_membership(columns: &mut Columns<'_>) -> Result<BriefMembership> {
+    Ok(Membership {
+        user_id: UserId(columns.take()?),
+        organization: organization_brief(columns)?,
+    })
 }
 
 fn membership(columns: &mut Columns<'_>) -> Result<Membership> {
@@ -138,6 +167,20 @@ impl OrganizationService for DatabaseOrganizationService {
         let memberships = match visibility {
             OrganizationVisibility::Any => &lookups.memberships,
             OrganizationVisibility::OnlyVisible => &lookups.visible_memberships,
+        };
+        let ids = numbers(user_ids);
+        self.database.look_up(memberships, &ids).await
+    }
+
+    async fn get_brief_memberships(
+        &self,
+        user_ids: &[UserId],
+        visibility: OrganizationVisibility,
+    ) -> Result<Vec<BriefMembership>> {
+        let lookups = &self.database.lookups().organizations;
+        let memberships = match visibility {
+            OrganizationVisibility::Any => &lookups.brief_memberships,
+            OrganizationVisibility::OnlyVisible => &lookups.visible_brief_memberships,
         };
         let ids = numbers(user_ids);
         self.database.look_up(memberships, &ids).await

@@ -7,8 +7,8 @@ use sea_orm::{EntityTrait, QuerySelect, Select};
 use super::facts::Facts;
 use super::statement::{Columns, Moment};
 use crate::domain::{
-    JsonText, Organization, OrganizationFlags, OrganizationId, OrganizationStatus, Result, Secret,
-    StoredValue, UserBrief, UserFlags, UserId, UserProfile,
+    JsonText, Organization, OrganizationBrief, OrganizationFlags, OrganizationId,
+    OrganizationStatus, Result, Secret, StoredValue, UserBrief, UserFlags, UserId, UserProfile,
 };
 
 /// What account rows are read as.
@@ -181,6 +181,21 @@ pub(super) fn is_suspended(facts: &Facts) -> Expr {
     } else {
         Expr::val(false)
     }
+}
+
+/// Selects the columns of [`OrganizationBrief`], which [`organization_brief`] reads.
+pub(super) fn select_organization_brief<E: EntityTrait>(select: Select<E>) -> Select<E> {
+    use organization_mapping::Column as C;
+    select.columns([C::OrganizationId, C::Slug, C::Name])
+}
+
+/// Reads the columns of [`select_organization_brief`].
+pub(super) fn organization_brief(columns: &mut Columns<'_>) -> Result<OrganizationBrief> {
+    Ok(OrganizationBrief {
+        id: OrganizationId(columns.take()?),
+        slug: columns.text()?,
+        name: columns.text()?,
+    })
 }
 
 /// Selects the columns of [`Organization`], which [`organization`] reads.

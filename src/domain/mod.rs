@@ -29,8 +29,8 @@ pub use id::{
 pub use idempotency_key::IdempotencyKey;
 pub use json_text::{JsonText, escapes_nothing};
 pub use organization::{
-    Membership, Organization, OrganizationFlags, OrganizationMember, OrganizationStatus,
-    OrganizationVisibility,
+    Membership, Organization, OrganizationBrief, OrganizationFlags, OrganizationMember,
+    OrganizationStatus, OrganizationVisibility,
 };
 pub use page::{Anchor, Direction, OrderField, OrderValue, Page, PageEnd, PageRequest, UserOrder};
 pub use secret::Secret;

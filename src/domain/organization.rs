@@ -28,6 +28,27 @@ pub struct Organization {
     pub flags: OrganizationFlags,
 }
 
+/// What most readers want of an organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationBrief {
+    /// The id, the same in every region.
+    pub id: OrganizationId,
+    /// The name in addresses, unique.
+    pub slug: SmolStr,
+    /// The name for people.
+    pub name: SmolStr,
+}
+
+impl From<Organization> for OrganizationBrief {
+    fn from(organization: Organization) -> Self {
+        Self {
+            id: organization.id,
+            slug: organization.slug,
+            name: organization.name,
+        }
+    }
+}
+
 /// The state of an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "i64", into = "i64")]
@@ -121,11 +142,21 @@ pub enum OrganizationVisibility {
 
 /// That a user belongs to an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Membership {
+pub struct Membership<O = Organization> {
     /// Who belongs.
     pub user_id: UserId,
     /// To what.
-    pub organization: Organization,
+    pub organization: O,
+}
+
+impl<O> Membership<O> {
+    /// The same with another form of the organization.
+    pub fn map<P>(self, form: impl FnOnce(O) -> P) -> Membership<P> {
+        Membership {
+            user_id: self.user_id,
+            organization: form(self.organization),
+        }
+    }
 }
 
 /// One member in a page of an organization's members.

@@ -171,7 +171,7 @@ mod tests {
         let limits = Limits::default();
         let document = StoredDocument::parse(query, &limits, &model).unwrap();
         let operation = document.operation(None).unwrap();
-        let variables = coerce(&operation, serde_json::Map::new(), &model, &limits).unwrap();
+        let variables = coerce(&operation, Variables::default(), &model, &limits).unwrap();
         let data = Value::from_json(data).unwrap();
         let (data, _) = complete(&operation, &variables, &model, data, Vec::new());
         serde_json::to_string(&data).unwrap()

@@ -11,6 +11,21 @@ use crate::auth::{AuthorizedServices, Detail};
 use crate::config::Limits;
 use crate::domain::Error;
 
+/// How much is needed of objects, by their types.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Details {
+    pub(super) users: Detail,
+    pub(super) organizations: Detail,
+}
+
+impl Details {
+    /// All there is.
+    pub(super) const WHOLE: Self = Self {
+        users: Detail::Whole,
+        organizations: Detail::Whole,
+    };
+}
+
 /// The context of one request.
 #[derive(Debug)]
 pub(super) struct RequestContext {
@@ -18,8 +33,8 @@ pub(super) struct RequestContext {
     pub(super) services: AuthorizedServices,
     loaders: RwLock<Arc<Loaders>>,
     driver: Driver,
-    /// How much of the users is needed that the request is about.
-    pub(super) users: Detail,
+    /// How much is needed of the objects that the request is about.
+    pub(super) details: Details,
     /// The bounds on arguments.
     pub(super) limits: Limits,
 }
@@ -30,14 +45,14 @@ impl RequestContext {
         services: AuthorizedServices,
         limits: Limits,
         driver: Driver,
-        users: Detail,
+        details: Details,
     ) -> Self {
         let loaders = Loaders::new(&services, limits.list_items, driver);
         Self {
             services,
             loaders: RwLock::new(Arc::new(loaders)),
             driver,
-            users,
+            details,
             limits,
         }
     }

@@ -8,11 +8,10 @@ use async_graphql::{
 };
 use futures_util::StreamExt as _;
 use metrics::{Counter, counter};
-use serde_json::Map;
 use tokio::sync::Semaphore;
 
 use super::completion::complete;
-use super::context::RequestContext;
+use super::context::{Details, RequestContext};
 use super::document::{
     DocumentKey, Documents, Found, Operation, StoredDocument, TrustError, TrustedDocuments,
     Verdict, asks_about_schema, bind, check_cost, coerce, is_introspection, is_settled, missing,
@@ -29,7 +28,7 @@ use super::request::GraphqlRequest;
 use super::response::{Data, GraphqlResponse};
 use super::subscription::{Happening, Stage, Subscription, Topic};
 use super::validator::Validator;
-use crate::auth::{AuthorizedServices, Detail};
+use crate::auth::AuthorizedServices;
 use crate::config::{GraphqlConfig, Limits};
 use crate::domain::{Code, Error};
 use crate::service::Listener;
@@ -114,7 +113,7 @@ impl Inner {
         for name in document.names() {
             let operation = document.operation(name)?;
             self.check_form(&operation)?;
-            let variables = coerce(&operation, Map::new(), &self.model, &self.limits);
+            let variables = coerce(&operation, Variables::default(), &self.model, &self.limits);
             // What depends on values is looked at when they are known.
             let variables = variables.unwrap_or_default();
             refuse_null_characters(&operation, &variables)?;
@@ -164,7 +163,7 @@ pub struct PreparedRequest {
     place: usize,
     /// What to keep the document under once it is valid.
     key: Option<DocumentKey>,
-    given: Map<String, serde_json::Value>,
+    given: Variables,
 }
 
 impl PreparedRequest {
@@ -281,7 +280,7 @@ impl Graphql {
             }
         };
         self.inner.runs().by_plan.increment(1);
-        let request = RequestContext::new(services, self.inner.limits, Driver::Plan, plan.users);
+        let request = RequestContext::new(services, self.inner.limits, Driver::Plan, plan.details);
         let Answer { data, errors } = plan.run(&request, bound.variables).await;
         GraphqlResponse {
             data: Some(data),
@@ -308,7 +307,7 @@ impl Graphql {
                 services,
                 self.inner.limits,
                 Driver::Engine,
-                Detail::Whole,
+                Details::WHOLE,
             )),
             // Nothing but the schema can be read without services.
             None if self.inner.config.introspection => request.only_introspection(),
@@ -414,7 +413,7 @@ impl Graphql {
                 services,
                 self.inner.limits,
                 Driver::Engine,
-                Detail::Whole,
+                Details::WHOLE,
             ));
         let response = self.inner.engine.execute_stream(request).next().await;
         bound.complete(&self.inner.model, response.unwrap_or_default())

@@ -35,6 +35,6 @@ mod validator;
 pub use document::TrustError;
 pub use error::{GraphqlError, RequestError, log};
 pub use executor::{Graphql, ONLY_AS_EVENTS, PreparedRequest};
-pub use request::{DocumentName, GraphqlRequest};
+pub use request::{DocumentName, GraphqlRequest, Variables};
 pub use response::{Data, GraphqlResponse};
 pub use response_stream::{Renewal, ResponseStream};

@@ -73,7 +73,7 @@ impl Query {
         // Cursors of this order are made of a detail.
         let detail = match order.field {
             OrderField::DateJoined => Detail::Whole,
-            OrderField::Id | OrderField::Username => request.users,
+            OrderField::Id | OrderField::Username => request.details.users,
         };
         let page = request.services.users.page(&query, detail).await?;
         let page = Arc::new(page.map(User));
@@ -112,7 +112,8 @@ impl Query {
         let ids = [id];
         let visible = request.services.users.get_visible_ids(&ids);
         let loaders = request.loaders();
-        let memberships = loaders.memberships.load((id, visibility(only_visible)));
+        let wanted = (visibility(only_visible), request.details.organizations);
+        let memberships = loaders.memberships.load((id, wanted));
         let (visible, memberships) = futures_util::try_join!(visible, memberships)?;
         let found = memberships.filter(|_| !visible.is_empty());
         Ok(found.unwrap_or_default())
@@ -166,6 +167,6 @@ impl Query {
             }
             OrganizationBy::Slug(slug) => request.services.organizations.get_by_slug(&slug).await?,
         };
-        Ok(found.map(Organization))
+        Ok(found.map(Organization::from))
     }
 }

@@ -1,6 +1,6 @@
 //! What a client asks for.
 
-use serde_json::{Map, Value};
+pub use async_graphql::Variables;
 
 /// A request: a document, by its text or by a name, and what to do with it.
 #[derive(Debug, Clone, Default)]
@@ -12,7 +12,7 @@ pub struct GraphqlRequest {
     /// Which of the document's operations to run.
     pub operation_name: Option<String>,
     /// The values of its variables.
-    pub variables: Map<String, Value>,
+    pub variables: Variables,
 }
 
 /// What a client calls a document by.

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use crate::graphql::{DocumentName, GraphqlRequest};
+use crate::graphql::{DocumentName, GraphqlRequest, Variables};
 
 /// What a body holds.
 pub(super) enum Payload {
@@ -51,7 +51,8 @@ struct Members<'a> {
     query: Option<String>,
     document_id: Option<String>,
     operation_name: Option<String>,
-    variables: Option<Map<String, Value>>,
+    #[serde(default)]
+    variables: Variables,
     #[serde(borrow)]
     extensions: Option<&'a RawValue>,
 }
@@ -94,7 +95,7 @@ fn well_formed(bytes: &[u8]) -> Option<GraphqlRequest> {
         query: members.query,
         name,
         operation_name: members.operation_name,
-        variables: members.variables.unwrap_or_default(),
+        variables: members.variables,
     })
 }
 
@@ -125,7 +126,7 @@ pub(super) fn from_members(mut members: Map<String, Value>) -> Result<GraphqlReq
         query,
         name,
         operation_name,
-        variables: variables.unwrap_or_default(),
+        variables: Variables::from_json(variables.map_or(Value::Null, Value::Object)),
     })
 }
 

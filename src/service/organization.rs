@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Membership, Organization, OrganizationId, OrganizationMember, OrganizationVisibility, Page,
-    PageRequest, Result, UserId,
+    Membership, Organization, OrganizationBrief, OrganizationId, OrganizationMember,
+    OrganizationVisibility, Page, PageRequest, Result, UserId,
 };
 
 /// Organizations and who belongs to them, as the control silo's mappings tell.
@@ -19,6 +19,19 @@ pub trait OrganizationService: Debug + Send + Sync + 'static {
         user_ids: &[UserId],
         visibility: OrganizationVisibility,
     ) -> Result<Vec<Membership>>;
+
+    /// The same memberships with the organizations in brief.
+    async fn get_brief_memberships(
+        &self,
+        user_ids: &[UserId],
+        visibility: OrganizationVisibility,
+    ) -> Result<Vec<Membership<OrganizationBrief>>> {
+        let memberships = self.get_memberships(user_ids, visibility).await?;
+        let memberships = memberships.into_iter();
+        Ok(memberships
+            .map(|m| m.map(OrganizationBrief::from))
+            .collect())
+    }
 
     /// The organizations of one user, by id.
     async fn get_organizations(

@@ -116,7 +116,7 @@ pub(in super::super) fn refuse_null_characters(
 ) -> Result<(), RequestError> {
     fn in_constant(value: &Value) -> bool {
         match value {
-            Value::String(text) => text.contains('\0'),
+            Value::String(text) => text.as_bytes().contains(&0),
             Value::List(items) => items.iter().any(in_constant),
             Value::Object(fields) => fields.values().any(in_constant),
             _ => false,
@@ -124,7 +124,7 @@ pub(in super::super) fn refuse_null_characters(
     }
     fn in_value(value: &Written) -> bool {
         match value {
-            Written::String(text) => text.contains('\0'),
+            Written::String(text) => text.as_bytes().contains(&0),
             Written::List(items) => items.iter().any(in_value),
             Written::Object(fields) => fields.values().any(in_value),
             _ => false,

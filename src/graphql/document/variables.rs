@@ -5,7 +5,6 @@
 
 use async_graphql::parser::types::{BaseType, Type, VariableDefinition};
 use async_graphql::{Name, Number, Value, Variables};
-use serde_json::Map;
 
 use super::super::error::{GraphqlError, RequestError};
 use super::super::model::{Kind, SchemaModel};
@@ -17,7 +16,7 @@ use crate::domain::Code;
 /// ignored.
 pub(in super::super) fn coerce(
     operation: &Operation<'_>,
-    mut given: Map<String, serde_json::Value>,
+    mut given: Variables,
     model: &SchemaModel,
     limits: &Limits,
 ) -> Result<Variables, RequestError> {
@@ -25,7 +24,7 @@ pub(in super::super) fn coerce(
     let mut errors = Vec::new();
     for definition in &operation.definition.node.variable_definitions {
         let name = &definition.node.name.node;
-        let value = given.remove(name.as_str());
+        let value = given.remove(name);
         match coerce_one(&definition.node, value, model, limits) {
             Ok(Some(value)) => {
                 variables.insert(name.clone(), value);
@@ -49,19 +48,18 @@ pub(in super::super) fn coerce(
 
 fn coerce_one(
     definition: &VariableDefinition,
-    value: Option<serde_json::Value>,
+    value: Option<Value>,
     model: &SchemaModel,
     limits: &Limits,
 ) -> Result<Option<Value>, String> {
     let ty = &definition.var_type.node;
-    let Some(value) = value else {
+    let Some(mut value) = value else {
         return match &definition.default_value {
             Some(default) => Ok(Some(default.node.clone())),
             None if ty.nullable => Ok(None),
             None => Err(format!("of the type `{ty}` is required and not given")),
         };
     };
-    let mut value = Value::from_json(value).map_err(|error| format!("cannot be read: {error}"))?;
     check(&mut value, ty, model, limits).map_err(|fault| {
         if fault.path.is_empty() {
             format!("of the type `{ty}` is wrong: {}", fault.message)

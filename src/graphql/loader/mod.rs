@@ -16,14 +16,14 @@ pub(super) use lookup::{Driver, Lookup};
 pub(super) use part::Part;
 
 use super::object::{Organization, User, UserOption};
-use crate::auth::{AuthorizedServices, OrganizationMembers, VisibleUser};
+use crate::auth::{AuthorizedServices, Detail, OrganizationMembers, VisibleUser};
 use crate::domain::{
     self, AuthIdentity, Authenticator, Avatar, OptionScope, OptionScopeFilter, OrganizationId,
     OrganizationVisibility, Page, PageRequest, Result, Role, UserEmail, UserId, UserOptionFilter,
     UserOptionId,
 };
 use batch::{Found, Map};
-use part::parts;
+use part::{parts, parts_of};
 
 /// Defines the loaders of a request, each with the keys it takes, the values it finds, and the
 /// call of a service that finds them.
@@ -102,11 +102,11 @@ loaders! {
     };
     pub(super) authenticators = Authenticators(UserId => Part<Authenticator>) |services, ids| {
         let found = services.users.get_authenticators(&ids).await?;
-        Ok(parts(found.into_iter().map(|factor| (factor.user_id, factor))))
+        Ok(parts_of(found, |factor| factor.user_id))
     };
     pub(super) identities = Identities(UserId => Part<AuthIdentity>) |services, ids| {
         let found = services.users.get_identities(&ids).await?;
-        Ok(parts(found.into_iter().map(|identity| (identity.user_id, identity))))
+        Ok(parts_of(found, |identity| identity.user_id))
     };
     pub(super) roles = Roles(UserId => Part<Role>) |services, ids| {
         Ok(parts(services.users.get_roles(&ids).await?))
@@ -121,8 +121,8 @@ loaders! {
             let exactly = OptionScopeFilter::Exactly(scope);
             let filter = UserOptionFilter { user_ids, keys: None, scope: exactly };
             let options = services.user_options.get_many(&filter).await?.into_iter();
-            let options = options.map(|option| (option.user_id, UserOption(option)));
-            let options: Vec<_> = parts(options);
+            let options = options.map(UserOption).collect();
+            let options: Vec<_> = parts_of(options, |option: &UserOption| option.0.user_id);
             found.extend(options.into_iter().map(|(id, options)| ((id, scope), options)));
         }
         Ok(found)
@@ -138,14 +138,16 @@ loaders! {
         };
     /// Organizations of users, by id.
     pub(super) memberships =
-        Memberships((UserId, OrganizationVisibility) => Part<Organization>)
+        Memberships((UserId, (OrganizationVisibility, Detail)) => Part<Organization>)
         |services, keys| {
             let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
-            for (visibility, ids) in by_argument(keys) {
-                let memberships = services.organizations.get_memberships(&ids, visibility).await?;
+            for (wanted, ids) in by_argument(keys) {
+                let (visibility, detail) = wanted;
+                let organizations = &services.organizations;
+                let memberships = organizations.get_memberships(&ids, visibility, detail).await?;
                 let memberships = memberships.into_iter().map(|(id, of)| (id, Organization(of)));
                 let memberships: Vec<_> = parts(memberships);
-                found.extend(memberships.into_iter().map(|(id, of)| ((id, visibility), of)));
+                found.extend(memberships.into_iter().map(|(id, of)| ((id, wanted), of)));
             }
             Ok(found)
         };

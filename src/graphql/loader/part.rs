@@ -54,6 +54,23 @@ pub(super) fn parts<I: Ord + Copy, V, C: FromIterator<(I, Part<V>)>>(
         pairs.sort_by_key(|(id, _)| *id);
     }
     let (ids, list): (Vec<I>, Vec<V>) = pairs.into_iter().unzip();
+    cut(list, &ids)
+}
+
+/// The values of each id, in the order they came, where they tell whose they are.
+pub(super) fn parts_of<I: Ord + Copy, V, C: FromIterator<(I, Part<V>)>>(
+    mut list: Vec<V>,
+    id: impl Fn(&V) -> I,
+) -> C {
+    if !list.is_sorted_by_key(&id) {
+        list.sort_by_key(&id);
+    }
+    let ids: Vec<I> = list.iter().map(id).collect();
+    cut(list, &ids)
+}
+
+/// Cuts a list where the ids change to which the values belong.
+fn cut<I: Eq + Copy, V, C: FromIterator<(I, Part<V>)>>(list: Vec<V>, ids: &[I]) -> C {
     let list = Arc::new(list);
     let mut end = 0;
     let parts = ids.chunk_by(|one, next| one == next).map(|same| {
@@ -106,6 +123,10 @@ mod tests {
         let mixed: Vec<_> = parts([(3, 'c'), (1, 'b'), (3, 'a')]);
         assert_eq!(found(&mixed), [(1, "b".to_owned()), (3, "ca".to_owned())]);
         assert!(parts::<i32, char, Vec<_>>([]).is_empty());
+        let of_tens: Vec<_> = parts_of(vec![31, 12, 30, 11], |number| number / 10);
+        let of_tens = of_tens.iter().map(|(ten, part)| (*ten, part.to_vec()));
+        let of_tens: Vec<(i32, Vec<i32>)> = of_tens.collect();
+        assert_eq!(of_tens, [(1, vec![12, 11]), (3, vec![31, 30])]);
         assert!(Part::<char>::default().is_empty());
     }
 }

@@ -41,7 +41,7 @@ pub(in super::super) async fn find(
         }
         NodeId::Organization(id) => {
             let found = loaders.organizations.load(id).await;
-            found.map(|o| o.map(|o| Node::Organization(Organization(o))))
+            found.map(|o| o.map(|o| Node::Organization(o.into())))
         }
         NodeId::UserOption(id) => {
             let found = loaders.user_options.load(id).await;

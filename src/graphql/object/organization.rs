@@ -4,6 +4,7 @@ use async_graphql::Enum;
 use macros::object;
 
 use super::OrganizationMemberConnection;
+use crate::auth::VisibleOrganization;
 use crate::domain::{self, OrderField};
 use crate::graphql::context::RequestContext;
 use crate::graphql::cursor::PageArguments;
@@ -13,51 +14,60 @@ use crate::graphql::plan::enum_outputs;
 use crate::graphql::scalar::DateTime;
 
 #[derive(Debug, Clone)]
-pub(in super::super) struct Organization(pub(in super::super) domain::Organization);
+pub(in super::super) struct Organization(pub(in super::super) VisibleOrganization);
+
+impl From<domain::Organization> for Organization {
+    fn from(organization: domain::Organization) -> Self {
+        Self(organization.into())
+    }
+}
 
 /// An organization, as the directory knows it; the rest of it lives in its region.
 #[object]
 impl Organization {
     /// The globally unique id, such as `Organization:1`.
     pub(in super::super) fn id(&self) -> Id {
-        self.0.id.to_global()
+        self.0.id().to_global()
     }
 
     /// The id in the database, such as `1`.
     fn database_id(&self) -> String {
-        self.0.id.to_string()
+        self.0.id().to_string()
     }
 
     /// The name in addresses, unique.
     fn slug(&self) -> &str {
-        &self.0.slug
+        &self.0.brief().slug
     }
 
     /// The name for people.
     fn name(&self) -> &str {
-        &self.0.name
+        &self.0.brief().name
     }
 
     /// Its state.
-    fn status(&self) -> OrganizationStatus {
-        self.0
-            .status
-            .map_or(OrganizationStatus::Unknown, Into::into)
+    #[detail]
+    fn status(&self) -> FieldResult<OrganizationStatus> {
+        let status = self.0.whole()?.status;
+        Ok(status.map_or(OrganizationStatus::Unknown, Into::into))
     }
 
     /// The name of the region it lives in.
-    fn region_name(&self) -> &str {
-        &self.0.region_name
+    #[detail]
+    fn region_name(&self) -> FieldResult<&str> {
+        Ok(&self.0.whole()?.region_name)
     }
 
     /// When it was created.
-    fn date_created(&self) -> DateTime {
-        DateTime(self.0.date_created)
+    #[detail]
+    fn date_created(&self) -> FieldResult<DateTime> {
+        Ok(DateTime(self.0.whole()?.date_created))
     }
 
     /// Its settings.
-    fn flags(&self) -> OrganizationFlags {
-        OrganizationFlags(self.0.flags)
+    #[detail]
+    fn flags(&self) -> FieldResult<OrganizationFlags> {
+        Ok(OrganizationFlags(self.0.whole()?.flags))
     }
 
     /// Its members, by user id. Whoever is merely invited is no member yet, and sees none.
@@ -76,9 +86,9 @@ impl Organization {
             before,
         };
         let page = page.parse(OrderField::Id, &request.limits)?;
-        let members = request.loaders().members.load((self.0.id, page)).await?;
+        let members = request.loaders().members.load((self.0.id(), page)).await?;
         Ok(OrganizationMemberConnection {
-            organization: self.0.id,
+            organization: self.0.id(),
             page: members.unwrap_or_default(),
         })
     }

@@ -127,7 +127,8 @@ impl User {
         )]
         only_visible: bool,
     ) -> FieldResult<Part<Organization>> {
-        let key = (self.user_id(), visibility(only_visible));
+        let wanted = (visibility(only_visible), request.details.organizations);
+        let key = (self.user_id(), wanted);
         let found = request.loaders().memberships.load(key).await?;
         Ok(found.unwrap_or_default())
     }

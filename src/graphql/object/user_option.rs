@@ -67,6 +67,6 @@ impl UserOption {
             return Ok(None);
         };
         let found = request.loaders().organizations.load(id).await?;
-        Ok(found.map(Organization))
+        Ok(found.map(Organization::from))
     }
 }

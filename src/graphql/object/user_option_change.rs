@@ -47,7 +47,7 @@ impl UserOptionChange {
             return Ok(None);
         };
         let found = request.loaders().organizations.load(id).await?;
-        Ok(found.map(Organization))
+        Ok(found.map(Organization::from))
     }
 
     /// Whether it was deleted.

@@ -107,7 +107,7 @@ impl AuthIdentity {
     async fn organization(&self, request: &RequestContext) -> FieldResult<Option<Organization>> {
         let id = self.0.provider.organization_id;
         let found = request.loaders().organizations.load(id).await?;
-        Ok(found.map(Organization))
+        Ok(found.map(Organization::from))
     }
 
     /// When the identity was made known.

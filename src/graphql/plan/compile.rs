@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicUsize;
 use async_graphql::parser::types::{Field, OperationType, SelectionSet};
 use async_graphql::{Name, Positioned, Variables};
 
+use super::super::context::Details;
 use super::super::document::{Operation, collect};
 use super::super::model::SchemaModel;
 use super::super::mutation::Mutation;
-use super::super::object::User;
+use super::super::object::{Organization, User};
 use super::super::query::Query;
 use super::arguments::variables_in;
 use super::field::{ComputedField, ComputedPlan, FieldPlan, Place, ReadField, ReadPlan, TypeName};
@@ -46,7 +47,10 @@ impl Plan {
         Some(Self {
             root,
             needed_once: compiler.needed_once(),
-            users: compiler.detail::<User>(),
+            details: Details {
+                users: compiler.detail::<User>(),
+                organizations: compiler.detail::<Organization>(),
+            },
             bytes,
         })
     }

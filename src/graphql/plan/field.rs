@@ -1,14 +1,12 @@
 //! Fields in plans.
 
 use std::any::Any;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::Poll;
+use std::future::ready;
 
 use async_graphql::{Name, Pos, Positioned, ServerError};
 use async_graphql_value::Value;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either, join_all};
 
 use super::arguments::Arguments;
 use super::object::{Rows, Selection};
@@ -54,7 +52,10 @@ pub(in super::super) trait ReadField: Send + Sync + 'static {
 }
 
 /// What a field has read for the objects of its level.
-pub(super) type State = Option<Box<dyn Any + Send>>;
+pub(super) type Read = Box<dyn Any + Send>;
+
+/// The same, if it reads anything.
+pub(super) type State = Option<Read>;
 
 /// A field of `T` in a plan.
 pub(in super::super) trait FieldPlan<T>: Send + Sync {
@@ -64,8 +65,13 @@ pub(in super::super) trait FieldPlan<T>: Send + Sync {
     /// Reads it for all objects of its level.
     fn read<'a>(&'a self, run: &'a Run<'a>, parents: &'a [&'a T]) -> BoxFuture<'a, State>;
 
-    /// Writes it for the next of these objects.
-    fn write<'p>(&'p self, parent: &T, state: &mut State, writer: &mut Writer<'p>) -> Written;
+    /// Writes it for the next of these objects, with what has been read, if anything has.
+    fn write<'p>(
+        &'p self,
+        parent: &T,
+        state: Option<&mut Read>,
+        writer: &mut Writer<'p>,
+    ) -> Written;
 }
 
 /// Where a field stands in the document, and with what arguments.
@@ -116,15 +122,11 @@ impl<F: ComputedField> FieldPlan<F::Parent> for ComputedPlan<F> {
     fn write<'p>(
         &'p self,
         parent: &F::Parent,
-        state: &mut State,
+        state: Option<&mut Read>,
         writer: &mut Writer<'p>,
     ) -> Written {
         writer.pos = self.place.pos;
-        let mut nothing = Rows::default();
-        let rows = state
-            .as_mut()
-            .and_then(|state| state.downcast_mut::<Rows>())
-            .unwrap_or(&mut nothing);
+        let rows = state.and_then(|state| state.downcast_mut::<Rows>());
         let run = writer.run;
         match F::resolve(parent, run.request, &self.place.arguments(run)) {
             Ok(value) => value.write(&self.below, rows, writer),
@@ -142,7 +144,7 @@ pub(super) struct ReadPlan<F: ReadField> {
 /// What a [`ReadPlan`] has read.
 struct Values<T> {
     values: std::vec::IntoIter<Result<T, ServerError>>,
-    below: Rows,
+    below: Option<Rows>,
 }
 
 impl<F: ReadField> ReadPlan<F> {
@@ -159,15 +161,19 @@ impl<F: ReadField> FieldPlan<F::Parent> for ReadPlan<F> {
     fn read<'a>(&'a self, run: &'a Run<'a>, parents: &'a [&'a F::Parent]) -> BoxFuture<'a, State> {
         async move {
             let arguments = self.place.arguments(run);
-            let begun = parents
-                .iter()
-                .map(|parent| F::resolve(parent, run.request, &arguments).map(Box::pin));
-            let values = finished(begun.collect()).await;
+            let begun =
+                parents
+                    .iter()
+                    .map(|parent| match F::resolve(parent, run.request, &arguments) {
+                        Ok(value) => Either::Left(value.map(Ok)),
+                        Err(error) => Either::Right(ready(Err(error))),
+                    });
+            let values: Vec<Result<F::Output, ServerError>> = finished(begun).await;
             let below = if F::Output::reads(&self.below) {
                 let values: Vec<&F::Output> = values.iter().flatten().collect();
-                read_below(&values, &self.below, run).await
+                Some(read_below(&values, &self.below, run).await)
             } else {
-                Rows::default()
+                None
             };
             let values = values.into_iter();
             Some(Box::new(Values { values, below }) as Box<dyn Any + Send>)
@@ -175,12 +181,15 @@ impl<F: ReadField> FieldPlan<F::Parent> for ReadPlan<F> {
         .boxed()
     }
 
-    fn write<'p>(&'p self, _: &F::Parent, state: &mut State, writer: &mut Writer<'p>) -> Written {
+    fn write<'p>(
+        &'p self,
+        _: &F::Parent,
+        state: Option<&mut Read>,
+        writer: &mut Writer<'p>,
+    ) -> Written {
         writer.pos = self.place.pos;
-        let read = state
-            .as_mut()
-            .and_then(|state| state.downcast_mut::<Values<F::Output>>());
-        let value = read.and_then(|read| Some((read.values.next()?, &mut read.below)));
+        let read = state.and_then(|state| state.downcast_mut::<Values<F::Output>>());
+        let value = read.and_then(|read| Some((read.values.next()?, read.below.as_mut())));
         match value {
             Some((Ok(value), rows)) => value.write(&self.below, rows, writer),
             Some((Err(error), _)) => writer.refuse(error, F::Output::NULLABLE),
@@ -201,37 +210,22 @@ async fn read_below<O: Output>(values: &[O], below: &O::Below, run: &Run<'_>) ->
     below.read(run, objects).await
 }
 
+/// So many futures at most are joined without a task for each of them.
+const JOINED: usize = 30;
+
 /// The outcomes of futures, all of which are polled before the first is waited for.
-async fn finished<F: Future, E>(
-    mut begun: Vec<Result<Pin<Box<F>>, E>>,
-) -> Vec<Result<F::Output, E>> {
-    let mut outcomes: Vec<Option<F::Output>> = begun.iter().map(|_| None).collect();
-    poll_fn(|context| {
-        let mut is_pending = false;
-        for (future, outcome) in begun.iter_mut().zip(&mut outcomes) {
-            let Ok(future) = future else { continue };
-            if outcome.is_none() {
-                match future.as_mut().poll(context) {
-                    Poll::Ready(value) => *outcome = Some(value),
-                    Poll::Pending => is_pending = true,
-                }
-            }
-        }
-        if is_pending {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
-    })
-    .await;
-    begun
-        .into_iter()
-        .zip(outcomes)
-        .filter_map(|(future, outcome)| match future {
-            Ok(_) => outcome.map(Ok),
-            Err(error) => Some(Err(error)),
-        })
-        .collect()
+async fn finished<F: Future>(begun: impl ExactSizeIterator<Item = F>) -> Vec<F::Output> {
+    if begun.len() <= JOINED {
+        return join_all(begun).await;
+    }
+    let mut outcomes = Vec::with_capacity(begun.len());
+    let mut begun = begun;
+    let parts = 0..begun.len().div_ceil(JOINED);
+    let parts = join_all(parts.map(|_| join_all(begun.by_ref().take(JOINED))));
+    for part in parts.await {
+        outcomes.extend(part);
+    }
+    outcomes
 }
 
 /// `__typename` of an object.
@@ -243,10 +237,10 @@ impl<T: Sync> FieldPlan<T> for TypeName {
     }
 
     fn read<'a>(&'a self, _: &'a Run<'a>, _: &'a [&'a T]) -> BoxFuture<'a, State> {
-        std::future::ready(None).boxed()
+        ready(None).boxed()
     }
 
-    fn write<'p>(&'p self, _: &T, _: &mut State, writer: &mut Writer<'p>) -> Written {
+    fn write<'p>(&'p self, _: &T, _: Option<&mut Read>, writer: &mut Writer<'p>) -> Written {
         writer.text(self.0);
         Ok(())
     }

@@ -24,7 +24,7 @@ macro_rules! plan_interface {
             fn write<'p>(
                 &self,
                 below: &'p Self::Below,
-                rows: &mut $crate::graphql::plan::Rows,
+                rows: ::std::option::Option<&mut $crate::graphql::plan::Rows>,
                 writer: &mut $crate::graphql::plan::Writer<'p>,
             ) -> $crate::graphql::plan::Written {
                 $crate::graphql::plan::Selection::write(below, self, rows, writer)
@@ -58,16 +58,14 @@ macro_rules! plan_interface {
             fn write<'p>(
                 &'p self,
                 object: &$interface,
-                rows: &mut $crate::graphql::plan::Rows,
+                rows: ::std::option::Option<&mut $crate::graphql::plan::Rows>,
                 writer: &mut $crate::graphql::plan::Writer<'p>,
             ) -> $crate::graphql::plan::Written {
-                let mut nothing = $crate::graphql::plan::Rows::default();
-                let mut kinds = rows.kinds();
-                $(let $field = kinds.next();)*
+                let mut kinds = rows.map($crate::graphql::plan::Rows::kinds);
+                $(let $field = kinds.as_mut().and_then(::std::iter::Iterator::next);)*
                 match object {
                     $($interface::$variant(object) => {
-                        let rows = $field.unwrap_or(&mut nothing);
-                        $crate::graphql::plan::Selection::write(&self.$field, object, rows, writer)
+                        $crate::graphql::plan::Selection::write(&self.$field, object, $field, writer)
                     })*
                 }
             }

@@ -30,8 +30,9 @@ pub(in super::super) trait Selection<T>: Send + Sync + 'static {
     /// Reads it for all `objects`, which are of one level.
     fn read<'a>(&'a self, run: &'a Run<'a>, objects: Vec<&'a T>) -> BoxFuture<'a, Rows>;
 
-    /// Writes it for the next of them.
-    fn write<'p>(&'p self, object: &T, rows: &mut Rows, writer: &mut Writer<'p>) -> Written;
+    /// Writes it for the next of them, with what has been read for it, if anything has.
+    fn write<'p>(&'p self, object: &T, rows: Option<&mut Rows>, writer: &mut Writer<'p>)
+    -> Written;
 }
 
 /// What has been read for the objects of a level, in their order; nothing where a selection does
@@ -68,7 +69,12 @@ impl Selection<Infallible> for () {
         std::future::ready(Rows::default()).boxed()
     }
 
-    fn write<'p>(&'p self, object: &Infallible, _: &mut Rows, _: &mut Writer<'p>) -> Written {
+    fn write<'p>(
+        &'p self,
+        object: &Infallible,
+        _: Option<&mut Rows>,
+        _: &mut Writer<'p>,
+    ) -> Written {
         match *object {}
     }
 }
@@ -150,13 +156,18 @@ impl<T: PlannedObject> Selection<T> for ObjectPlan<T> {
         self.read_fields(run, objects).boxed()
     }
 
-    fn write<'p>(&'p self, object: &T, rows: &mut Rows, writer: &mut Writer<'p>) -> Written {
+    fn write<'p>(
+        &'p self,
+        object: &T,
+        rows: Option<&mut Rows>,
+        writer: &mut Writer<'p>,
+    ) -> Written {
         let start = writer.out.len();
         let mut written = Ok(());
-        let mut states = rows.0.iter_mut();
+        let mut states = rows.map(|rows| rows.0.iter_mut());
         for field in &self.fields {
-            let mut nothing = None;
-            let state = states.next().unwrap_or(&mut nothing);
+            let state = states.as_mut().and_then(Iterator::next);
+            let state = state.and_then(Option::as_mut);
             writer.out.extend_from_slice(field.written.as_bytes());
             writer.path.push(Segment::Field(&field.key));
             // A field that makes the object null does not keep the others from saying what is

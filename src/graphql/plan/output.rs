@@ -27,11 +27,11 @@ pub(in super::super) trait Output: Send + Sync {
     /// Adds the objects in it, in the order in which they are written.
     fn objects<'o>(&'o self, objects: &mut Vec<&'o Self::Object>);
 
-    /// Writes it.
+    /// Writes it, with what was read beneath it, if anything was.
     fn write<'p>(
         &self,
         below: &'p Self::Below,
-        rows: &mut Rows,
+        rows: Option<&mut Rows>,
         writer: &mut Writer<'p>,
     ) -> Written;
 }
@@ -54,7 +54,7 @@ macro_rules! object_output {
             fn write<'p>(
                 &self,
                 below: &'p Self::Below,
-                rows: &mut $crate::graphql::plan::Rows,
+                rows: ::std::option::Option<&mut $crate::graphql::plan::Rows>,
                 writer: &mut $crate::graphql::plan::Writer<'p>,
             ) -> $crate::graphql::plan::Written {
                 $crate::graphql::plan::Selection::write(below, self, rows, writer)
@@ -81,7 +81,7 @@ impl<T: Output + ?Sized> Output for &T {
     fn write<'p>(
         &self,
         below: &'p Self::Below,
-        rows: &mut Rows,
+        rows: Option<&mut Rows>,
         writer: &mut Writer<'p>,
     ) -> Written {
         (**self).write(below, rows, writer)
@@ -106,7 +106,7 @@ impl<T: Output> Output for Option<T> {
     fn write<'p>(
         &self,
         below: &'p Self::Below,
-        rows: &mut Rows,
+        rows: Option<&mut Rows>,
         writer: &mut Writer<'p>,
     ) -> Written {
         let start = writer.out.len();
@@ -140,7 +140,7 @@ macro_rules! list_output {
             fn write<'p>(
                 &self,
                 below: &'p Self::Below,
-                rows: &mut $crate::graphql::plan::Rows,
+                rows: ::std::option::Option<&mut $crate::graphql::plan::Rows>,
                 writer: &mut $crate::graphql::plan::Writer<'p>,
             ) -> $crate::graphql::plan::Written {
                 <[T] as $crate::graphql::plan::Output>::write(self, below, rows, writer)
@@ -170,7 +170,7 @@ impl<T: Output> Output for [T] {
     fn write<'p>(
         &self,
         below: &'p Self::Below,
-        rows: &mut Rows,
+        mut rows: Option<&mut Rows>,
         writer: &mut Writer<'p>,
     ) -> Written {
         let mut written = Ok(());
@@ -180,7 +180,7 @@ impl<T: Output> Output for [T] {
                 writer.out.push(b',');
             }
             writer.path.push(Segment::Index(i));
-            written = written.and(item.write(below, rows, writer));
+            written = written.and(item.write(below, rows.as_deref_mut(), writer));
             writer.path.pop();
         }
         writer.out.push(b']');
@@ -206,7 +206,7 @@ impl<T: Output> Output for Result<T, FieldError> {
     fn write<'p>(
         &self,
         below: &'p Self::Below,
-        rows: &mut Rows,
+        rows: Option<&mut Rows>,
         writer: &mut Writer<'p>,
     ) -> Written {
         match self {
@@ -232,7 +232,7 @@ macro_rules! leaves {
             fn write<'p>(
                 &self,
                 (): &'p Self::Below,
-                _: &mut $crate::graphql::plan::Rows,
+                _: ::std::option::Option<&mut $crate::graphql::plan::Rows>,
                 $writer: &mut $crate::graphql::plan::Writer<'p>,
             ) -> $crate::graphql::plan::Written {
                 let $value = self;

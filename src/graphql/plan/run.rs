@@ -13,10 +13,9 @@ use futures_util::task::AtomicWaker;
 
 use super::super::mutation::Mutation;
 use super::super::query::Query;
-use super::object::{ObjectPlan, PlannedObject, Rows, Selection};
+use super::object::{ObjectPlan, PlannedObject, Selection};
 use super::writer::Writer;
-use crate::auth::Detail;
-use crate::graphql::context::RequestContext;
+use crate::graphql::context::{Details, RequestContext};
 use crate::graphql::error::GraphqlError;
 use crate::graphql::response::Data;
 
@@ -29,8 +28,8 @@ pub(in super::super) struct Plan {
     pub(super) root: Root,
     /// The variables of which the plan needs the value once and no more.
     pub(super) needed_once: Box<[Name]>,
-    /// How much it needs of users.
-    pub(in super::super) users: Detail,
+    /// How much it needs of objects.
+    pub(in super::super) details: Details,
     /// How long the last answer was: the next one will be about as long.
     pub(super) bytes: AtomicUsize,
 }
@@ -119,12 +118,12 @@ async fn answer<T: PlannedObject>(
     run: &Run<'_>,
     bytes: usize,
 ) -> Answer {
-    let mut rows = Rows::default();
+    let mut rows = None;
     if plan.reads() {
-        rows = batched(run.request, plan.read(run, vec![root])).await;
+        rows = Some(batched(run.request, plan.read(run, vec![root])).await);
     }
     let mut writer = Writer::new(run, bytes + bytes / 8);
-    if plan.write(root, &mut rows, &mut writer).is_err() {
+    if plan.write(root, rows.as_mut(), &mut writer).is_err() {
         return Answer {
             data: Data::null(),
             errors: writer.errors,

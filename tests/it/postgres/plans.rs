@@ -207,6 +207,10 @@ async fn look_everything_up(db: &TestDatabase) {
             .get_memberships(&ids, visibility)
             .await
             .unwrap();
+        organizations
+            .get_brief_memberships(&ids, visibility)
+            .await
+            .unwrap();
     }
     organizations
         .get_many_by_id(&[OrganizationId(1)])
