@@ -8,6 +8,7 @@ mod outbox;
 mod patience;
 mod peers;
 mod server;
+mod unread;
 
 use std::sync::Arc;
 
@@ -79,9 +80,7 @@ impl App {
                 "delivered changes that an earlier process had left"
             );
         }
-        let silo = delegation::over_database(&config, &database, &announcer, &clock);
-        let ground = Ground::Database(database);
-        Self::assemble(config, graphql, silo, ground, announcer, clock)
+        Self::over_graphql(config, graphql, database, announcer, clock)
     }
 
     /// Puts a monolith or a control silo together over an open database, which must tell
@@ -93,6 +92,16 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let graphql = graphql(&config)?;
+        Self::over_graphql(config, graphql, database, announcer, clock)
+    }
+
+    fn over_graphql(
+        config: Config,
+        graphql: Graphql,
+        database: Database,
+        announcer: Announcer,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let silo = delegation::over_database(&config, &database, &announcer, &clock);
         let ground = Ground::Database(database);
         Self::assemble(config, graphql, silo, ground, announcer, clock)

@@ -3,30 +3,23 @@
 //! A client that asks and does not read would otherwise hold what it asked for, and its
 //! connection, until the system gives up on it, which it does not as long as the client lives.
 //!
-//! And a client that is refused while it still sends might never read why: what arrives on a
-//! connection that has been closed makes its system throw away what it has not read yet. So if a
-//! body was not read to its end, what is still sent is taken for a moment, and dropped.
+//! And one that is refused while it still sends is let finish for a moment; see [`super::unread`].
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+
+use super::unread::Unread;
 
 /// How long who is refused may go on sending.
 const LINGER: Duration = Duration::from_secs(2);
 /// How much of what is dropped is read at a time.
 const DROPPED_AT_ONCE: usize = 16 * 1024;
-
-/// What is left of a body and no more than this many bytes is passed over, for the next request.
-const PASSED_OVER: u64 = 8 * 1024;
 
 /// A connection on which writing fails once the other side has taken nothing for too long.
 #[derive(Debug)]
@@ -140,58 +133,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
             ready!(self.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// Whether the body of a request was given up while so much of it was to come that its connection
-/// cannot go on.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Unread(Arc<AtomicBool>);
-
-impl Unread {
-    /// A body that tells if it is given up.
-    pub(super) fn heeded(&self, body: Incoming) -> Heeded {
-        let unread = self.clone();
-        Heeded { body, unread }
-    }
-
-    pub(super) fn is_there(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The body of a request, which tells its connection if it is given up before its end.
-#[derive(Debug)]
-pub(super) struct Heeded {
-    body: Incoming,
-    unread: Unread,
-}
-
-impl Body for Heeded {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Heeded {
-    fn drop(&mut self) {
-        let rest = self.body.size_hint().upper();
-        if !self.body.is_end_stream() && rest.is_none_or(|rest| rest > PASSED_OVER) {
-            self.unread.0.store(true, Ordering::Relaxed);
-        }
     }
 }

@@ -18,7 +18,8 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::patience::{Patient, Unread};
+use super::patience::Patient;
+use super::unread::Unread;
 use crate::config::{ServerConfig, SubscriptionConfig};
 use crate::http::Surface;
 use crate::worker::Workers;
