@@ -9,7 +9,7 @@ use super::run::Values;
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Arguments<'a> {
     pub(super) given: &'a [(Positioned<Name>, Positioned<WrittenValue>)],
-    pub(super) values: &'a Values,
+    pub(super) values: &'a Values<'a>,
 }
 
 impl Arguments<'_> {
@@ -36,7 +36,7 @@ impl Arguments<'_> {
 
 /// The value of what is written; `None` if it is a variable without one. A field of an object
 /// may be left out so, and a place in a list is null.
-fn resolve(written: &WrittenValue, values: &Values) -> Option<Value> {
+fn resolve(written: &WrittenValue, values: &Values<'_>) -> Option<Value> {
     Some(match written {
         WrittenValue::Variable(name) => values.get(name)?,
         WrittenValue::Null => Value::Null,

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 
 use async_graphql::parser::types::{Field, OperationType, SelectionSet};
 use async_graphql::{Name, Positioned, Variables};
+use foldhash::HashMap;
 
 use super::super::context::Details;
 use super::super::document::{Operation, collect};
@@ -60,9 +61,9 @@ struct Compiler<'a> {
     operation: &'a Operation<'a>,
     variables: &'a Variables,
     model: &'a SchemaModel,
-    /// The variables among the arguments of the fields compiled so far, as often as they stand
-    /// there, and whether each stands in a field of the root.
-    needed: RefCell<Vec<(Name, bool)>>,
+    /// The variables among the arguments of the fields compiled so far, and whether each may be
+    /// given away: it stands in one place only, and that in a field of the root.
+    needed: RefCell<HashMap<Name, bool>>,
     /// The types of the fields compiled so far that need details.
     detailed: RefCell<Vec<&'static str>>,
 }
@@ -72,10 +73,10 @@ impl<'a> Compiler<'a> {
     /// root, which is read once. Fields of other objects need their arguments for each of them.
     fn needed_once(&self) -> Box<[Name]> {
         let needed = self.needed.borrow();
-        let once = needed.iter().filter(|(name, is_of_root)| {
-            *is_of_root && needed.iter().filter(|(other, _)| other == name).count() == 1
-        });
-        once.map(|(name, _)| name.clone()).collect()
+        let once = needed.iter().filter(|(_, is_needed_once)| **is_needed_once);
+        let mut once: Vec<Name> = once.map(|(name, _)| name.clone()).collect();
+        once.sort_unstable();
+        once.into()
     }
 
     /// How much the operation needs of objects of the type `T`.
@@ -159,11 +160,12 @@ impl FieldCompiler<'_> {
             variables_in(&value.node, &mut names);
         }
         let mut needed = self.compiler.needed.borrow_mut();
-        needed.extend(
-            names
-                .into_iter()
-                .map(|name| (name.clone(), is_resolved_once)),
-        );
+        for name in names {
+            needed
+                .entry(name.clone())
+                .and_modify(|is_needed_once| *is_needed_once = false)
+                .or_insert(is_resolved_once);
+        }
         Place {
             pos: first.pos,
             arguments: first.node.arguments.clone(),

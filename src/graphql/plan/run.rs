@@ -26,7 +26,7 @@ const MAX_EXPECTED_BYTES: usize = 64 * 1_024;
 #[derive(Debug)]
 pub(in super::super) struct Plan {
     pub(super) root: Root,
-    /// The variables of which the plan needs the value once and no more.
+    /// The variables of which the plan needs the value once and no more, in their order.
     pub(super) needed_once: Box<[Name]>,
     /// How much it needs of objects.
     pub(in super::super) details: Details,
@@ -47,39 +47,34 @@ pub(in super::super) struct Run<'a> {
     /// The caller's services and look-ups.
     pub(in super::super) request: &'a RequestContext,
     /// The values of the operation's variables.
-    pub(super) values: &'a Values,
+    pub(super) values: &'a Values<'a>,
 }
 
 /// The values of variables.
 #[derive(Debug)]
-pub(super) struct Values {
-    kept: Variables,
-    /// Those that are given away, as they are needed once.
-    given_away: Mutex<Vec<(Name, Value)>>,
+pub(super) struct Values<'a> {
+    variables: Mutex<Variables>,
+    /// Those that are given away, in their order.
+    needed_once: &'a [Name],
 }
 
-impl Values {
-    fn new(mut variables: Variables, needed_once: &[Name]) -> Self {
-        let once = needed_once
-            .iter()
-            .filter_map(|name| variables.remove_entry(name));
+impl<'a> Values<'a> {
+    fn new(variables: Variables, needed_once: &'a [Name]) -> Self {
         Self {
-            given_away: Mutex::new(once.collect()),
-            kept: variables,
+            variables: Mutex::new(variables),
+            needed_once,
         }
     }
 
     /// The value of a variable, if it has one.
     pub(super) fn get(&self, name: &Name) -> Option<Value> {
-        if let Some(value) = self.kept.get(name) {
-            return Some(value.clone());
+        let variables = self.variables.lock();
+        let mut variables = variables.unwrap_or_else(PoisonError::into_inner);
+        if self.needed_once.binary_search(name).is_ok() {
+            variables.remove(name)
+        } else {
+            variables.get(name).cloned()
         }
-        let mut given_away = self
-            .given_away
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let place = given_away.iter().position(|(key, _)| key == name)?;
-        Some(given_away.swap_remove(place).1)
     }
 }
 
