@@ -35,6 +35,28 @@ impl JsonText {
         self.0 == "null"
     }
 
+    /// How many lists and objects lie within each other at most.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let (mut depth, mut deepest) = (0_usize, 0);
+        let (mut is_in_text, mut is_escaped) = (false, false);
+        for byte in self.0.bytes() {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = true,
+                b'"' => is_in_text = !is_in_text,
+                _ if is_in_text => {}
+                b'[' | b'{' => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        deepest
+    }
+
     /// The value.
     #[must_use]
     pub fn to_value(&self) -> Value {
@@ -86,7 +108,14 @@ pub fn escapes_nothing(text: impl AsRef<[u8]>) -> bool {
 
 impl From<&Value> for JsonText {
     fn from(value: &Value) -> Self {
-        Self(value.to_string().into())
+        // A value's own members are all there is to write, which does not fail.
+        Self(serde_json::to_string(value).unwrap_or_default().into())
+    }
+}
+
+impl From<Value> for JsonText {
+    fn from(value: Value) -> Self {
+        Self::from(&value)
     }
 }
 
@@ -112,6 +141,18 @@ impl<'de> Deserialize<'de> for JsonText {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_and_objects_within_each_other_are_counted() {
+        for (text, depth) in [
+            ("7", 0),
+            (r#""[[\\\"[""#, 0),
+            ("[]", 1),
+            (r#"{"a": [1, {"]": 2}], "b": [[3], "["]}"#, 3),
+        ] {
+            assert_eq!(JsonText::parse(text).unwrap().depth(), depth, "{text}");
+        }
+    }
 
     #[test]
     fn a_text_is_kept_as_its_value_is_written() {

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::error::{Invalid, InvalidCode};
@@ -190,7 +189,7 @@ pub struct SetOption {
     /// What.
     pub key: OptionKey,
     /// To what; `null` is stored as such and is not a deletion.
-    pub value: Value,
+    pub value: JsonText,
     /// For what.
     pub scope: OptionScope,
 }
@@ -206,6 +205,8 @@ pub struct SetOptionResult {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use serde_json::json;
 
     use super::*;

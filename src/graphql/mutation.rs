@@ -19,8 +19,9 @@ use super::payload::{
     UpdateUserPayload, UserError, VerifyUserEmailPayload,
 };
 use crate::domain::{
-    DisplayName, Email, Error, Invalid, InvalidCode, NewUser, OptionKey, OptionScopeFilter,
-    PictureUrl, Result, SetOption, UserId, UserOptionFilter, UserUpdate, Username,
+    DisplayName, Email, Error, Invalid, InvalidCode, JsonText, NewUser, OptionKey,
+    OptionScopeFilter, PictureUrl, Result, SetOption, UserId, UserOptionFilter, UserUpdate,
+    Username,
 };
 
 /// The largest value of an option as JSON, in bytes.
@@ -87,8 +88,8 @@ impl Mutation {
     ) -> FieldResult<SetUserOptionPayload> {
         let outcome = async {
             let value = match input.value {
-                MaybeUndefined::Value(value) => value.0.to_value(),
-                MaybeUndefined::Null => serde_json::Value::Null,
+                MaybeUndefined::Value(value) => value.0,
+                MaybeUndefined::Null => JsonText::NULL,
                 MaybeUndefined::Undefined => {
                     return Err(FieldError::from(Invalid::new(
                         InvalidCode::Required,
@@ -225,21 +226,14 @@ fn no_such_user(id: UserId) -> Invalid {
     )
 }
 
-fn check_value(value: &serde_json::Value) -> Result<()> {
-    fn depth(value: &serde_json::Value) -> usize {
-        match value {
-            serde_json::Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-            serde_json::Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
-            _ => 0,
-        }
-    }
+fn check_value(value: &JsonText) -> Result<()> {
     let too_long = |message| Err(Invalid::new(InvalidCode::TooLong, message, &["value"]).into());
-    if depth(value) > OPTION_VALUE_MAX_DEPTH {
+    if value.depth() > OPTION_VALUE_MAX_DEPTH {
         return too_long(format!(
             "the value of an option nests at most {OPTION_VALUE_MAX_DEPTH} levels"
         ));
     }
-    if value.to_string().len() > OPTION_VALUE_MAX_BYTES {
+    if value.as_str().len() > OPTION_VALUE_MAX_BYTES {
         return too_long(format!(
             "the value of an option has at most {OPTION_VALUE_MAX_BYTES} bytes as JSON"
         ));

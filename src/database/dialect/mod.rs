@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use serde_json::Value as Json;
 
-use crate::domain::{Result, fold, fold_char};
+use crate::domain::{JsonText, Result, fold, fold_char};
 
 pub(super) use outbox::{CHANNEL, DELETE_DELIVERED};
 pub(super) use user::creating_user;
@@ -166,8 +166,8 @@ impl Dialect {
     }
 
     /// A JSON value for a column that holds `jsonb`, or text on old installations.
-    pub(super) fn json_value(self, value: &Json, column_is_text: bool) -> Expr {
-        let text = Expr::val(value.to_string());
+    pub(super) fn json_value(self, value: &JsonText, column_is_text: bool) -> Expr {
+        let text = Expr::val(value.as_str());
         if self == Self::Postgres && !column_is_text {
             text.cast_as(Alias::new("jsonb"))
         } else {

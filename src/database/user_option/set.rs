@@ -59,14 +59,13 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
         let (Some(statement), Some(changes)) = (set_global, &database.inner.changes) else {
             return Ok(None);
         };
-        let value = option.value.to_string();
         let user_id = option.user_id;
         let note = Note::of(&database);
         let [now, due] = note.schedule;
         let parameters = [
             Parameter::Id(user_id.0),
             Parameter::Text(option.key.as_str()),
-            Parameter::Text(&value),
+            Parameter::Text(option.value.as_str()),
             Parameter::Texts(&note.regions),
             Parameter::Moment(now),
             Parameter::Moment(due),
@@ -132,9 +131,7 @@ async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<Se
                 option.key.as_str()
             )));
         }
-        Some((id, StoredValue::Json(value))) if value == JsonText::from(&option.value) => {
-            (id, false)
-        }
+        Some((id, StoredValue::Json(value))) if value == option.value => (id, false),
         Some((id, StoredValue::Json(_))) => {
             user_option::Entity::update_many()
                 .col_expr(user_option::Column::Value, value(database, option))
@@ -158,7 +155,7 @@ fn result(id: i64, option: &SetOption, changed: bool) -> SetOptionResult {
         id: UserOptionId(id),
         user_id: option.user_id,
         key: option.key.as_str().into(),
-        value: StoredValue::Json(JsonText::from(&option.value)),
+        value: StoredValue::Json(option.value.clone()),
         scope: option.scope,
     };
     SetOptionResult { option, changed }
@@ -233,13 +230,17 @@ fn value(database: &Database, option: &SetOption) -> Expr {
 }
 
 /// Whether a text anywhere in `value` holds the one character that no text of PostgreSQL's can.
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(map) => map
-            .iter()
-            .any(|(key, value)| key.contains('\0') || holds_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+fn holds_nul(value: &JsonText) -> bool {
+    fn in_value(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(items) => items.iter().any(in_value),
+            Value::Object(map) => map
+                .iter()
+                .any(|(key, value)| key.contains('\0') || in_value(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
     }
+    // The escape may stand for itself, behind another backslash.
+    value.as_str().contains("\\u0000") && in_value(&value.to_value())
 }

@@ -9,8 +9,8 @@ use super::super::wire::user_option::{DeleteOptions, GetMany, SetOption as SetSe
 use super::batch::{BATCH, gather};
 use super::transport::RpcClient;
 use crate::domain::{
-    Error, JsonText, OptionScopeFilter, Result, SetOption, SetOptionResult, StoredValue, UserId,
-    UserOption, UserOptionFilter, UserOptionId, newest,
+    Error, OptionScopeFilter, Result, SetOption, SetOptionResult, StoredValue, UserId, UserOption,
+    UserOptionFilter, UserOptionId, newest,
 };
 use crate::service::UserOptionService;
 
@@ -77,7 +77,7 @@ impl UserOptionService for RemoteUserOptionService {
         let key = option.key.as_str().to_owned();
         let call = SetUserOption {
             user_id: option.user_id,
-            value: option.value.clone(),
+            value: option.value.to_value(),
             key: key.clone(),
             project_id: option.scope.project_id,
             organization_id: option.scope.organization_id,
@@ -85,7 +85,7 @@ impl UserOptionService for RemoteUserOptionService {
         if let Some(result) = self.client.ask_gateway(&call).await? {
             return Ok(result);
         }
-        let value = StoredValue::Json(JsonText::from(&option.value));
+        let value = StoredValue::Json(option.value.clone());
         let before = self.current(option).await?;
         if let Some(before) = before.filter(|before| before.value == value) {
             return Ok(SetOptionResult {
@@ -95,7 +95,7 @@ impl UserOptionService for RemoteUserOptionService {
         }
         let call = SetSentryOption {
             user_id: option.user_id,
-            value: option.value.clone(),
+            value: option.value.to_value(),
             key,
             project_id: option.scope.project_id,
             organization_id: option.scope.organization_id,

@@ -33,7 +33,7 @@ impl Method for SetOption {
         let option = domain::SetOption {
             user_id: self.user_id,
             key: OptionKey::parse(&self.key, &["key"])?,
-            value: self.value,
+            value: self.value.into(),
             scope: OptionScope {
                 project_id: self.project_id,
                 organization_id: self.organization_id,

@@ -375,7 +375,7 @@ async fn who_changes_something_here_reads_it_here() {
     let option = SetOption {
         user_id: id,
         key: OptionKey::parse("theme", &[]).unwrap(),
-        value: json!("dark"),
+        value: json!("dark").into(),
         scope: OptionScope::GLOBAL,
     };
     options.set_option(&option).await.unwrap();

@@ -60,7 +60,7 @@ database_contract! {
                 let option = SetOption {
                     user_id: ada,
                     key: OptionKey::parse("theme", &[]).unwrap(),
-                    value: json!(n),
+                    value: json!(n).into(),
                     scope: OptionScope::GLOBAL,
                 };
                 options.set_option(&option).await.unwrap()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use user_gateway::auth::{NewToken, NewTokenOwner, Scopes, TokenKind, TokenStore, TokenText};
 use user_gateway::database::{Database, OutboxPolicy};
-use user_gateway::domain::{OptionKey, OptionScope, SetOption, UserId, UserOptionId};
+use user_gateway::domain::{JsonText, OptionKey, OptionScope, SetOption, UserId, UserOptionId};
 
 use crate::harness::{Contents, Engine, Recorder, TestDatabase, eventually};
 
@@ -59,7 +59,7 @@ async fn option_of(db: &TestDatabase, user_id: UserId) -> UserOptionId {
     let option = SetOption {
         user_id,
         key: OptionKey::parse("theme", &[]).unwrap(),
-        value: "dark".into(),
+        value: JsonText::from(&"dark".into()),
         scope: OptionScope::GLOBAL,
     };
     db.options().set_option(&option).await.unwrap().option.id

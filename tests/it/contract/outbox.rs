@@ -21,7 +21,7 @@ fn theme(user_id: UserId, value: &str) -> SetOption {
     SetOption {
         user_id,
         key: OptionKey::parse("theme", &[]).unwrap(),
-        value: json!(value),
+        value: json!(value).into(),
         scope: OptionScope::GLOBAL,
     }
 }

@@ -30,7 +30,7 @@ fn option(user_id: UserId, key: &str, value: Value) -> SetOption {
     SetOption {
         user_id,
         key: OptionKey::parse(key, &[]).unwrap(),
-        value,
+        value: value.into(),
         scope: OptionScope::GLOBAL,
     }
 }

@@ -14,7 +14,7 @@ fn theme(user_id: UserId, value: Value) -> SetOption {
     SetOption {
         user_id,
         key: OptionKey::parse("theme", &[]).unwrap(),
-        value,
+        value: value.into(),
         scope: OptionScope::GLOBAL,
     }
 }

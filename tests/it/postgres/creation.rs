@@ -39,7 +39,7 @@ fn option(user_id: UserId, value: Value) -> SetOption {
     SetOption {
         user_id,
         key: OptionKey::parse("theme", &[]).unwrap(),
-        value,
+        value: value.into(),
         scope: OptionScope::GLOBAL,
     }
 }

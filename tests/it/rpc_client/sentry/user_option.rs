@@ -38,7 +38,7 @@ async fn options_are_read_by_scope_and_changed_with_a_look_before_and_after() {
     let set = |value: Value| SetOption {
         user_id: GRACE,
         key: OptionKey::parse("timezone", &[]).unwrap(),
-        value,
+        value: value.into(),
         scope: OptionScope::GLOBAL,
     };
     for (value, changed) in [
