@@ -1,4 +1,4 @@
-//! What a caller may see of a user.
+//! What a caller may see of a user or an organization, and how much of it was read.
 
 use std::num::NonZeroU32;
 
@@ -173,7 +173,11 @@ impl From<OrganizationBrief> for VisibleOrganization {
 impl From<Organization> for VisibleOrganization {
     fn from(whole: Organization) -> Self {
         Self {
-            brief: whole.clone().into(),
+            brief: OrganizationBrief {
+                id: whole.id,
+                slug: whole.slug.clone(),
+                name: whole.name.clone(),
+            },
             whole: Some(Box::new(whole)),
         }
     }
