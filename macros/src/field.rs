@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::visit_mut::{VisitMut, visit_type_reference_mut};
 use syn::{
-    Attribute, Error, Expr, FnArg, Ident, ImplItemFn, Lifetime, LitStr, Pat, Result, ReturnType,
-    Token, Type, TypeReference,
+    Attribute, Error, Expr, FnArg, GenericArgument, Ident, ImplItemFn, Lifetime, LitStr, Pat,
+    PathArguments, Result, ReturnType, Token, Type, TypeReference, parse_quote,
 };
 
 /// A field of an object, as its resolver defines it.
@@ -21,7 +21,19 @@ pub(crate) struct Field {
     /// Whether it needs what an object that was read in brief lacks.
     is_detail: bool,
     arguments: Vec<Argument>,
+    kind: Kind,
     output: Type,
+}
+
+/// How a field comes to its value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// At once, whenever it is wanted.
+    Computed,
+    /// By one look-up, which the resolver names.
+    Loaded,
+    /// By whatever an `async` resolver does.
+    Read,
 }
 
 /// An argument of a field.
@@ -74,6 +86,11 @@ impl Field {
         };
         let ident = &signature.ident;
         let options = Options::parse(&function.attrs)?;
+        let (kind, output) = match loaded(output) {
+            _ if signature.asyncness.is_some() => (Kind::Read, (**output).clone()),
+            Some(loaded) => (Kind::Loaded, loaded),
+            None => (Kind::Computed, (**output).clone()),
+        };
         Ok(Self {
             resolver: format_ident!("resolve_{ident}"),
             marker: format_ident!("Field_{ident}"),
@@ -81,7 +98,8 @@ impl Field {
             wants_request,
             is_detail,
             arguments,
-            output: (**output).clone(),
+            kind,
+            output,
             function,
         })
     }
@@ -105,8 +123,7 @@ impl Field {
         let attributes = &self.function.attrs;
         let visibility = &self.function.vis;
         let (ident, resolver, output) = (&self.function.sig.ident, &self.resolver, &self.output);
-        let context = self
-            .wants_request
+        let context = (self.wants_request || self.kind == Kind::Loaded)
             .then(|| quote!(, context: &::async_graphql::Context<'_>));
         let declared = self.arguments.iter().map(|argument| {
             let (attributes, ident, ty) = (&argument.attributes, &argument.ident, &argument.ty);
@@ -116,11 +133,15 @@ impl Field {
             .wants_request
             .then(|| quote!(, crate::graphql::context::request(context)?));
         let passed = self.arguments.iter().map(|argument| &argument.ident);
-        let wait = self.function.sig.asyncness.map(|_| quote!(.await));
+        let finish = match self.kind {
+            Kind::Computed => None,
+            Kind::Loaded => Some(quote!(?.run(crate::graphql::context::request(context)?).await)),
+            Kind::Read => Some(quote!(.await)),
+        };
         quote! {
             #(#attributes)*
             #visibility async fn #ident(&self #context #(#declared)*) -> #output {
-                Self::#resolver(self #request #(, #passed)*) #wait
+                Self::#resolver(self #request #(, #passed)*) #finish
             }
         }
     }
@@ -145,14 +166,25 @@ impl Field {
         });
         let passed = self.arguments.iter().map(|argument| &argument.ident);
         let call = quote!(<#parent>::#resolver(parent #request #(, #passed)*));
-        let declared = quote! {
-            parent: &'a #parent,
-            request: &'a crate::graphql::context::RequestContext,
-            arguments: &crate::graphql::plan::Arguments<'_>,
-        };
         let head = quote!(#[allow(non_camel_case_types, reason = "named after the resolver")] struct #marker;);
-        if self.function.sig.asyncness.is_some() {
+        if self.kind != Kind::Computed {
             let output = &self.output;
+            let resolve = quote! {
+                move |parent: &'a #parent| -> ::std::result::Result<_, ::async_graphql::ServerError> {
+                    #(#read)*
+                    ::std::result::Result::Ok(#call)
+                }
+            };
+            let values = if self.kind == Kind::Loaded {
+                quote! {
+                    crate::graphql::loader::Load::run_all(
+                        parents.iter().copied().map(#resolve),
+                        request,
+                    )
+                }
+            } else {
+                quote!(crate::graphql::plan::await_each(parents, #resolve))
+            };
             return quote! {
                 #head
 
@@ -161,19 +193,25 @@ impl Field {
                     type Parent = #parent;
                     type Output = #output;
 
-                    #[allow(unused_variables, reason = "not every resolver needs everything")]
-                    fn resolve<'a>(#declared) -> ::std::result::Result<
-                        impl ::std::future::Future<Output = Self::Output>
-                            + ::std::marker::Send
-                            + 'a,
-                        ::async_graphql::ServerError,
-                    > {
-                        #(#read)*
-                        ::std::result::Result::Ok(#call)
+                    fn resolve<'a>(
+                        parents: &'a [&'a #parent],
+                        request: &'a crate::graphql::context::RequestContext,
+                        arguments: crate::graphql::plan::Arguments<'a>,
+                    ) -> impl ::std::future::Future<
+                        Output = ::std::vec::Vec<
+                            ::std::result::Result<Self::Output, ::async_graphql::ServerError>,
+                        >,
+                    > + ::std::marker::Send + 'a {
+                        #values
                     }
                 }
             };
         }
+        let declared = quote! {
+            parent: &'a #parent,
+            request: &'a crate::graphql::context::RequestContext,
+            arguments: &crate::graphql::plan::Arguments<'_>,
+        };
         let borrowed = with_lifetime(&self.output, "'a");
         let lasting = with_lifetime(&self.output, "'static");
         quote! {
@@ -200,10 +238,9 @@ impl Field {
     /// Where a field of this name is compiled.
     pub(crate) fn arm(&self) -> TokenStream {
         let (name, marker) = (&self.name, &self.marker);
-        let compile = if self.function.sig.asyncness.is_some() {
-            format_ident!("read")
-        } else {
-            format_ident!("computed")
+        let compile = match self.kind {
+            Kind::Computed => format_ident!("computed"),
+            Kind::Loaded | Kind::Read => format_ident!("read"),
         };
         quote!(#name => field.#compile::<#marker>(),)
     }
@@ -254,6 +291,26 @@ fn is_request(ty: &Type) -> bool {
     };
     matches!(&*reference.elem, Type::Path(path)
         if path.path.segments.last().is_some_and(|last| last.ident == "RequestContext"))
+}
+
+/// What a field answers with whose resolver returns `FieldResult<Load<_, T>>`: `FieldResult<T>`.
+fn loaded(ty: &Type) -> Option<Type> {
+    let of_load = argument(ty, "FieldResult", 0)?;
+    let answer = argument(of_load, "Load", 1)?;
+    Some(parse_quote!(FieldResult<#answer>))
+}
+
+/// The type at this place among the arguments of the generic type `name`, if `ty` is one of those.
+fn argument<'a>(ty: &'a Type, name: &str, place: usize) -> Option<&'a Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(generic) = &last.arguments else {
+        return None;
+    };
+    match generic.args.get(place)? {
+        GenericArgument::Type(ty) if last.ident == name => Some(ty),
+        _ => None,
+    }
 }
 
 /// `ty` with this lifetime where it has references without one.

@@ -15,8 +15,9 @@
 //! ```
 //!
 //! and makes of it an object of the engine, which validates, introspects and can run it, and an
-//! object that plans are compiled of. A resolver that is `async` reads something; one that is not
-//! is computed whenever its value is wanted, also twice, and so must be cheap. Resolvers take
+//! object that plans are compiled of. A resolver that is `async` reads something. One that returns a
+//! `FieldResult<Load<_, T>>` names what it looks up, and is a field of the type `T`. Any other is
+//! computed whenever its value is wanted, also twice, and so must be cheap. Resolvers take
 //! `&self`, then the `RequestContext` if they need it (and then return a `FieldResult`), then the
 //! arguments of the field. `#[detail]` stands over a resolver that needs what an object lacks which
 //! was read in brief: objects of an operation that selects no such field are. Everything else,

@@ -31,6 +31,7 @@ pub(crate) fn expand(attributes: &TokenStream, block: ItemImpl) -> Result<TokenS
     let arms = fields.iter().map(Field::arm);
     Ok(quote! {
         #[allow(
+            clippy::needless_pass_by_value,
             clippy::trivially_copy_pass_by_ref,
             clippy::unnecessary_wraps,
             clippy::unused_self,

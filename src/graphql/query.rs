@@ -10,7 +10,7 @@ use super::cursor::PageArguments;
 use super::error::FieldResult;
 use super::id::{GlobalId, NodeId};
 use super::input::{GivenFilter, OrganizationBy, UserOptionFilter, UserOrder, check_length};
-use super::loader::Part;
+use super::loader::{Load, Part, Users};
 use super::object::{
     Node, Organization, User, UserConnection, UserOption, Viewer, find, visibility,
 };
@@ -31,13 +31,12 @@ impl Query {
     }
 
     /// The user with this id; null if there is none or the caller may not see them.
-    async fn user(
+    fn user(
         &self,
-        request: &RequestContext,
         #[graphql(desc = "The id of a user, `User:1` or `1`.")] id: ID,
-    ) -> FieldResult<Option<User>> {
+    ) -> FieldResult<Load<Users, Option<User>>> {
         let id = UserId::parse(&id, &["id"])?;
-        Ok(request.loaders().user(id).await?.map(User))
+        Ok(Load::new(id, |found| Ok(found.transpose()?.map(User))))
     }
 
     /// Users, a page at a time. Staff and services with the scope `user:read` may list everybody;

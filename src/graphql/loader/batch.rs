@@ -6,14 +6,16 @@ use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 
+use super::Loaders;
+use super::lookup::Lookup;
 use crate::auth::AuthorizedServices;
 use crate::domain::Result;
 
 /// Values by key. The hasher is seeded at random, and quick.
 pub(in super::super) type Map<K, V> = HashMap<K, V, RandomState>;
 
-/// What a look-up has found.
-pub(in super::super) type Found<B> = Map<<B as Batch>::Key, <B as Batch>::Value>;
+/// What a look-up has found: values with their keys, each key once.
+pub(in super::super) type Found<B> = Vec<(<B as Batch>::Key, <B as Batch>::Value)>;
 
 /// A kind of look-up: many keys in, what there is of them out, by one call of a service.
 pub(in super::super) trait Batch: Sized + Send + Sync + 'static {
@@ -21,6 +23,9 @@ pub(in super::super) trait Batch: Sized + Send + Sync + 'static {
     type Key: Eq + Hash + Clone + Debug + Send + Sync + 'static;
     /// What is found.
     type Value: Clone + Send + Sync + 'static;
+
+    /// The look-ups of this kind.
+    fn lookup(loaders: &Loaders) -> &Lookup<Self>;
 
     /// The values of those keys that have one.
     fn fetch(

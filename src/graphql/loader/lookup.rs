@@ -1,6 +1,7 @@
 //! How look-ups become batches.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,6 +9,7 @@ use std::task::{Poll, Waker};
 
 use ::dataloader::BatchFn;
 use ::dataloader::cached::Loader;
+use futures_util::future::join_all;
 
 use super::batch::{Batch, Found, Map};
 use crate::auth::AuthorizedServices;
@@ -60,6 +62,22 @@ impl<B: Batch> Lookup<B> {
                 poll_fn(|context| {
                     let mut level = lock(level);
                     level.get_or_insert_default().want(&key, context.waker())
+                })
+                .await
+            }
+        }
+    }
+
+    /// The values of `keys`, in their order.
+    pub(super) async fn load_many(&self, keys: Vec<B::Key>) -> Vec<Outcome<B>> {
+        match self {
+            Self::Engine(_) => join_all(keys.into_iter().map(|key| self.load(key))).await,
+            Self::Plan(level) => {
+                poll_fn(|context| {
+                    let mut level = lock(level);
+                    level
+                        .get_or_insert_default()
+                        .want_all(&keys, context.waker())
                 })
                 .await
             }
@@ -147,37 +165,69 @@ impl<B: Batch> Default for Level<B> {
 impl<B: Batch> Level<B> {
     /// What has been found of `key`; if that has not been looked up yet, it will be.
     fn want(&mut self, key: &B::Key, waker: &Waker) -> Poll<Outcome<B>> {
+        let found = self.find(key);
+        if found.is_none() {
+            self.wait(waker);
+        }
+        found.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// What has been found of all `keys`; of which that has not been looked up yet, it will be.
+    fn want_all(&mut self, keys: &[B::Key], waker: &Waker) -> Poll<Vec<Outcome<B>>> {
+        let mut found = Vec::with_capacity(keys.len());
+        let mut is_complete = true;
+        for key in keys {
+            match self.find(key) {
+                Some(outcome) if is_complete => found.push(outcome),
+                Some(_) => {}
+                None => is_complete = false,
+            }
+        }
+        if is_complete {
+            return Poll::Ready(found);
+        }
+        self.wait(waker);
+        Poll::Pending
+    }
+
+    /// What has been found of `key`, which is wanted if nobody has asked for it yet.
+    fn find(&mut self, key: &B::Key) -> Option<Outcome<B>> {
         if !self.primed.is_empty() && !self.known.contains_key(key) {
             let primed = self.primed.drain(..).flat_map(|found| found());
             self.known
                 .extend(primed.map(|(key, value)| (key, Some(Ok(Some(value))))));
         }
-        match self.known.get(key) {
-            Some(Some(found)) => return Poll::Ready(found.clone()),
-            Some(None) => {}
-            None => {
-                self.known.insert(key.clone(), None);
+        match self.known.entry(key.clone()) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(unknown) => {
+                unknown.insert(None);
                 self.wanted.push(key.clone());
+                None
             }
         }
+    }
+
+    fn wait(&mut self, waker: &Waker) {
         if !self.wakers.iter().any(|known| known.will_wake(waker)) {
             self.wakers.push(waker.clone());
         }
-        Poll::Pending
     }
 
+    /// Keeps what has been found of `keys`, or that there is nothing.
     fn know(&mut self, keys: Vec<B::Key>, found: Result<Found<B>>) {
         match found {
-            Ok(mut found) => {
+            Ok(found) => {
+                let found = found.into_iter();
+                self.known
+                    .extend(found.map(|(key, value)| (key, Some(Ok(Some(value))))));
                 for key in keys {
-                    let value = found.remove(&key);
-                    self.known.insert(key, Some(Ok(value)));
+                    self.known.entry(key).or_default().get_or_insert(Ok(None));
                 }
             }
             Err(error) => {
-                for key in keys {
-                    self.known.insert(key, Some(Err(error.clone())));
-                }
+                let keys = keys.into_iter();
+                self.known
+                    .extend(keys.map(|key| (key, Some(Err(error.clone())))));
             }
         }
     }

@@ -2,17 +2,18 @@
 //! it fans out to, and a look-up that stands alone waits for nobody.
 
 mod batch;
+mod load;
 mod lookup;
 mod part;
 
 use std::hash::Hash;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use futures_util::future::BoxFuture;
 
 pub(super) use batch::Batch;
-pub(super) use lookup::{Driver, Lookup};
+pub(super) use load::Load;
+pub(super) use lookup::Driver;
 pub(super) use part::Part;
 
 use super::object::{Organization, User, UserOption};
@@ -23,6 +24,7 @@ use crate::domain::{
     UserOptionId,
 };
 use batch::{Found, Map};
+use lookup::Lookup;
 use part::{parts, parts_of};
 
 /// Defines the loaders of a request, each with the keys it takes, the values it finds, and the
@@ -34,12 +36,17 @@ macro_rules! loaders {
             |$services:ident, $keys:ident| $fetch:expr;
     )*) => {
         $(
+            $(#[$doc])*
             #[derive(Debug)]
             pub(super) struct $batch;
 
             impl Batch for $batch {
                 type Key = $key;
                 type Value = $value;
+
+                fn lookup(loaders: &Loaders) -> &Lookup<Self> {
+                    &loaders.$loader
+                }
 
                 async fn fetch(
                     $services: &AuthorizedServices,
@@ -92,10 +99,10 @@ macro_rules! loaders {
 loaders! {
     /// Users, each by itself; see [`Loaders::user`].
     users = Users(UserId => Result<VisibleUser>) |services, ids| {
-        Ok(services.users.get_each(&ids).await?.into_iter().collect())
+        services.users.get_each(&ids).await
     };
     pub(super) avatars = Avatars(UserId => Avatar) |services, ids| {
-        Ok(services.users.get_avatars(&ids).await?.into_iter().collect())
+        services.users.get_avatars(&ids).await
     };
     pub(super) emails = Emails(UserId => Part<UserEmail>) |services, ids| {
         Ok(parts(services.users.get_emails(&ids).await?))
@@ -116,14 +123,14 @@ loaders! {
     };
     /// Options of one scope, by id.
     pub(super) options = Options((UserId, OptionScope) => Part<UserOption>) |services, keys| {
-        let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
-        for (scope, user_ids) in by_argument(keys) {
+        let mut found = Vec::with_capacity(keys.len());
+        for (scope, user_ids) in by_argument(&keys) {
             let exactly = OptionScopeFilter::Exactly(scope);
             let filter = UserOptionFilter { user_ids, keys: None, scope: exactly };
             let options = services.user_options.get_many(&filter).await?.into_iter();
             let options = options.map(UserOption).collect();
-            let options: Vec<_> = parts_of(options, |option: &UserOption| option.0.user_id);
-            found.extend(options.into_iter().map(|(id, options)| ((id, scope), options)));
+            let options = parts_of(options, |option: &UserOption| option.0.user_id).into_iter();
+            found.extend(options.map(|(id, options)| ((id, scope), options)));
         }
         Ok(found)
     };
@@ -140,28 +147,28 @@ loaders! {
     pub(super) memberships =
         Memberships((UserId, (OrganizationVisibility, Detail)) => Part<Organization>)
         |services, keys| {
-            let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
-            for (wanted, ids) in by_argument(keys) {
+            let mut found = Vec::with_capacity(keys.len());
+            for (wanted, ids) in by_argument(&keys) {
                 let (visibility, detail) = wanted;
                 let organizations = &services.organizations;
                 let memberships = organizations.get_memberships(&ids, visibility, detail).await?;
                 let memberships = memberships.into_iter().map(|(id, of)| (id, Organization(of)));
-                let memberships: Vec<_> = parts(memberships);
-                found.extend(memberships.into_iter().map(|(id, of)| ((id, wanted), of)));
+                let memberships = parts(memberships).into_iter();
+                found.extend(memberships.map(|(id, of)| ((id, wanted), of)));
             }
             Ok(found)
         };
     pub(super) members = Members((OrganizationId, PageRequest) => OrganizationMembers)
         |services, keys| {
-            let mut found = Map::with_capacity_and_hasher(keys.len(), RandomState::default());
-            for (page, ids) in by_argument(keys) {
+            let mut found = Vec::with_capacity(keys.len());
+            for (page, ids) in by_argument(&keys) {
                 let members = services.organizations.get_members(&ids, &page).await?.into_iter();
                 found.extend(members.map(|(id, members)| ((id, page.clone()), members)));
             }
             Ok(found)
         };
     pub(super) member_counts = MemberCounts(OrganizationId => u64) |services, ids| {
-        Ok(services.organizations.count_members(&ids).await?.into_iter().collect())
+        services.organizations.count_members(&ids).await
     };
 }
 
@@ -184,10 +191,12 @@ impl Loaders {
 }
 
 /// The ids of keys by what is asked of them, for one call can ask only one thing.
-fn by_argument<I, A: Eq + Hash>(keys: Vec<(I, A)>) -> Map<A, Vec<I>> {
+fn by_argument<I: Copy, A: Eq + Hash + Clone>(keys: &[(I, A)]) -> Map<A, Vec<I>> {
     let mut ids: Map<A, Vec<I>> = Map::default();
-    for (id, argument) in keys {
-        ids.entry(argument).or_default().push(id);
+    // A field asks the same of all objects of a level, one after the other.
+    for same in keys.chunk_by(|one, next| one.1 == next.1) {
+        let of_argument = ids.entry(same[0].1.clone()).or_default();
+        of_argument.extend(same.iter().map(|(id, _)| *id));
     }
     ids
 }

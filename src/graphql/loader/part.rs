@@ -45,9 +45,9 @@ impl<T> Deref for Part<T> {
 }
 
 /// The values of each id, in the order they came.
-pub(super) fn parts<I: Ord + Copy, V, C: FromIterator<(I, Part<V>)>>(
+pub(super) fn parts<I: Ord + Copy, V>(
     pairs: impl IntoIterator<Item = (I, V)>,
-) -> C {
+) -> Vec<(I, Part<V>)> {
     let mut pairs: Vec<(I, V)> = pairs.into_iter().collect();
     // Mostly they come so.
     if !pairs.is_sorted_by_key(|(id, _)| *id) {
@@ -58,10 +58,10 @@ pub(super) fn parts<I: Ord + Copy, V, C: FromIterator<(I, Part<V>)>>(
 }
 
 /// The values of each id, in the order they came, where they tell whose they are.
-pub(super) fn parts_of<I: Ord + Copy, V, C: FromIterator<(I, Part<V>)>>(
+pub(super) fn parts_of<I: Ord + Copy, V>(
     mut list: Vec<V>,
     id: impl Fn(&V) -> I,
-) -> C {
+) -> Vec<(I, Part<V>)> {
     if !list.is_sorted_by_key(&id) {
         list.sort_by_key(&id);
     }
@@ -70,7 +70,7 @@ pub(super) fn parts_of<I: Ord + Copy, V, C: FromIterator<(I, Part<V>)>>(
 }
 
 /// Cuts a list where the ids change to which the values belong.
-fn cut<I: Eq + Copy, V, C: FromIterator<(I, Part<V>)>>(list: Vec<V>, ids: &[I]) -> C {
+fn cut<I: Eq + Copy, V>(list: Vec<V>, ids: &[I]) -> Vec<(I, Part<V>)> {
     let list = Arc::new(list);
     let mut end = 0;
     let parts = ids.chunk_by(|one, next| one == next).map(|same| {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn each_has_what_is_theirs_in_the_order_it_came() {
-        let sorted: Vec<_> = parts([(1, 'a'), (1, 'b'), (3, 'c')]);
+        let sorted = parts([(1, 'a'), (1, 'b'), (3, 'c')]);
         let found = |parts: &[(i32, Part<char>)]| -> Vec<(i32, String)> {
             let parts = parts.iter();
             parts
@@ -120,10 +120,10 @@ mod tests {
                 .collect()
         };
         assert_eq!(found(&sorted), [(1, "ab".to_owned()), (3, "c".to_owned())]);
-        let mixed: Vec<_> = parts([(3, 'c'), (1, 'b'), (3, 'a')]);
+        let mixed = parts([(3, 'c'), (1, 'b'), (3, 'a')]);
         assert_eq!(found(&mixed), [(1, "b".to_owned()), (3, "ca".to_owned())]);
-        assert!(parts::<i32, char, Vec<_>>([]).is_empty());
-        let of_tens: Vec<_> = parts_of(vec![31, 12, 30, 11], |number| number / 10);
+        assert!(parts::<i32, char>([]).is_empty());
+        let of_tens = parts_of(vec![31, 12, 30, 11], |number| number / 10);
         let of_tens = of_tens.iter().map(|(ten, part)| (*ten, part.to_vec()));
         let of_tens: Vec<(i32, Vec<i32>)> = of_tens.collect();
         assert_eq!(of_tens, [(1, vec![12, 11]), (3, vec![31, 30])]);

@@ -10,6 +10,7 @@ use crate::domain::{OrderField, OrganizationId, Page, Result, UserPageQuery};
 use crate::graphql::context::RequestContext;
 use crate::graphql::cursor;
 use crate::graphql::error::FieldResult;
+use crate::graphql::loader::{Load, MemberCounts};
 use crate::graphql::scalar::DateTime;
 
 #[derive(Debug, Clone)]
@@ -163,13 +164,9 @@ impl OrganizationMemberConnection {
     }
 
     /// How many members the organization has. They are counted only if this is selected.
-    async fn total_count(&self, request: &RequestContext) -> FieldResult<i32> {
-        let found = request
-            .loaders()
-            .member_counts
-            .load(self.organization)
-            .await?;
-        Ok(count(found.unwrap_or_default()))
+    fn total_count(&self) -> FieldResult<Load<MemberCounts, i32>> {
+        let count = |found: Option<u64>| Ok(count(found.unwrap_or_default()));
+        Ok(Load::new(self.organization, count))
     }
 }
 

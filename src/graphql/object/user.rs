@@ -5,12 +5,14 @@ use macros::object;
 use super::user_part::{AuthIdentity, Authenticator, Avatar, UserEmail, UserFlags};
 use super::{Organization, UserOption};
 use crate::auth::VisibleUser;
-use crate::domain::{OrganizationVisibility, UserId};
+use crate::domain::{self, OrganizationVisibility, UserId};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::FieldResult;
 use crate::graphql::id::{GlobalId, Id};
 use crate::graphql::input::UserOptionScope;
-use crate::graphql::loader::{Batch, Loaders, Lookup, Part};
+use crate::graphql::loader::{
+    Authenticators, Batch, Emails, Identities, Load, Memberships, Options, Part, Roles,
+};
 use crate::graphql::scalar::{DateTime, Json};
 
 #[derive(Debug, Clone)]
@@ -21,20 +23,17 @@ impl User {
         self.0.id()
     }
 
-    /// Private things that belong to the user, from one of the loaders.
-    async fn part<T, B>(
+    /// Private things that belong to the user, as `answer` makes them of what is found.
+    fn private<B, V, T>(
         &self,
         request: &RequestContext,
-        of: fn(&Loaders) -> &Lookup<B>,
-    ) -> FieldResult<Vec<T>>
+        answer: fn(Option<Part<V>>) -> FieldResult<T>,
+    ) -> FieldResult<Load<B, T>>
     where
-        T: Clone,
-        B: Batch<Key = UserId, Value = Part<T>>,
+        B: Batch<Key = UserId, Value = Part<V>>,
     {
         request.services.users.check_private(self.user_id())?;
-        let loaders = request.loaders();
-        let found = of(&loaders).load(self.user_id()).await?;
-        Ok(found.map(|found| found.to_vec()).unwrap_or_default())
+        Ok(Load::new(self.user_id(), answer))
     }
 }
 
@@ -118,7 +117,7 @@ impl User {
 
     /// The organizations of the user that the caller may see, by id: all for the user, for staff
     /// and for services, and for others those they share.
-    async fn organizations(
+    fn organizations(
         &self,
         request: &RequestContext,
         #[graphql(
@@ -126,11 +125,10 @@ impl User {
             default = false
         )]
         only_visible: bool,
-    ) -> FieldResult<Part<Organization>> {
+    ) -> FieldResult<Load<Memberships, Part<Organization>>> {
         let wanted = (visibility(only_visible), request.details.organizations);
         let key = (self.user_id(), wanted);
-        let found = request.loaders().memberships.load(key).await?;
-        Ok(found.unwrap_or_default())
+        Ok(Load::new(key, |found| Ok(found.unwrap_or_default())))
     }
 
     /// Private: the primary address; empty if there is none.
@@ -140,50 +138,60 @@ impl User {
     }
 
     /// Private: every address, by id.
-    async fn emails(&self, request: &RequestContext) -> FieldResult<Option<Vec<UserEmail>>> {
-        let found = self.part(request, |loaders| &loaders.emails).await?;
-        Ok(Some(found.into_iter().map(UserEmail).collect()))
+    fn emails(
+        &self,
+        request: &RequestContext,
+    ) -> FieldResult<Load<Emails, Option<Vec<UserEmail>>>> {
+        self.private(request, |found| Ok(Some(each(found, UserEmail))))
     }
 
     /// Private: the identities at single sign-on providers, by id.
-    async fn identities(&self, request: &RequestContext) -> FieldResult<Option<Vec<AuthIdentity>>> {
-        let found = self.part(request, |loaders| &loaders.identities).await?;
-        Ok(Some(found.into_iter().map(AuthIdentity).collect()))
+    fn identities(
+        &self,
+        request: &RequestContext,
+    ) -> FieldResult<Load<Identities, Option<Vec<AuthIdentity>>>> {
+        self.private(request, |found| Ok(Some(each(found, AuthIdentity))))
     }
 
     /// Private: the second factors, recovery codes included, by id. Never any secret of theirs.
-    async fn authenticators(
+    fn authenticators(
         &self,
         request: &RequestContext,
-    ) -> FieldResult<Option<Vec<Authenticator>>> {
-        let found = self
-            .part(request, |loaders| &loaders.authenticators)
-            .await?;
-        Ok(Some(found.into_iter().map(Authenticator).collect()))
+    ) -> FieldResult<Load<Authenticators, Option<Vec<Authenticator>>>> {
+        self.private(request, |found| Ok(Some(each(found, Authenticator))))
     }
 
     /// Private: whether the user has a second factor; recovery codes alone are none.
-    async fn has_two_factor(&self, request: &RequestContext) -> FieldResult<Option<bool>> {
-        let found = self
-            .part(request, |loaders| &loaders.authenticators)
-            .await?;
-        Ok(Some(found.iter().any(|factor| !factor.kind.is_backup())))
+    fn has_two_factor(
+        &self,
+        request: &RequestContext,
+    ) -> FieldResult<Load<Authenticators, Option<bool>>> {
+        self.private(request, |found| {
+            let factors = found.unwrap_or_default();
+            Ok(Some(factors.iter().any(
+                |factor: &domain::Authenticator| !factor.kind.is_backup(),
+            )))
+        })
     }
 
     /// Private: the names of the user's roles, sorted.
-    async fn roles(&self, request: &RequestContext) -> FieldResult<Option<Vec<String>>> {
-        let found = self.part(request, |loaders| &loaders.roles).await?;
-        Ok(Some(found.into_iter().map(|role| role.name).collect()))
+    fn roles(&self, request: &RequestContext) -> FieldResult<Load<Roles, Option<Vec<String>>>> {
+        self.private(request, |found| {
+            Ok(Some(each(found, |role: domain::Role| role.name)))
+        })
     }
 
     /// Private: what the user is permitted, directly or by a role, sorted.
     async fn permissions(&self, request: &RequestContext) -> FieldResult<Option<Vec<String>>> {
+        request.services.users.check_private(self.user_id())?;
+        let loaders = request.loaders();
         let (direct, roles) = futures_util::try_join!(
-            self.part(request, |loaders| &loaders.permissions),
-            self.part(request, |loaders| &loaders.roles),
+            loaders.permissions.load(self.user_id()),
+            loaders.roles.load(self.user_id()),
         )?;
-        let of_roles = roles.into_iter().flat_map(|role| role.permissions);
-        let mut all: Vec<String> = direct.into_iter().chain(of_roles).collect();
+        let (direct, roles) = (direct.unwrap_or_default(), roles.unwrap_or_default());
+        let of_roles = roles.iter().flat_map(|role| &role.permissions);
+        let mut all: Vec<String> = direct.iter().chain(of_roles).cloned().collect();
         all.sort_unstable();
         all.dedup();
         Ok(Some(all))
@@ -196,16 +204,15 @@ impl User {
     }
 
     /// Private: the options of one scope, by id; those that apply to everything if none is given.
-    async fn options(
+    fn options(
         &self,
         request: &RequestContext,
         #[graphql(desc = "What the options apply to.")] filter: Option<UserOptionScope>,
-    ) -> FieldResult<Option<Part<UserOption>>> {
+    ) -> FieldResult<Load<Options, Option<Part<UserOption>>>> {
         let scope = UserOptionScope::parse(filter, &["filter"])?;
         request.services.user_options.check_read(self.user_id())?;
         let key = (self.user_id(), scope);
-        let found = request.loaders().options.load(key).await?;
-        Ok(Some(found.unwrap_or_default()))
+        Ok(Load::new(key, |found| Ok(Some(found.unwrap_or_default()))))
     }
 
     /// Private: the value of one option; null if it is not set.
@@ -225,6 +232,12 @@ impl User {
         let option = found.iter().find(|option| option.0.key == key);
         Ok(option.map(UserOption::read).transpose()?.flatten())
     }
+}
+
+/// What `make` makes of each part that is found.
+fn each<V: Clone, T>(found: Option<Part<V>>, make: fn(V) -> T) -> Vec<T> {
+    let found = found.unwrap_or_default();
+    found.iter().cloned().map(make).collect()
 }
 
 /// Which organizations an `onlyVisible` asks for.

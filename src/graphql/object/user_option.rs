@@ -3,10 +3,11 @@
 use macros::object;
 
 use super::{Organization, User};
-use crate::domain::{self, Error, Result, StoredValue};
+use crate::domain::{self, Error, Result, StoredValue, UserId};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{FieldError, FieldResult};
 use crate::graphql::id::{GlobalId, Id};
+use crate::graphql::loader::{Load, Users};
 use crate::graphql::scalar::Json;
 
 #[derive(Debug, Clone)]
@@ -36,13 +37,8 @@ impl UserOption {
     }
 
     /// Whose option it is.
-    async fn user(&self, request: &RequestContext) -> FieldResult<User> {
-        let found = request.loaders().user(self.0.user_id).await?;
-        found.map(User).ok_or_else(|| {
-            FieldError(Error::NotFound(
-                "the option's user has just been deleted".to_owned(),
-            ))
-        })
+    fn user(&self) -> FieldResult<Load<Users, User>> {
+        Ok(user_of_option(self.0.user_id))
     }
 
     /// What it sets, such as `theme`.
@@ -69,4 +65,15 @@ impl UserOption {
         let found = request.loaders().organizations.load(id).await?;
         Ok(found.map(Organization::from))
     }
+}
+
+/// The user with this id, who has an option.
+pub(super) fn user_of_option(id: UserId) -> Load<Users, User> {
+    Load::new(id, |found| {
+        found.transpose()?.map(User).ok_or_else(|| {
+            FieldError(Error::NotFound(
+                "the option's user has just been deleted".to_owned(),
+            ))
+        })
+    })
 }

@@ -3,11 +3,13 @@
 use macros::object;
 use smol_str::SmolStr;
 
+use super::user_option::user_of_option;
 use super::{Organization, User, UserOption};
-use crate::domain::{self, Error, OptionScope, UserId};
+use crate::domain::{self, OptionScope, UserId};
 use crate::graphql::context::RequestContext;
-use crate::graphql::error::{FieldError, FieldResult};
+use crate::graphql::error::FieldResult;
 use crate::graphql::id::{GlobalId, Id};
+use crate::graphql::loader::{Load, Users};
 
 #[derive(Debug, Clone)]
 pub(in super::super) struct UserOptionChange {
@@ -22,13 +24,8 @@ pub(in super::super) struct UserOptionChange {
 #[object]
 impl UserOptionChange {
     /// Whose option it is or was.
-    async fn user(&self, request: &RequestContext) -> FieldResult<User> {
-        let found = request.loaders().user(self.user_id).await?;
-        found.map(User).ok_or_else(|| {
-            FieldError(Error::NotFound(
-                "the option's user has just been deleted".to_owned(),
-            ))
-        })
+    fn user(&self) -> FieldResult<Load<Users, User>> {
+        Ok(user_of_option(self.user_id))
     }
 
     /// What it sets, such as `theme`.

@@ -5,8 +5,8 @@ use macros::object;
 
 use super::Organization;
 use crate::domain;
-use crate::graphql::context::RequestContext;
 use crate::graphql::error::FieldResult;
+use crate::graphql::loader::{Load, Organizations};
 use crate::graphql::plan::enum_outputs;
 use crate::graphql::scalar::DateTime;
 
@@ -104,10 +104,9 @@ impl AuthIdentity {
     }
 
     /// The organization whose provider it is; null if the caller may not see it.
-    async fn organization(&self, request: &RequestContext) -> FieldResult<Option<Organization>> {
+    fn organization(&self) -> FieldResult<Load<Organizations, Option<Organization>>> {
         let id = self.0.provider.organization_id;
-        let found = request.loaders().organizations.load(id).await?;
-        Ok(found.map(Organization::from))
+        Ok(Load::new(id, |found| Ok(found.map(Organization::from))))
     }
 
     /// When the identity was made known.

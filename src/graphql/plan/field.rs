@@ -43,12 +43,12 @@ pub(in super::super) trait ReadField: Send + Sync + 'static {
     /// Its value.
     type Output: Output + 'static;
 
-    /// The value to come, or what is wrong with an argument.
+    /// Its values for the objects of a level, in their order, or what is wrong with an argument.
     fn resolve<'a>(
-        parent: &'a Self::Parent,
+        parents: &'a [&'a Self::Parent],
         request: &'a RequestContext,
-        arguments: &Arguments<'_>,
-    ) -> Result<impl Future<Output = Self::Output> + Send + 'a, ServerError>;
+        arguments: Arguments<'a>,
+    ) -> impl Future<Output = Vec<Result<Self::Output, ServerError>>> + Send + 'a;
 }
 
 /// What a field has read for the objects of its level.
@@ -161,14 +161,7 @@ impl<F: ReadField> FieldPlan<F::Parent> for ReadPlan<F> {
     fn read<'a>(&'a self, run: &'a Run<'a>, parents: &'a [&'a F::Parent]) -> BoxFuture<'a, State> {
         async move {
             let arguments = self.place.arguments(run);
-            let begun =
-                parents
-                    .iter()
-                    .map(|parent| match F::resolve(parent, run.request, &arguments) {
-                        Ok(value) => Either::Left(value.map(Ok)),
-                        Err(error) => Either::Right(ready(Err(error))),
-                    });
-            let values: Vec<Result<F::Output, ServerError>> = finished(begun).await;
+            let values = F::resolve(parents, run.request, arguments).await;
             let below = if F::Output::reads(&self.below) {
                 let values: Vec<&F::Output> = values.iter().flatten().collect();
                 Some(read_below(&values, &self.below, run).await)
@@ -208,6 +201,18 @@ async fn read_below<O: Output>(values: &[O], below: &O::Below, run: &Run<'_>) ->
         return Rows::default();
     }
     below.read(run, objects).await
+}
+
+/// The outcomes of a resolver that is a future for each of these objects.
+pub(in super::super) async fn await_each<'a, P, F: Future>(
+    parents: &'a [&'a P],
+    resolve: impl Fn(&'a P) -> Result<F, ServerError>,
+) -> Vec<Result<F::Output, ServerError>> {
+    let begun = parents.iter().map(|parent| match resolve(parent) {
+        Ok(value) => Either::Left(value.map(Ok)),
+        Err(error) => Either::Right(ready(Err(error))),
+    });
+    finished(begun).await
 }
 
 /// So many futures at most are joined without a task for each of them.
