@@ -20,8 +20,13 @@ mod workload;
 use std::io::Write as _;
 
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 
 use options::{Cli, Command};
+
+/// The gateway's: what is compared is not the allocators.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
