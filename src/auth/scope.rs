@@ -6,11 +6,16 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumIter, IntoEnumIterator as _};
 
 /// The scopes of one token.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Scopes(BTreeSet<String>);
+#[serde(from = "BTreeSet<String>", into = "BTreeSet<String>")]
+pub struct Scopes {
+    names: BTreeSet<String>,
+    /// What they grant, each capability a bit: it is asked of every user of a page.
+    granted: u8,
+}
 
 /// Every scope that means something to the gateway.
 pub const SCOPES: [&str; 10] = [
@@ -27,7 +32,7 @@ pub const SCOPES: [&str; 10] = [
 ];
 
 /// Something a token may be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter)]
 pub enum Capability {
     /// Reading the public fields of other people.
     ReadUsers,
@@ -46,6 +51,10 @@ impl Capability {
         self.granted_by()[0]
     }
 
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
     /// The scopes that each grant this.
     const fn granted_by(self) -> &'static [&'static str] {
         match self {
@@ -60,7 +69,7 @@ impl Capability {
 impl Scopes {
     /// The scopes with these names.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self(names.into_iter().map(Into::into).collect())
+        Self::from(names.into_iter().map(Into::into).collect::<BTreeSet<_>>())
     }
 
     /// Every scope the gateway knows.
@@ -71,16 +80,31 @@ impl Scopes {
 
     /// Whether the scopes grant `capability`.
     #[must_use]
-    pub fn allow(&self, capability: Capability) -> bool {
-        capability
-            .granted_by()
-            .iter()
-            .any(|scope| self.0.contains(*scope))
+    pub const fn allow(&self, capability: Capability) -> bool {
+        self.granted & capability.bit() != 0
     }
 
     /// The names, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.names.iter().map(String::as_str)
+    }
+}
+
+impl From<BTreeSet<String>> for Scopes {
+    fn from(names: BTreeSet<String>) -> Self {
+        let is_granted = |capability: &Capability| {
+            let mut scopes = capability.granted_by().iter();
+            scopes.any(|scope| names.contains(*scope))
+        };
+        let granted = Capability::iter().filter(is_granted);
+        let granted = granted.fold(0, |granted, capability| granted | capability.bit());
+        Self { names, granted }
+    }
+}
+
+impl From<Scopes> for BTreeSet<String> {
+    fn from(scopes: Scopes) -> Self {
+        scopes.names
     }
 }
 

@@ -9,6 +9,7 @@
 use std::cell::Cell as Counter;
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
 use chrono::{DateTime, Utc};
@@ -28,6 +29,9 @@ use crate::domain::{Result, UserId};
 /// How a row becomes a value.
 pub(super) type Read<T> = fn(&mut Columns<'_>) -> Result<T>;
 
+/// No more rows than this are expected for each of what is asked for.
+const MAX_ROWS_EACH: usize = 16;
+
 /// A statement whose text is kept.
 #[derive(Debug)]
 pub(super) struct Prepared<T> {
@@ -35,9 +39,24 @@ pub(super) struct Prepared<T> {
     /// Where pipelined connections keep it when they have prepared it.
     pub(super) place: usize,
     pub(super) read: Read<T>,
+    /// How many rows the last answer had for each of what was asked for.
+    rows_each: AtomicUsize,
 }
 
 impl<T> Prepared<T> {
+    /// About how many rows an answer will have for so many ids or texts.
+    pub(super) fn expected_rows(&self, asked: usize) -> usize {
+        asked * self.rows_each.load(Ordering::Relaxed)
+    }
+
+    /// Remembers how many rows an answer had.
+    pub(super) fn remember_rows(&self, asked: usize, rows: usize) {
+        if asked > 0 {
+            let each = rows.div_ceil(asked).clamp(1, MAX_ROWS_EACH);
+            self.rows_each.store(each, Ordering::Relaxed);
+        }
+    }
+
     /// The rows on a connection of SeaORM's.
     pub(super) async fn all_on(
         &self,
@@ -94,6 +113,7 @@ impl<'a> Shelf<'a> {
             text: text.into(),
             place,
             read,
+            rows_each: AtomicUsize::new(1),
         }
     }
 }
@@ -114,8 +134,8 @@ pub(super) enum Parameter<'a> {
 }
 
 impl Parameter<'_> {
-    /// How many rows to expect: most look-ups find about one for each of what they name.
-    pub(super) const fn rows(&self) -> usize {
+    /// How much it asks for.
+    pub(super) const fn asked(&self) -> usize {
         match self {
             Self::Ids(ids) => ids.len(),
             Self::Texts(texts) => texts.len(),

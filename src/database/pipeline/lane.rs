@@ -256,11 +256,14 @@ impl Connection {
 /// Reads the rows of an answer.
 async fn rows<T>(bound: &Bound<'_, T>, answer: RowStream) -> Result<Vec<T>, Failure> {
     let mut answer = pin!(answer);
-    let expected = bound.parameters.iter().map(Parameter::rows).max();
-    let mut rows = Vec::with_capacity(expected.unwrap_or_default());
+    let statement = bound.statement;
+    let asked = bound.parameters.iter().map(Parameter::asked).max();
+    let asked = asked.unwrap_or_default();
+    let mut rows = Vec::with_capacity(statement.expected_rows(asked));
     while let Some(row) = answer.try_next().await? {
-        rows.push((bound.statement.read)(&mut (&row).into()).map_err(Failure::Row)?);
+        rows.push((statement.read)(&mut (&row).into()).map_err(Failure::Row)?);
     }
+    statement.remember_rows(asked, rows.len());
     Ok(rows)
 }
 

@@ -174,6 +174,7 @@ impl<B: Batch> Level<B> {
 
     /// What has been found of all `keys`; of which that has not been looked up yet, it will be.
     fn want_all(&mut self, keys: &[B::Key], waker: &Waker) -> Poll<Vec<Outcome<B>>> {
+        self.known.reserve(keys.len());
         let mut found = Vec::with_capacity(keys.len());
         let mut is_complete = true;
         for key in keys {
