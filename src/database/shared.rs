@@ -20,8 +20,9 @@ use super::statement::{Parameter, Prepared};
 use crate::domain::{Error, Result};
 use crate::worker;
 
-/// The most ids of a statement that is shared.
-const MAX_IDS: usize = 1_000;
+/// The most ids of a statement that is shared. The rows of more leave the processor's cache before
+/// they are handed to whoever asked.
+const MAX_IDS: usize = 256;
 /// From so many ids on a look-up may go by a connection of another thread, to be answered sooner.
 /// With fewer, waking the other costs more than that is worth, and the more share a statement.
 const MANY_IDS: usize = 8;
@@ -185,9 +186,10 @@ impl<T: Clone + Send + Sync + 'static> Turn<T> {
                 return;
             }
         };
+        let statement = &self.shared.statement;
         let mut answers: Vec<Vec<T>> = askers
             .iter()
-            .map(|asker| Vec::with_capacity(asker.ids.len()))
+            .map(|asker| Vec::with_capacity(statement.expected_rows(asker.ids.len())))
             .collect();
         for row in rows {
             let id = (self.shared.id)(&row);
