@@ -10,11 +10,10 @@ use async_graphql::{
 
 use super::id::GlobalId;
 use super::object::AuthenticatorKind;
-use super::scalar::Json;
 use crate::config::Limits;
 use crate::domain::{
-    AuthenticatorFilter as DomainAuthenticatorFilter, Direction, Invalid, InvalidCode, OptionScope,
-    OptionScopeFilter, OrderField, Result, UserFilter as DomainUserFilter, UserId,
+    AuthenticatorFilter as DomainAuthenticatorFilter, Direction, Invalid, InvalidCode, JsonText,
+    OptionScope, OptionScopeFilter, OrderField, Result, UserFilter as DomainUserFilter, UserId,
     UserOptionFilter as DomainUserOptionFilter, UserOrder as DomainUserOrder,
 };
 
@@ -369,7 +368,7 @@ pub(super) struct SetUserOptionInput {
     /// Its key, such as `theme`, of at most 64 characters.
     pub(super) key: String,
     /// Its value, of at most 64 KiB. Null is a value too; leaving it out is an error.
-    pub(super) value: MaybeUndefined<Json>,
+    pub(super) value: MaybeUndefined<JsonText>,
     /// What it applies to; everything, if left out.
     pub(super) scope: Option<UserOptionScope>,
 }

@@ -88,7 +88,7 @@ impl Mutation {
     ) -> FieldResult<SetUserOptionPayload> {
         let outcome = async {
             let value = match input.value {
-                MaybeUndefined::Value(value) => value.0,
+                MaybeUndefined::Value(value) => value,
                 MaybeUndefined::Null => JsonText::NULL,
                 MaybeUndefined::Undefined => {
                     return Err(FieldError::from(Invalid::new(

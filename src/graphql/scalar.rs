@@ -36,23 +36,20 @@ impl fmt::Display for DateTime {
     }
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Json(pub(super) JsonText);
-
 /// Any JSON value: null, a boolean, a number, a text, a list or an object.
 #[Scalar(
     name = "JSON",
     specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259"
 )]
-impl ScalarType for Json {
+impl ScalarType for JsonText {
     fn parse(value: Value) -> InputValueResult<Self> {
         value
             .into_json()
-            .map(|value| Self(JsonText::from(&value)))
+            .map(Self::from)
             .map_err(|error| InputValueError::custom(error.to_string()))
     }
 
     fn to_value(&self) -> Value {
-        Value::from_json(self.0.to_value()).unwrap_or_default()
+        Value::from_json(self.to_value()).unwrap_or_default()
     }
 }

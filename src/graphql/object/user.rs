@@ -5,7 +5,7 @@ use macros::object;
 use super::user_part::{AuthIdentity, Authenticator, Avatar, UserEmail, UserFlags};
 use super::{Organization, UserOption};
 use crate::auth::VisibleUser;
-use crate::domain::{self, OrganizationVisibility, UserId};
+use crate::domain::{self, JsonText, OrganizationVisibility, UserId};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::FieldResult;
 use crate::graphql::id::{GlobalId, Id};
@@ -13,7 +13,7 @@ use crate::graphql::input::UserOptionScope;
 use crate::graphql::loader::{
     Authenticators, Batch, Emails, Identities, Load, Memberships, Options, Part, Roles,
 };
-use crate::graphql::scalar::{DateTime, Json};
+use crate::graphql::scalar::DateTime;
 
 #[derive(Debug, Clone)]
 pub(in super::super) struct User(pub(in super::super) VisibleUser);
@@ -223,14 +223,14 @@ impl User {
         #[graphql(desc = "What the option applies to; everything if left out.")] scope: Option<
             UserOptionScope,
         >,
-    ) -> FieldResult<Option<Json>> {
+    ) -> FieldResult<Option<JsonText>> {
         let scope = UserOptionScope::parse(scope, &["scope"])?;
         request.services.user_options.check_read(self.user_id())?;
         let of = (self.user_id(), scope);
         let found = request.loaders().options.load(of).await?;
         let found = found.unwrap_or_default();
         let option = found.iter().find(|option| option.0.key == key);
-        Ok(option.map(UserOption::read).transpose()?.flatten())
+        Ok(option.map(UserOption::read).transpose()?.flatten().cloned())
     }
 }
 

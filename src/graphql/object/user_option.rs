@@ -3,22 +3,21 @@
 use macros::object;
 
 use super::{Organization, User};
-use crate::domain::{self, Error, Result, StoredValue, UserId};
+use crate::domain::{self, Error, JsonText, Result, StoredValue, UserId};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{FieldError, FieldResult};
 use crate::graphql::id::{GlobalId, Id};
 use crate::graphql::loader::{Load, Users};
-use crate::graphql::scalar::Json;
 
 #[derive(Debug, Clone)]
 pub(in super::super) struct UserOption(pub(in super::super) domain::UserOption);
 
 impl UserOption {
     /// The value, or why it cannot be read.
-    pub(super) fn read(&self) -> Result<Option<Json>> {
+    pub(super) fn read(&self) -> Result<Option<&JsonText>> {
         match &self.0.value {
             StoredValue::Json(value) if value.is_null() => Ok(None),
-            StoredValue::Json(value) => Ok(Some(Json(value.clone()))),
+            StoredValue::Json(value) => Ok(Some(value)),
             StoredValue::Unreadable => Err(Error::Unreadable(format!(
                 "the stored value of the option `{}` has a form that cannot be read; it is left \
                  as it is",
@@ -48,7 +47,7 @@ impl UserOption {
 
     /// To what. Null is a value too. A value in a form that cannot be read, as old installations
     /// may hold, is null with an error of the code `UNREADABLE_VALUE`.
-    fn value(&self) -> FieldResult<Option<Json>> {
+    fn value(&self) -> FieldResult<Option<&JsonText>> {
         Ok(self.read()?)
     }
 

@@ -3,9 +3,10 @@
 use super::compile::FieldCompiler;
 use super::object::{Rows, Selection};
 use super::writer::{NullInNonNull, Segment, Writer, Written};
+use crate::domain::JsonText;
 use crate::graphql::error::FieldError;
 use crate::graphql::id::Id;
-use crate::graphql::scalar::{DateTime, Json};
+use crate::graphql::scalar::DateTime;
 
 /// The value of a field.
 pub(in super::super) trait Output: Send + Sync {
@@ -251,7 +252,7 @@ leaves! {
     bool: |value, writer| writer.json(value);
     i32: |value, writer| writer.json(value);
     DateTime: |value, writer| writer.text(&value.to_string());
-    Json: |value, writer| writer.out.extend_from_slice(value.0.as_str().as_bytes());
+    JsonText: |value, writer| writer.out.extend_from_slice(value.as_str().as_bytes());
 }
 
 /// Implements [`Output`] for enums of the graph.
