@@ -6,8 +6,8 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 use user_gateway::cli::{Cli, run};
 
-/// A request makes and drops many small things. After hours of them, of all sizes, this allocator
-/// hands out the next as fast as at first, which the system's does not.
+/// A page makes and drops hundreds of small things, for which the system's allocator takes a tenth
+/// of all instructions more. Without the huge pages that it would ask for, it is as sparing.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
