@@ -7,7 +7,7 @@ use mimalloc::MiMalloc;
 use user_gateway::cli::{Cli, run};
 
 /// A page makes and drops hundreds of small things, for which the system's allocator takes a tenth
-/// of all instructions more. Without the huge pages that it would ask for, it is as sparing.
+/// of all instructions more. Without the huge pages that it would ask for, it takes a few MiB more.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

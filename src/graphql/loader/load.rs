@@ -22,7 +22,7 @@ impl<B: Batch, T> Load<B, T> {
         Self { key, answer }
     }
 
-    /// The answer, of which the engine asks one by one.
+    /// The answer to this one alone, as the engine asks for it.
     pub(in super::super) async fn run(self, request: &RequestContext) -> FieldResult<T> {
         let found = B::lookup(&request.loaders()).load(self.key).await?;
         (self.answer)(found)
