@@ -104,14 +104,14 @@ loaders! {
     pub(super) avatars = Avatars(UserId => Avatar) |services, ids| {
         services.users.get_avatars(&ids).await
     };
-    pub(super) emails = Emails(UserId => Part<UserEmail>) |services, ids| {
+    emails = Emails(UserId => Part<UserEmail>) |services, ids| {
         Ok(parts(services.users.get_emails(&ids).await?))
     };
-    pub(super) authenticators = Authenticators(UserId => Part<Authenticator>) |services, ids| {
+    authenticators = Authenticators(UserId => Part<Authenticator>) |services, ids| {
         let found = services.users.get_authenticators(&ids).await?;
         Ok(parts_of(found, |factor| factor.user_id))
     };
-    pub(super) identities = Identities(UserId => Part<AuthIdentity>) |services, ids| {
+    identities = Identities(UserId => Part<AuthIdentity>) |services, ids| {
         let found = services.users.get_identities(&ids).await?;
         Ok(parts_of(found, |identity| identity.user_id))
     };
@@ -167,7 +167,7 @@ loaders! {
             }
             Ok(found)
         };
-    pub(super) member_counts = MemberCounts(OrganizationId => u64) |services, ids| {
+    member_counts = MemberCounts(OrganizationId => u64) |services, ids| {
         services.organizations.count_members(&ids).await
     };
 }
