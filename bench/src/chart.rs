@@ -225,6 +225,7 @@ mod tests {
                     side(Who::Gateway, 50.0),
                 ],
             }],
+            failures: Vec::new(),
             targets: vec![Verdict {
                 measurement: "W1".to_owned(),
                 aim: "CPU".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use anyhow::Context as _;
 use tokio_postgres::Client;
 
 use super::side::Side;
@@ -63,7 +64,8 @@ impl Contest<'_> {
                 (0, unique()),
                 || Ok(()),
             )
-            .await?;
+            .await
+            .with_context(|| side.who.name())?;
             report.statements = self.statements(&asker, side, connections).await?;
             reports.push(report);
         }
@@ -88,7 +90,9 @@ impl Contest<'_> {
                     Ok(())
                 };
                 let streams = (round.into(), unique());
-                let seen = load::run(&asker, &side.target(load), turn, streams, begun).await?;
+                let target = side.target(load);
+                let seen = load::run(&asker, &target, turn, streams, begun);
+                let seen = seen.await.with_context(|| side.who.name())?;
                 let after = accounts()?;
                 let (server, database) = after.since(before.get().unwrap_or(after));
                 reports[place]

@@ -39,11 +39,13 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
     if !options.sizes.is_empty() {
         let reports = runtime.block_on(until_interrupted(run.in_sizes()))?;
         say(scale::table(&reports));
-        return write(&options, &reports);
+        write(&options, &reports)?;
+        return must_be_whole(&reports);
     }
     let report = runtime.block_on(until_interrupted(run.all()))?;
     say(report.table());
     write(&options, &report)?;
+    must_be_whole([&report])?;
     ensure!(
         !options.check
             || report
@@ -72,6 +74,26 @@ fn write(options: &RunOptions, figures: &impl Serialize) -> anyhow::Result<()> {
     std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))
 }
 
+/// Fails if something could not be measured.
+fn must_be_whole<'a>(reports: impl IntoIterator<Item = &'a Report>) -> anyhow::Result<()> {
+    let failures = reports.into_iter().flat_map(|report| {
+        let failures = report.failures.iter();
+        failures.map(|failure| {
+            format!(
+                "{} with {} users: {}",
+                failure.name, report.users, failure.reason
+            )
+        })
+    });
+    let failures: Vec<String> = failures.collect();
+    ensure!(
+        failures.is_empty(),
+        "some could not be measured:\n{}",
+        failures.join("\n")
+    );
+    Ok(())
+}
+
 /// What a run goes by.
 struct Run {
     options: RunOptions,
@@ -80,8 +102,8 @@ struct Run {
 
 impl Run {
     async fn all(&self) -> anyhow::Result<Report> {
-        let measurements = self.over_postgres().await?;
-        Ok(Report::new(&self.options, measurements))
+        let results = self.over_postgres().await?;
+        Ok(Report::new(&self.options, results))
     }
 
     fn wants_any(&self, names: &[&str]) -> bool {

@@ -7,7 +7,7 @@ use super::side::{self, Side, Token};
 use super::{Run, directory, sqlite};
 use crate::compare;
 use crate::directory::Directory;
-use crate::report::{Engine, Measurement, Who};
+use crate::report::{Engine, Results, Who};
 use crate::stage;
 use crate::workload::Load;
 
@@ -22,7 +22,7 @@ const BARE: [&str; 4] = ["--metrics", "off", "--log", "off"];
 
 impl Run {
     /// Measures all that is wanted.
-    pub(super) async fn over_postgres(&self) -> anyhow::Result<Vec<Measurement>> {
+    pub(super) async fn over_postgres(&self) -> anyhow::Result<Results> {
         let users = self.options.users;
         let (postgres, client, token, directory) = directory(&self.gateway, users).await?;
         let url = postgres.url();
@@ -48,7 +48,7 @@ impl Run {
             sides: &[&constant, &hand, &gateway],
             base: Who::Hand,
         };
-        let mut measurements = Vec::new();
+        let mut results = Results::default();
         let own = self.options.connections;
         for (name, load, connections) in [
             ("W1", Load::W1, own),
@@ -71,7 +71,7 @@ impl Run {
             } else {
                 contest
             };
-            measurements.extend(contest.run(name, load, connections).await?);
+            results.add(name, contest.run(name, load, connections).await);
         }
         if self.options.wants("W1 guards") {
             // Both are new: a process that has answered other loads has another heap.
@@ -82,7 +82,7 @@ impl Run {
                 base: Who::Bare,
                 ..contest
             };
-            measurements.extend(guards.run("W1 guards", Load::W1, own).await?);
+            results.add("W1 guards", guards.run("W1 guards", Load::W1, own).await);
         }
         if self.options.wants("W1C") && self.knows(USER_CACHE)? {
             let cached = self.gateway_with(Who::Gateway, database, &[USER_CACHE, "on"])?;
@@ -93,16 +93,16 @@ impl Run {
                 sides: &[&constant, &hand, &cached],
                 ..contest
             };
-            measurements.extend(warm.run("W1C", Load::W1, own).await?);
+            results.add("W1C", warm.run("W1C", Load::W1, own).await);
         }
         if self.wants_any(&["W7 W1", "W7 W3"]) {
             let warm = self.warm_region(&url, &token, &directory, &constant);
-            measurements.extend(warm.await?);
+            results.extend("W7", warm.await);
         }
         if self.options.sqlite && self.wants_any(&sqlite::NAMES) {
-            measurements.extend(self.over_sqlite(&directory).await?);
+            results.extend("SQLite", self.over_sqlite(&directory).await);
         }
-        Ok(measurements)
+        Ok(results)
     }
 
     /// What the manuals show, if it is wanted.
@@ -127,7 +127,7 @@ impl Run {
         token: &Token,
         directory: &Directory,
         constant: &Side,
-    ) -> anyhow::Result<Vec<Measurement>> {
+    ) -> anyhow::Result<Results> {
         let directory = directory.first(HELD);
         let (_control, region) = side::region(&self.gateway, url, token)?;
         for load in [Load::W1, Load::W3] {
@@ -141,11 +141,11 @@ impl Run {
             sides: &[constant, &region],
             base: Who::Constant,
         };
-        let mut measurements = Vec::new();
+        let mut results = Results::default();
         for (name, load) in [("W7 W1", Load::W1), ("W7 W3", Load::W3)] {
             let connections = self.options.connections;
-            measurements.extend(contest.run(name, load, connections).await?);
+            results.add(name, contest.run(name, load, connections).await);
         }
-        Ok(measurements)
+        Ok(results)
     }
 }

@@ -7,7 +7,7 @@ use super::contest::Contest;
 use super::side::Side;
 use super::{Run, directory};
 use crate::load::Connection;
-use crate::report::{Engine, Measurement, Report, Round, Who, align};
+use crate::report::{Engine, Measurement, Report, Results, Round, Who, align};
 use crate::workload::Load;
 
 /// What is compared with the handlers by hand, and what is the gateway's alone.
@@ -46,18 +46,18 @@ impl Run {
             ..contest
         };
         let own = self.options.connections;
-        let mut measurements = Vec::new();
+        let mut results = Results::default();
         for load in BY_HAND {
-            measurements.extend(contest.run(load.name(), load, own).await?);
+            results.add(load.name(), contest.run(load.name(), load, own).await);
         }
         for load in ALONE {
-            measurements.extend(alone.run(load.name(), load, own).await?);
+            results.add(load.name(), alone.run(load.name(), load, own).await);
         }
         let options = crate::options::RunOptions {
             users,
             ..self.options.clone()
         };
-        Ok(Report::new(&options, measurements))
+        Ok(Report::new(&options, results))
     }
 }
 

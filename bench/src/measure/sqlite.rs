@@ -7,7 +7,7 @@ use super::side::Side;
 use super::{Run, seed};
 use crate::compare;
 use crate::directory::Directory;
-use crate::report::{Engine, Measurement, Who};
+use crate::report::{Engine, Results, Who};
 use crate::workload::Load;
 
 /// The names of what is measured there.
@@ -19,10 +19,7 @@ pub(super) const LOADS: [Load; 4] = [Load::W1, Load::W2, Load::W3, Load::W4];
 impl Run {
     /// Measures over a file that is gone afterwards. It holds the same users as the PostgreSQL, to
     /// whom `directory` belongs.
-    pub(super) async fn over_sqlite(
-        &self,
-        directory: &Directory,
-    ) -> anyhow::Result<Vec<Measurement>> {
+    pub(super) async fn over_sqlite(&self, directory: &Directory) -> anyhow::Result<Results> {
         let folder = TempDir::new()?;
         let file = folder.path().join("bench.db");
         let file = file.to_string_lossy();
@@ -42,11 +39,11 @@ impl Run {
             sides: &[&hand, &gateway],
             base: Who::Hand,
         };
-        let mut measurements = Vec::new();
+        let mut results = Results::default();
         for (name, load) in NAMES.into_iter().zip(LOADS) {
             let connections = self.options.connections;
-            measurements.extend(contest.run(name, load, connections).await?);
+            results.add(name, contest.run(name, load, connections).await);
         }
-        Ok(measurements)
+        Ok(results)
     }
 }

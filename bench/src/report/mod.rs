@@ -67,8 +67,57 @@ pub(crate) struct Report {
     pub(crate) seconds: f64,
     /// What was measured.
     pub(crate) measurements: Vec<Measurement>,
+    /// What could not be measured.
+    #[serde(default)]
+    pub(crate) failures: Vec<Failure>,
     /// The targets, as far as they were measured.
     pub(crate) targets: Vec<Verdict>,
+}
+
+/// A load of which there are no figures.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// The name it would have.
+    pub(crate) name: String,
+    /// Why not.
+    pub(crate) reason: String,
+}
+
+/// What came of several loads.
+#[derive(Debug, Default)]
+pub(crate) struct Results {
+    measurements: Vec<Measurement>,
+    failures: Vec<Failure>,
+}
+
+impl Results {
+    /// Takes what came of a load, if it was wanted.
+    pub(crate) fn add(&mut self, name: &str, outcome: anyhow::Result<Option<Measurement>>) {
+        match outcome {
+            Ok(measurement) => self.measurements.extend(measurement),
+            Err(error) => self.failures.push(Failure::new(name, &error)),
+        }
+    }
+
+    /// Takes what came of several loads that are called so together.
+    pub(crate) fn extend(&mut self, name: &str, outcome: anyhow::Result<Self>) {
+        match outcome {
+            Ok(results) => {
+                self.measurements.extend(results.measurements);
+                self.failures.extend(results.failures);
+            }
+            Err(error) => self.failures.push(Failure::new(name, &error)),
+        }
+    }
+}
+
+impl Failure {
+    fn new(name: &str, error: &anyhow::Error) -> Self {
+        Self {
+            name: name.to_owned(),
+            reason: format!("{error:#}"),
+        }
+    }
 }
 
 /// One load with so many connections.
@@ -188,8 +237,12 @@ impl Measurement {
 }
 
 impl Report {
-    /// The report of these measurements.
-    pub(crate) fn new(options: &RunOptions, measurements: Vec<Measurement>) -> Self {
+    /// The report of these results.
+    pub(crate) fn new(options: &RunOptions, results: Results) -> Self {
+        let Results {
+            measurements,
+            failures,
+        } = results;
         let processors = std::thread::available_parallelism();
         Self {
             processors: processors.map_or(1, usize::from),
@@ -198,6 +251,7 @@ impl Report {
             seconds: options.turn().as_secs_f64(),
             targets: target::verdicts(&measurements),
             measurements,
+            failures,
         }
     }
 }
@@ -228,5 +282,27 @@ mod tests {
             assert!((middle(values.into_iter()) - expected).abs() < f64::EPSILON);
         }
         assert!(middle(std::iter::empty()).is_nan());
+    }
+
+    #[test]
+    fn what_fails_takes_nothing_else_away() {
+        let measured = |name: &str| Measurement {
+            name: name.to_owned(),
+            title: String::new(),
+            engine: Engine::Postgres,
+            connections: 1,
+            base: Who::Hand,
+            sides: Vec::new(),
+        };
+        let mut results = Results::default();
+        results.add("W1", Ok(Some(measured("W1"))));
+        results.add("W2", Err(anyhow::anyhow!("refused").context("gateway")));
+        results.add("W3", Ok(None));
+        results.extend("W7", Err(anyhow::anyhow!("no region")));
+        let names: Vec<_> = results.measurements.iter().map(|one| &*one.name).collect();
+        assert_eq!(names, ["W1"]);
+        let failures = results.failures.iter();
+        let failures: Vec<_> = failures.map(|one| (&*one.name, &*one.reason)).collect();
+        assert_eq!(failures, [("W2", "gateway: refused"), ("W7", "no region")]);
     }
 }
