@@ -11,6 +11,7 @@ use sea_orm::{
 
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
 use super::pipeline::Target;
+use super::user::Searches;
 use crate::domain::{Error, Invalid, Result};
 use crate::worker;
 
@@ -44,6 +45,7 @@ pub struct Connection {
     pub(super) writer: DatabaseConnection,
     pub(super) dialect: Dialect,
     pub(super) statements: Arc<AtomicU64>,
+    pub(super) searches: Arc<Searches>,
     /// Where look-ups go beside the pool, if they can.
     pub(super) pipelined: Option<Pipelined>,
 }
@@ -98,8 +100,10 @@ impl Connection {
                 acquire_timeout: options.acquire_timeout,
             })
         });
+        let searches = Searches::over(readers, options.acquire_timeout);
         Ok(Self {
             pipelined: pipelined.flatten(),
+            searches: Arc::new(searches),
             reader,
             writer,
             dialect,

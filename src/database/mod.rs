@@ -72,6 +72,7 @@ struct Inner {
     /// no look-up is to wait behind them.
     changes: Option<Pipeline>,
     lookups: Lookups,
+    searches: Arc<user::Searches>,
     outbox: OutboxPolicy,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
@@ -108,6 +109,7 @@ impl Database {
             writer,
             dialect,
             statements,
+            searches,
             ..
         } = connection;
         let inner = Inner {
@@ -118,6 +120,7 @@ impl Database {
             pipeline,
             changes,
             lookups,
+            searches,
             outbox,
             announcer,
             clock,
@@ -209,6 +212,10 @@ impl Database {
 
     fn lookups(&self) -> &Lookups {
         &self.inner.lookups
+    }
+
+    fn searches(&self) -> &user::Searches {
+        &self.inner.searches
     }
 
     /// Where statements that only read go.

@@ -1,14 +1,14 @@
 //! A filter as a condition: the one place where it becomes SQL.
 //!
-//! Conditions on what belongs to a user are `IN (SELECT …)`, never joins, so that a user appears
+//! Conditions on what belongs to a user are subqueries, never joins, so that a user appears
 //! once however many addresses match.
 
 use entity::{authenticator, organization_member_mapping, user, user_email};
-use sea_orm::sea_query::{Cond, Condition, Expr, ExprTrait, Query, SelectStatement, UnionType};
+use sea_orm::sea_query::{Cond, Condition, Expr, ExprTrait, Query, SelectStatement};
 
 use super::super::Database;
-use super::super::dialect::Dialect;
 use super::super::organization::is_joined;
+use super::search::Search;
 use crate::domain::{AuthenticatorFilter, Error, Invalid, Result, UserFilter, UserId, Viewer};
 
 /// Refuses a filter that would answer the whole directory.
@@ -67,13 +67,12 @@ pub(super) fn condition(database: &Database, filter: &UserFilter, viewer: Viewer
             .add(id().in_subquery(owners))
             .add_option(private_of(viewer));
     }
-    if let Some(query) = &filter.query {
-        let names = if filter.query_spares_usernames {
-            &[user::Column::Name][..]
+    if let Some(search) = Search::of(database, filter, viewer) {
+        all = if is_short(filter) {
+            all.add(search.is_held())
         } else {
-            &[user::Column::Name, user::Column::Username]
+            all.add(id().in_subquery(search.holders()))
         };
-        all = all.add(id().in_subquery(matches(dialect, query, names, viewer)));
     }
     if let Some(authenticators) = &filter.authenticators {
         use authenticator::{Column as C, Entity};
@@ -89,6 +88,14 @@ pub(super) fn condition(database: &Database, filter: &UserFilter, viewer: Viewer
         all = all.add(condition).add_option(private_of(viewer));
     }
     all.add_option(visible_to(viewer))
+}
+
+/// Whether the list of a filter is likely to be shorter than what the indexes find for a text.
+const fn is_short(filter: &UserFilter) -> bool {
+    filter.user_ids.is_some()
+        || filter.organization_id.is_some()
+        || filter.emails.is_some()
+        || filter.usernames.is_some()
 }
 
 /// Whose private fields `viewer` may set conditions on; `None` means everybody's.
@@ -126,35 +133,6 @@ pub(in super::super) fn colleagues(me: impl Into<Expr>) -> SelectStatement {
         .and_where(Expr::col(C::UserId).is_not_null())
         .cond_where(is_joined())
         .take()
-}
-
-/// The ids of users of whom one of `names` or an address contains `query`. A union of two look-ups
-/// and not one look-up with OR over two tables, so that each can use its index.
-fn matches(
-    dialect: Dialect,
-    query: &str,
-    names: &[user::Column],
-    viewer: Viewer,
-) -> SelectStatement {
-    let mut any = Cond::any();
-    for name in names {
-        any = any.add(dialect.contains_folded(*name, query));
-    }
-    let by_name = select(user::Column::Id, user::Entity)
-        .cond_where(any)
-        .take();
-    let mut by_address = select(user_email::Column::UserId, user_email::Entity);
-    by_address.and_where(dialect.contains_folded(user_email::Column::Email, query));
-    match viewer {
-        Viewer::All => {}
-        Viewer::Public(None) => return by_name,
-        Viewer::Public(Some(me)) | Viewer::Member(me) | Viewer::Alone(me) => {
-            by_address.and_where(Expr::col(user_email::Column::UserId).eq(me.0));
-        }
-    }
-    let mut union = by_name;
-    union.union(UnionType::Distinct, by_address);
-    union
 }
 
 fn select(

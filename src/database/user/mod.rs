@@ -8,6 +8,7 @@ mod page;
 mod parts;
 mod provision;
 mod read;
+mod search;
 mod serialize;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::service::UserService;
 pub(super) use creation::Creation;
 pub(super) use filter::colleagues;
 pub(super) use lookup::Lookups;
+pub(super) use search::Searches;
 
 /// [`UserService`] answered by the database.
 #[derive(Debug)]

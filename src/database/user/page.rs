@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use entity::user;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Value};
-use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::super::Database;
 use super::super::rows::Account;
 use super::super::shared::Shared;
 use super::super::statement::{fetch, numbers};
-use super::filter;
 use super::lookup::Lookups;
+use super::{filter, search};
 use crate::domain::{
     Anchor, Direction, OrderField, OrderValue, Page, PageEnd, Result, UserBrief, UserFilter,
     UserId, UserPageQuery, UserProfile, Viewer,
@@ -36,33 +36,57 @@ impl Listed for UserBrief {
 }
 
 pub(super) async fn page<T: Listed>(database: &Database, query: &UserPageQuery) -> Result<Page<T>> {
-    let request = &query.page;
+    if query.filter.query.is_some() {
+        return search::page(database, query).await;
+    }
+    list(database, query).await
+}
+
+/// A page of the list that the filter of a query makes, whatever it says.
+pub(super) async fn list<T: Listed>(database: &Database, query: &UserPageQuery) -> Result<Page<T>> {
     if let Some(ids) = named(query) {
         let by_id = T::by_id(&database.lookups().users);
         let accounts = database.look_up(by_id, &numbers(ids)).await?;
         return Ok(cut(accounts, query));
     }
-    // The last page of a list is the first page of the list the other way round.
-    let ascending =
-        (query.order.direction == Direction::Ascending) == (request.end == PageEnd::First);
-    let list_ascending = query.order.direction == Direction::Ascending;
-    let order = if ascending { Order::Asc } else { Order::Desc };
-    let column = order_column(query.order.field);
+    let select = T::select().filter(filter::condition(database, &query.filter, query.viewer));
+    let select = ordered(between(select, query), query).limit(u64::from(query.page.size) + 1);
+    let accounts = fetch(database.reader(), &select, T::read).await?;
+    Ok(Page::from_overfull(accounts, &query.page))
+}
 
-    let mut select = T::select().filter(filter::condition(database, &query.filter, query.viewer));
-    if let Some(after) = &request.after {
-        select = select.filter(beyond(after, list_ascending));
+/// The rows that lie between the places that a query names.
+pub(super) fn between(
+    mut select: Select<user::Entity>,
+    query: &UserPageQuery,
+) -> Select<user::Entity> {
+    let rises = query.order.direction == Direction::Ascending;
+    if let Some(after) = &query.page.after {
+        select = select.filter(beyond(after, rises));
     }
-    if let Some(before) = &request.before {
-        select = select.filter(beyond(before, !list_ascending));
+    if let Some(before) = &query.page.before {
+        select = select.filter(beyond(before, !rises));
     }
-    select = select.order_by(column, order.clone());
+    select
+}
+
+/// The rows in the order in which a page takes them.
+pub(super) fn ordered(
+    mut select: Select<user::Entity>,
+    query: &UserPageQuery,
+) -> Select<user::Entity> {
+    // The last page of a list is the first page of the list the other way round.
+    let rises = query.order.direction == Direction::Ascending;
+    let order = if rises == (query.page.end == PageEnd::First) {
+        Order::Asc
+    } else {
+        Order::Desc
+    };
+    select = select.order_by(order_column(query.order.field), order.clone());
     if query.order.field != OrderField::Id {
         select = select.order_by(user::Column::Id, order);
     }
-    let select = select.limit(u64::from(request.size) + 1);
-    let accounts = fetch(database.reader(), &select, T::read).await?;
-    Ok(Page::from_overfull(accounts, request))
+    select
 }
 
 /// The ids that a query names, if it says nothing else of the users that their account rows do not
@@ -112,6 +136,14 @@ fn cut<T: Account>(mut accounts: Vec<T>, query: &UserPageQuery) -> Page<T> {
 }
 
 pub(super) async fn count(database: &Database, query: &UserPageQuery) -> Result<u64> {
+    if query.filter.query.is_some() {
+        return search::count(database, query).await;
+    }
+    number(database, query).await
+}
+
+/// How many are on the list that the filter of a query makes, whatever it says.
+pub(super) async fn number(database: &Database, query: &UserPageQuery) -> Result<u64> {
     let condition = filter::condition(database, &query.filter, query.viewer);
     Ok(user::Entity::find()
         .select_only()

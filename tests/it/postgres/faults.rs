@@ -177,7 +177,10 @@ async fn nothing_is_left_of_a_database_that_was_closed() {
     let ids = db.add_users(["ada"]).await;
     let connections = "pg_stat_activity WHERE datname = current_database() \
          AND application_name = 'user-gateway'";
+    // As many of its own as it will need at a time.
+    let block = block_users(&db).await;
     let before = db.count(connections).await;
+    block.rollback().await.unwrap();
     let other = open_patiently(db.url()).await;
     let users = other.services().users;
     let block = block_users(&db).await;

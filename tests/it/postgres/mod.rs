@@ -5,6 +5,7 @@ mod changes;
 mod creation;
 mod faults;
 mod plans;
+mod searches;
 mod sharing;
 
 use std::sync::Arc;
@@ -66,18 +67,23 @@ async fn assert_answered(answers: Vec<JoinHandle<Result<Vec<UserProfile>>>>, ids
 
 /// Keeps everybody from the users until it is given up.
 async fn block_users(db: &TestDatabase) -> DatabaseTransaction {
+    block(db, "auth_user").await
+}
+
+/// Keeps everybody from a table until it is given up.
+async fn block(db: &TestDatabase, table: &str) -> DatabaseTransaction {
     let tx = db.connection().writer().begin().await.unwrap();
-    let lock = "LOCK TABLE auth_user IN ACCESS EXCLUSIVE MODE";
-    tx.execute_unprepared(lock).await.unwrap();
+    let lock = format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+    tx.execute_unprepared(&lock).await.unwrap();
     tx
 }
 
 /// Waits until this many statements wait for a lock.
-async fn until_blocked(db: &TestDatabase, statements: i64) {
+async fn until_blocked(db: &TestDatabase, statements: usize) {
     let blocked =
         "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually("statements wait for the lock", async || {
-        db.count(blocked).await == statements
+        db.count(blocked).await == i64::try_from(statements).unwrap()
     })
     .await;
 }

@@ -36,9 +36,7 @@ async fn look_ups_that_come_while_others_are_under_way_leave_together() {
     let block = block_users(&db).await;
     let before = other.statement_count();
     let first = look_up(&users, &ids[..2]);
-    let alone = i64::try_from(std::thread::available_parallelism().unwrap().get())
-        .unwrap()
-        .min(2);
+    let alone = std::thread::available_parallelism().unwrap().get().min(2);
     until_blocked(&db, alone).await;
     let rest = look_up(&users, &ids[2..]);
     // They have begun when one that was begun after them has.

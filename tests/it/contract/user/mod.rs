@@ -8,6 +8,7 @@ mod fuzzy;
 mod page;
 mod parts;
 mod provision;
+mod search;
 mod serialize;
 mod social_auth;
 

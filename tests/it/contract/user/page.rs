@@ -10,7 +10,7 @@ use crate::harness::{Account, TestDatabase};
 
 const FIELDS: [OrderField; 3] = [OrderField::Id, OrderField::Username, OrderField::DateJoined];
 
-fn order(field: OrderField, direction: Direction) -> UserOrder {
+pub(super) fn order(field: OrderField, direction: Direction) -> UserOrder {
     UserOrder { field, direction }
 }
 
@@ -33,7 +33,7 @@ fn place(user: &UserProfile, field: OrderField) -> Anchor {
     }
 }
 
-fn first(size: u32) -> PageRequest {
+pub(super) fn first(size: u32) -> PageRequest {
     PageRequest {
         after: None,
         before: None,
@@ -49,7 +49,7 @@ fn last(size: u32) -> PageRequest {
     }
 }
 
-fn all(page: PageRequest) -> UserPageQuery {
+pub(super) fn all(page: PageRequest) -> UserPageQuery {
     UserPageQuery {
         filter: UserFilter::default(),
         order: UserOrder::default(),
@@ -68,7 +68,7 @@ fn ids(page: &Page<UserProfile>) -> Vec<UserId> {
 
 /// Who is in the list, in its order; walked page by page from either end to the other, and
 /// counted.
-async fn walked(db: &TestDatabase, query: &UserPageQuery, size: u32) -> Vec<UserId> {
+pub(super) async fn walked(db: &TestDatabase, query: &UserPageQuery, size: u32) -> Vec<UserId> {
     let field = query.order.field;
     let mut forwards = Vec::new();
     let mut request = first(size);

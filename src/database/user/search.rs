@@ -1,0 +1,287 @@
+//! Searching names and addresses for a text.
+//!
+//! A text may be in one name or in all of them, and nothing tells beforehand. The index of trigrams
+//! finds the few names that hold a rare text, but has to fetch all that hold a common one before
+//! the first of them is known; reading users one after the other finds a common text at once, and a
+//! rare one when all are read. So a search does a little of each, what costs least first:
+//!
+//! 1. it reads the next [`NEAR`] users of the list, which fills a page if the text is in every tenth;
+//! 2. it asks the indexes for those who hold the text, and if they are no more than [`FEW`], the rest
+//!    of the search is about them alone;
+//! 3. it reads the next [`FAR`] users;
+//! 4. it fetches all who hold the text, and sorts them. Then they are many, and far away: the newest
+//!    thousands, say, of a list that begins with the oldest.
+//!
+//! So but for the last case the number of rows that a search fetches is bounded. What it reads of the
+//! indexes grows with the directory, a few bytes for each name that shares a trigram with the text. A
+//! text without three letters or digits in a row has no trigram; if it is rare, all names are read.
+//!
+//! Only so many searches run at a time that half of the connections are left to others.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entity::{user, user_email};
+use sea_orm::sea_query::{
+    Asterisk, CommonTableExpression, Cond, Condition, Expr, ExprTrait, Query, SelectStatement,
+    SubQueryStatement, UnionType, WithClause,
+};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::super::dialect::Dialect;
+use super::super::statement::fetch;
+use super::super::{Database, see_through};
+use super::filter;
+use super::page::{self, Listed};
+use crate::domain::{Error, Page, Result, UserFilter, UserId, UserPageQuery, Viewer};
+
+/// How many users of a list are read before the indexes are asked.
+const NEAR: u64 = 300;
+/// How often the indexes may find a text before it counts as common.
+const FEW: u64 = 1_000;
+/// How many users of a list are read if a text is common.
+const FAR: u64 = 10_000;
+
+/// What the indexes have found is called so in a statement.
+const FOUND: &str = "found";
+
+/// A text, and where it is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Search<'a> {
+    dialect: Dialect,
+    text: &'a str,
+    names: &'static [user::Column],
+    viewer: Viewer,
+}
+
+impl<'a> Search<'a> {
+    /// What a filter searches for, if it does.
+    pub(super) fn of(database: &Database, filter: &'a UserFilter, viewer: Viewer) -> Option<Self> {
+        let names = if filter.query_spares_usernames {
+            &[user::Column::Name][..]
+        } else {
+            &[user::Column::Name, user::Column::Username]
+        };
+        Some(Self {
+            dialect: database.dialect(),
+            text: filter.query.as_deref()?,
+            names,
+            viewer,
+        })
+    }
+
+    /// The condition that a name or an address of the user at hand holds the text.
+    pub(super) fn is_held(&self) -> Condition {
+        let id = || Expr::col((user::Entity, user::Column::Id));
+        // One row is selected, and not its existence asked: PostgreSQL might answer that from a
+        // list of all addresses that hold the text.
+        let mut address = self.addresses(Expr::cust("TRUE"));
+        address
+            .and_where(Expr::col((user_email::Entity, user_email::Column::UserId)).eq(id()))
+            .limit(1);
+        let address = Expr::from(SubQueryStatement::from(address));
+        let any = self.any_name();
+        match self.own() {
+            Addresses::Everybodys => any.add(address),
+            Addresses::Of(me) => any.add(id().eq(me.0).and(address)),
+            Addresses::Nobodys => any,
+        }
+    }
+
+    /// The ids of all users of whom a name or an address holds the text; some of them repeatedly.
+    /// A union of two look-ups and not one with OR over two tables, so that each can use its index.
+    pub(super) fn holders(&self) -> SelectStatement {
+        let mut holders = Query::select();
+        holders
+            .column(user::Column::Id)
+            .from(user::Entity)
+            .cond_where(self.any_name());
+        let user_id = || Expr::col((user_email::Entity, user_email::Column::UserId));
+        let mut addresses = self.addresses(user_id());
+        match self.own() {
+            Addresses::Everybodys => {}
+            Addresses::Of(me) => {
+                addresses.and_where(user_id().eq(me.0));
+            }
+            Addresses::Nobodys => return holders,
+        }
+        holders.union(UnionType::All, addresses).take()
+    }
+
+    fn any_name(&self) -> Condition {
+        self.names.iter().fold(Cond::any(), |any, name| {
+            let column = (user::Entity, *name);
+            any.add(self.dialect.contains_folded(column, self.text))
+        })
+    }
+
+    /// Of each address that holds the text, `what`.
+    fn addresses(&self, what: Expr) -> SelectStatement {
+        let column = (user_email::Entity, user_email::Column::Email);
+        Query::select()
+            .expr(what)
+            .from(user_email::Entity)
+            .and_where(self.dialect.contains_folded(column, self.text))
+            .take()
+    }
+
+    /// Whose addresses the viewer may search.
+    const fn own(&self) -> Addresses {
+        match self.viewer {
+            Viewer::All => Addresses::Everybodys,
+            Viewer::Public(None) => Addresses::Nobodys,
+            Viewer::Public(Some(me)) | Viewer::Member(me) | Viewer::Alone(me) => Addresses::Of(me),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Addresses {
+    Everybodys,
+    Of(UserId),
+    Nobodys,
+}
+
+/// A page of those who hold the text of a query.
+pub(super) async fn page<T: Listed>(database: &Database, query: &UserPageQuery) -> Result<Page<T>> {
+    let (owned, query) = (database.clone(), query.clone());
+    let search = async move {
+        let database = &owned;
+        if let Some(page) = among_next(NEAR, database, &query).await? {
+            return Ok(page);
+        }
+        if let Some(few) = few(database, &query).await? {
+            return page::list(database, &few).await;
+        }
+        if let Some(page) = among_next(FAR, database, &query).await? {
+            return Ok(page);
+        }
+        page::list(database, &query).await
+    };
+    database.searches().run(search).await
+}
+
+/// How many hold the text of a query.
+pub(super) async fn count(database: &Database, query: &UserPageQuery) -> Result<u64> {
+    let (owned, query) = (database.clone(), query.clone());
+    let search = async move {
+        let few = few(&owned, &query).await?;
+        page::number(&owned, few.as_ref().unwrap_or(&query)).await
+    };
+    database.searches().run(search).await
+}
+
+/// The page, if the next `reach` users of the list fill it.
+async fn among_next<T: Listed>(
+    reach: u64,
+    database: &Database,
+    query: &UserPageQuery,
+) -> Result<Option<Page<T>>> {
+    let Some(search) = Search::of(database, &query.filter, query.viewer) else {
+        return Ok(None);
+    };
+    let rest = UserFilter {
+        query: None,
+        ..query.filter.clone()
+    };
+    let next = user::Entity::find()
+        .select_only()
+        .expr(Expr::col(Asterisk))
+        .filter(filter::condition(database, &rest, query.viewer));
+    let next = page::ordered(page::between(next, query), query).limit(reach);
+    let mut select = T::select();
+    // In the place of the table, so that what is said of its columns is said of theirs.
+    QuerySelect::query(&mut select)
+        .from_clear()
+        .from_subquery(next.into_query(), user::Entity);
+    let size = u64::from(query.page.size);
+    let select = page::ordered(select.filter(search.is_held()), query).limit(size + 1);
+    let accounts = fetch(database.reader(), &select, T::read).await?;
+    let is_full = accounts.len() as u64 > size;
+    Ok(is_full.then(|| Page::from_overfull(accounts, &query.page)))
+}
+
+/// The query with the ids of those who hold the text in its place, if the text is rare.
+async fn few(database: &Database, query: &UserPageQuery) -> Result<Option<UserPageQuery>> {
+    let Some(search) = Search::of(database, &query.filter, query.viewer) else {
+        return Ok(None);
+    };
+    // PostgreSQL plans what stands in such a clause as if all of it were wanted, and then takes no
+    // more of it than is. In a subquery it would expect to come upon enough by reading the table.
+    let found = CommonTableExpression::new()
+        .query(search.holders())
+        .column(user::Column::Id)
+        .materialized(database.dialect() == Dialect::Postgres)
+        .table_name(FOUND)
+        .to_owned();
+    let select = Query::select()
+        .column(user::Column::Id)
+        .from(FOUND)
+        .limit(FEW + 1)
+        .to_owned()
+        .with(WithClause::new().cte(found).to_owned());
+    let rows = database.reader().query_all(&select).await?;
+    if rows.len() as u64 > FEW {
+        return Ok(None);
+    }
+    let ids = rows.iter().map(|row| row.try_get_by_index(0).map(UserId));
+    let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
+    ids.sort_unstable();
+    ids.dedup();
+    if let Some(wanted) = &query.filter.user_ids {
+        let wanted: BTreeSet<UserId> = wanted.iter().copied().collect();
+        ids.retain(|id| wanted.contains(id));
+    }
+    Ok(Some(UserPageQuery {
+        filter: UserFilter {
+            query: None,
+            user_ids: Some(ids),
+            ..query.filter.clone()
+        },
+        ..query.clone()
+    }))
+}
+
+/// The searches that run at a time.
+#[derive(Debug)]
+pub(in super::super) struct Searches {
+    places: Arc<Semaphore>,
+    patience: Duration,
+}
+
+/// A search has waited for others as long as it may.
+#[derive(Debug, thiserror::Error)]
+#[error("as many searches as may run at a time are under way")]
+struct NoPlace;
+
+impl Searches {
+    /// Leaves half of so many connections to others. A search waits no longer than `patience` for
+    /// its place.
+    pub(in super::super) fn over(connections: u32, patience: Duration) -> Self {
+        let places = usize::try_from(connections / 2).unwrap_or(usize::MAX);
+        Self {
+            places: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))),
+            patience,
+        }
+    }
+
+    /// Searches when there is a place. Whoever does not wait for the end leaves statements behind
+    /// that go on, so the place is kept until then.
+    async fn run<T: Send + 'static>(
+        &self,
+        search: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let place = timeout(self.patience, Arc::clone(&self.places).acquire_owned());
+        let place = place.await.ok().and_then(Result::ok);
+        let place = place.ok_or_else(|| Error::Unavailable(Arc::new(NoPlace)))?;
+        see_through(async move {
+            let found = search.await;
+            drop(place);
+            found
+        })
+        .await
+    }
+}
