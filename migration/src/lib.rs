@@ -17,6 +17,7 @@ mod m20261101_000007_search_indexes;
 mod m20261101_000008_social_auth;
 mod m20261101_000009_cache_versions;
 mod m20261101_000010_outbox_index;
+mod m20261101_000011_search_pending;
 mod optional_indexes;
 mod schema;
 
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000008_social_auth::Migration),
             Box::new(m20261101_000009_cache_versions::Migration),
             Box::new(m20261101_000010_outbox_index::Migration),
+            Box::new(m20261101_000011_search_pending::Migration),
         ]
     }
 }

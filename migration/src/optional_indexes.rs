@@ -69,7 +69,8 @@ pub const OPTIONAL_INDEXES: &[OptionalIndex] = &[
         serves: "Without it every search for a part of a name reads the whole table.",
         matches: &["using gin", "upper((first_name)::text)", "gin_trgm_ops"],
         statement: "CREATE INDEX CONCURRENTLY user_gateway_auth_user_first_name_trgm \
-                    ON auth_user USING gin (UPPER(first_name::text) gin_trgm_ops)",
+                    ON auth_user USING gin (UPPER(first_name::text) gin_trgm_ops) \
+                    WITH (gin_pending_list_limit = 256)",
         requires_extension: Some("pg_trgm"),
     },
     OptionalIndex {
@@ -78,7 +79,8 @@ pub const OPTIONAL_INDEXES: &[OptionalIndex] = &[
         serves: "Without it every search for a part of a user name reads the whole table.",
         matches: &["using gin", "upper((username)::text)", "gin_trgm_ops"],
         statement: "CREATE INDEX CONCURRENTLY user_gateway_auth_user_username_trgm \
-                    ON auth_user USING gin (UPPER(username::text) gin_trgm_ops)",
+                    ON auth_user USING gin (UPPER(username::text) gin_trgm_ops) \
+                    WITH (gin_pending_list_limit = 256)",
         requires_extension: Some("pg_trgm"),
     },
     OptionalIndex {
@@ -87,7 +89,8 @@ pub const OPTIONAL_INDEXES: &[OptionalIndex] = &[
         serves: "Without it every search for a part of an address reads the whole table.",
         matches: &["using gin", "upper((email)::text)", "gin_trgm_ops"],
         statement: "CREATE INDEX CONCURRENTLY user_gateway_useremail_email_trgm \
-                    ON sentry_useremail USING gin (UPPER(email::text) gin_trgm_ops)",
+                    ON sentry_useremail USING gin (UPPER(email::text) gin_trgm_ops) \
+                    WITH (gin_pending_list_limit = 256)",
         requires_extension: Some("pg_trgm"),
     },
     OptionalIndex {

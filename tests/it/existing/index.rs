@@ -1,6 +1,6 @@
 //! Which of our indexes an existing database lacks, and that the advice mends it.
 
-use migration::OPTIONAL_INDEXES;
+use migration::{Migrator, MigratorTrait, OPTIONAL_INDEXES};
 use sea_orm::ConnectionTrait;
 use user_gateway::database::{ExpectedIndex, missing_indexes, setting};
 
@@ -61,4 +61,18 @@ existing! {
 async fn a_database_of_ours_lacks_no_index() {
     let db = TestDatabase::open(Engine::Postgres).await;
     assert_eq!(missing(&db).await, [""; 0]);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn indexes_of_trigrams_keep_little_aside_however_old_they_are() {
+    let db = TestDatabase::open(Engine::Postgres).await;
+    let writer = db.connection().writer();
+    let set = "pg_class WHERE relname LIKE '%\\_trgm' \
+               AND reloptions = ARRAY['gin_pending_list_limit=256']";
+    assert_eq!(db.count(set).await, 3);
+    Migrator::down(writer, Some(1)).await.unwrap();
+    assert_eq!(db.count(set).await, 0);
+    Migrator::up(writer, None).await.unwrap();
+    assert_eq!(db.count(set).await, 3);
 }
