@@ -182,7 +182,9 @@ impl Backend for Postgres {
             Load::W4 => reader.w4(body).await?,
             Load::W5 => set_option(reader, body).await?,
             Load::W6 => self.writers.provision(reader, body).await?,
-            Load::FirstPage | Load::DeepPage | Load::Search => bail!("not done by hand"),
+            Load::FirstPage | Load::DeepPage | Load::Search | Load::CommonSearch => {
+                bail!("not done by hand")
+            }
         };
         Ok(answer.into())
     }

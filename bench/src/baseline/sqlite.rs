@@ -72,7 +72,12 @@ impl Sqlite {
             Load::W2 => w2(&connection, body),
             Load::W3 => w3(&connection, body),
             Load::W4 => w4(&connection, body),
-            Load::W5 | Load::W6 | Load::FirstPage | Load::DeepPage | Load::Search => {
+            Load::W5
+            | Load::W6
+            | Load::FirstPage
+            | Load::DeepPage
+            | Load::Search
+            | Load::CommonSearch => {
                 bail!("not done by hand on SQLite")
             }
         };

@@ -12,7 +12,12 @@ use crate::workload::Load;
 
 /// What is compared with the handlers by hand, and what is the gateway's alone.
 const BY_HAND: [Load; 6] = [Load::W1, Load::W2, Load::W3, Load::W4, Load::W5, Load::W6];
-const ALONE: [Load; 3] = [Load::FirstPage, Load::DeepPage, Load::Search];
+const ALONE: [Load; 4] = [
+    Load::FirstPage,
+    Load::DeepPage,
+    Load::Search,
+    Load::CommonSearch,
+];
 
 /// From how many places pages are asked for.
 const PLACES: u64 = 200;

@@ -10,6 +10,8 @@ const W2_USERS: u64 = 100;
 const W3_USERS: u64 = 50;
 /// The usernames of a request of W4.
 const W4_NAMES: u64 = 100;
+/// So many letters stand at the beginning of many usernames.
+const COMMON_LETTERS: usize = 4;
 
 /// Which of the endless requests of a load is meant.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +125,13 @@ impl<'a> Asker<'a> {
                 out.extend_from_slice(b"\"query\":");
                 out.extend_from_slice(self.directory.username(draw(users)).as_bytes());
             }
+            Load::CommonSearch => {
+                let username = self.directory.username(draw(users)).trim_matches('"');
+                let beginning: String = username.chars().take(COMMON_LETTERS).collect();
+                out.extend_from_slice(b"\"query\":\"");
+                out.extend_from_slice(beginning.as_bytes());
+                out.push(b'"');
+            }
         }
         out.extend_from_slice(b"}}");
     }
@@ -199,6 +208,18 @@ mod tests {
         for load in Load::ALL {
             let same = body(load, 1)["query"] == body(load, 2)["query"];
             assert_eq!(same, load != Load::W1N, "{load:?}");
+        }
+    }
+
+    #[test]
+    fn searches_are_for_a_username_or_for_its_beginning() {
+        for (load, is_whole) in [(Load::Search, true), (Load::CommonSearch, false)] {
+            for number in 0..10 {
+                let body = body(load, number);
+                let text = body["variables"]["query"].as_str().unwrap();
+                assert_eq!(text != "user", is_whole, "{text}");
+                assert!(text.starts_with("user"), "{text}");
+            }
         }
     }
 

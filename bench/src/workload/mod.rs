@@ -27,6 +27,8 @@ pub(crate) enum Load {
     DeepPage,
     /// A page of those whose names contain a text.
     Search,
+    /// The same where many contain it.
+    CommonSearch,
 }
 
 impl Load {
@@ -54,6 +56,7 @@ impl Load {
             Self::FirstPage => "first page",
             Self::DeepPage => "deep page",
             Self::Search => "search",
+            Self::CommonSearch => "common search",
         }
     }
 
@@ -69,7 +72,8 @@ impl Load {
             Self::W6 => "get or create by address",
             Self::FirstPage => "the first 50 of all users",
             Self::DeepPage => "50 of all users after any one",
-            Self::Search => "20 users whose names contain a text",
+            Self::Search => "20 users whose names contain a username",
+            Self::CommonSearch => "20 users whose names contain four letters",
         }
     }
 
@@ -82,7 +86,7 @@ impl Load {
             Self::W4 => "/w4",
             Self::W5 => "/w5",
             Self::W6 => "/w6",
-            Self::FirstPage | Self::DeepPage | Self::Search => "/graphql",
+            Self::FirstPage | Self::DeepPage | Self::Search | Self::CommonSearch => "/graphql",
         }
     }
 
@@ -122,7 +126,7 @@ impl Load {
                 "query All($after: String) { users(first: 50, after: $after) { \
                  nodes { id username displayName } pageInfo { endCursor hasNextPage } } }"
             }
-            Self::Search => {
+            Self::Search | Self::CommonSearch => {
                 "query Search($query: String!) { users(filter: {query: $query}, first: 20) { \
                  nodes { id username displayName } pageInfo { endCursor hasNextPage } } }"
             }
