@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sea_orm::sqlx;
-use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
+use sea_orm::sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -22,6 +22,9 @@ use crate::domain::{Change, Event, UserId};
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long a connection may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long not to listen when something was heard. What comes meanwhile, among many changes that is
+/// a dozen, is heard at once then; the process's own changes are among it.
+const BREATH: Duration = Duration::from_millis(1);
 /// How long to wait before the next attempt to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -137,14 +140,11 @@ impl Database {
             };
             match heard {
                 Some(Ok(Some(notification))) => {
-                    let own = if self.inner.hears_itself.load(Ordering::Acquire) {
-                        ""
-                    } else {
-                        &self.inner.origin
-                    };
-                    for event in events(notification.payload(), own) {
-                        self.announce(&event);
+                    self.pass_on(&notification);
+                    while let Some(notification) = listener.next_buffered() {
+                        self.pass_on(&notification);
                     }
+                    sleep(BREATH).await;
                 }
                 Some(Ok(None)) => return Err(sqlx::Error::PoolTimedOut),
                 Some(Err(error)) => return Err(error),
@@ -155,6 +155,18 @@ impl Database {
                         .map_err(|_| sqlx::Error::PoolTimedOut)??;
                 }
             }
+        }
+    }
+
+    /// Announces what somebody else has changed.
+    fn pass_on(&self, notification: &PgNotification) {
+        let own = if self.inner.hears_itself.load(Ordering::Acquire) {
+            ""
+        } else {
+            &self.inner.origin
+        };
+        for event in events(notification.payload(), own) {
+            self.announce(&event);
         }
     }
 }
