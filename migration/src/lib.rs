@@ -18,6 +18,7 @@ mod m20261101_000008_social_auth;
 mod m20261101_000009_cache_versions;
 mod m20261101_000010_outbox_index;
 mod m20261101_000011_search_pending;
+mod m20261101_000012_outbox_index;
 mod optional_indexes;
 mod schema;
 
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000009_cache_versions::Migration),
             Box::new(m20261101_000010_outbox_index::Migration),
             Box::new(m20261101_000011_search_pending::Migration),
+            Box::new(m20261101_000012_outbox_index::Migration),
         ]
     }
 }

@@ -19,15 +19,20 @@ pub struct OptionalIndex {
     pub requires_extension: Option<&'static str>,
 }
 
-/// The index that is built by a migration of its own.
+/// The index that is built by a migration of its own. All rows are in it that the relay looks for;
+/// the condition keeps it from being taken for anything else.
 pub(crate) const OUTBOX_DUE: OptionalIndex = OptionalIndex {
     table: "sentry_controloutbox",
     name: "user_gateway_controloutbox_due",
     serves: "Without it, where --outbox-relay is on, each look at the outbox reads everything that \
              waits for a region, which is much after an outage.",
-    matches: &["using btree (region_name, scheduled_for, id)"],
+    matches: &[
+        "using btree (region_name, scheduled_for, id)",
+        "where (object_identifier = shard_identifier)",
+    ],
     statement: "CREATE INDEX CONCURRENTLY user_gateway_controloutbox_due \
-                ON sentry_controloutbox (region_name, scheduled_for, id)",
+                ON sentry_controloutbox (region_name, scheduled_for, id) \
+                WHERE object_identifier = shard_identifier",
     requires_extension: None,
 };
 

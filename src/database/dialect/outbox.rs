@@ -12,12 +12,19 @@ pub(in crate::database) const CHANNEL: &str = "user_gateway_change";
 
 /// Deletes the outbox rows in the regions `$1` of each of the users `$2` up to the row at the same
 /// place in `$3`, on PostgreSQL. Rows that somebody else is deleting are passed over.
+///
+/// The outbox is empty most of the time, and of an empty table PostgreSQL believes that any plan is
+/// as good as another. The one that it makes then is kept while rows of others pile up, so there
+/// must be no other than the right one: users are looked up one by one, in an index that begins
+/// with region and user, since no other has a condition to go by; and what was found and locked is
+/// deleted where it lies.
 pub(in crate::database) const DELETE_DELIVERED: &str = "\
-    DELETE FROM sentry_controloutbox WHERE id = ANY(ARRAY(\
-    SELECT o.id FROM UNNEST($2::bigint[], $3::bigint[]) AS covered(user_id, up_to) \
-    JOIN sentry_controloutbox o ON o.region_name = ANY($1::text[]) AND o.shard_scope = 1 \
-    AND o.category = 0 AND o.shard_identifier = covered.user_id AND o.id <= covered.up_to \
-    FOR UPDATE OF o SKIP LOCKED))";
+    DELETE FROM sentry_controloutbox WHERE ctid = ANY(ARRAY(\
+    SELECT o.ctid FROM UNNEST($2::bigint[], $3::bigint[]) AS covered(user_id, up_to) \
+    CROSS JOIN LATERAL (SELECT ctid FROM sentry_controloutbox \
+    WHERE region_name = ANY($1::text[]) AND shard_scope = 1 AND category = 0 \
+    AND shard_identifier = covered.user_id AND id - covered.up_to <= 0 \
+    FOR UPDATE SKIP LOCKED) AS o))";
 
 impl Dialect {
     /// Inserts a row for each of `users` in each of `regions`, scheduled from and for `schedule`,

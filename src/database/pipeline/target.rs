@@ -18,8 +18,10 @@ const KEEPALIVE_RETRIES: u32 = 3;
 /// How long what was sent may go unconfirmed before the connection counts as lost.
 const SILENCE: Duration = Duration::from_secs(30);
 /// One plan for a statement, whatever its parameters: made for ten keys it is the right one for
-/// one and for a thousand, and planning anew costs more than it can gain.
-const ONE_PLAN: &str = "-c plan_cache_mode=force_generic_plan";
+/// one and for a thousand, and planning anew costs more than it can gain. It must be the right one
+/// for a table of any size too, as it may be made while that is empty, so no table is read whole for
+/// which there is an index; and nothing here is worth being compiled.
+const ONE_PLAN: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off";
 
 /// A server, and how to reach it.
 #[derive(Clone)]

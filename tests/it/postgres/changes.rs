@@ -55,6 +55,47 @@ async fn an_option_is_set_by_one_statement_and_another_removes_its_rows() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
+async fn rows_are_removed_by_index_however_many_came_since_the_outbox_was_empty() {
+    const WAITING: i64 = 20_000;
+    const CHANGES: i64 = 20;
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ada = db.add_user("ada").await;
+    let set = async |value: i64| {
+        let set = db.options().set_option(&theme(ada, json!(value))).await;
+        assert!(set.unwrap().changed);
+    };
+    // Nothing but the first plan, and what PostgreSQL then knew of the table.
+    db.execute("ALTER TABLE sentry_controloutbox SET (autovacuum_enabled = false)")
+        .await;
+    db.execute("VACUUM ANALYZE sentry_controloutbox").await;
+    set(0).await;
+    db.execute(&format!(
+        "INSERT INTO sentry_controloutbox (shard_scope, shard_identifier, category, \
+             object_identifier, scheduled_from, scheduled_for, date_added, region_name) \
+         SELECT 1, 1000 + n, 0, 1000 + n, now(), now(), now(), 'us' \
+         FROM generate_series(1, {WAITING}) AS n"
+    ))
+    .await;
+    for value in 1..=CHANGES {
+        set(value).await;
+    }
+    // Two regions, and the first change; PostgreSQL tells a few seconds later.
+    let removed = 2 * (CHANGES + 1);
+    let table = "pg_stat_user_tables WHERE relname = 'sentry_controloutbox'";
+    eventually("PostgreSQL has counted", async || {
+        db.number(&format!("SELECT n_tup_del FROM {table}")).await == removed
+    })
+    .await;
+    let by_index = "(SELECT SUM(idx_tup_read) FROM pg_stat_user_indexes \
+                     WHERE relname = 'sentry_controloutbox')";
+    let read = format!("SELECT (seq_tup_read + {by_index})::bigint FROM {table}");
+    let read = db.number(&read).await;
+    assert!(read < WAITING, "{read} rows were read to remove {removed}");
+    assert_eq!(db.count("sentry_controloutbox").await, WAITING);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
 async fn an_option_of_nobody_is_refused_and_leaves_nothing() {
     let db = TestDatabase::with(Contents::Migrated).await;
     let set = db.options().set_option(&theme(UserId(404), json!(1))).await;
