@@ -313,7 +313,7 @@ impl Config {
                         .database_url
                         .unwrap_or_else(|| "sqlite://user-gateway.db?mode=rwc".to_owned()),
                 ),
-                max_connections: settings.database_connections.unwrap_or(10),
+                max_connections: settings.database_connections.unwrap_or(16),
                 acquire_timeout: settings
                     .database_acquire_timeout
                     .map_or(Duration::from_secs(5), Into::into),

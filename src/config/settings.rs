@@ -83,7 +83,7 @@ settings! {
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: String,
 
-    /// Most database connections at a time [default: 10]
+    /// Most database connections at a time [default: 16]
     #[arg(long, env = "USER_GATEWAY_DATABASE_CONNECTIONS", value_name = "N")]
     database_connections: u32,
 

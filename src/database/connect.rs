@@ -15,12 +15,17 @@ use super::user::Searches;
 use crate::domain::{Error, Invalid, Result};
 use crate::worker;
 
+/// How many connections a worker has to send statements on that are not answered yet. While the
+/// server is at work for the one, it answers on the other, and the worker finds more to do each time
+/// it wakes up.
+pub(super) const LANES_OF_WORKER: usize = 2;
+
 /// How to reach the database.
 #[derive(Debug, Clone)]
 pub struct DatabaseOptions {
     /// `sqlite://FILE?mode=rwc`, `sqlite::memory:` or `postgres://…`.
     pub url: String,
-    /// The most connections at a time. Of those to PostgreSQL look-ups share one a core, and so do
+    /// The most connections at a time. Of those to PostgreSQL look-ups share two a core, and so do
     /// changes that are sent at once, but neither more than a quarter.
     pub max_connections: u32,
     /// How long to wait for a free connection before the request fails.
@@ -77,8 +82,9 @@ impl Connection {
             _ if in_memory => (0, 1),
             connections if sqlite => (0, connections.max(1)),
             connections => {
-                let workers = u32::try_from(worker::count()).unwrap_or(u32::MAX);
-                let shared = workers.min(connections / 4).max(1);
+                let lanes = worker::count().saturating_mul(LANES_OF_WORKER);
+                let lanes = u32::try_from(lanes).unwrap_or(u32::MAX);
+                let shared = lanes.min(connections / 4).max(1);
                 (shared, connections.saturating_sub(2 * shared).max(1))
             }
         };

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::connect::LANES_OF_WORKER;
 use super::pipeline::Pipeline;
 use super::statement::{Parameter, Prepared};
 use crate::domain::{Error, Result};
@@ -60,8 +61,7 @@ struct Ending;
 
 impl<T: Clone + Send + Sync + 'static> Shared<T> {
     pub(super) fn new(statement: Prepared<T>, id: fn(&T) -> i64) -> Arc<Self> {
-        // There are no more connections than workers.
-        let queues = (0..worker::count()).map(|_| {
+        let queues = (0..worker::count() * LANES_OF_WORKER).map(|_| {
             Mutex::new(Queue {
                 is_under_way: false,
                 waiting: VecDeque::new(),
@@ -100,7 +100,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         let place = if ids.len() < MANY_IDS {
             pipeline.own_place()
         } else {
-            pipeline.idle_place()
+            pipeline.free_place()
         };
         let mut queue = self.queue(place);
         if !mem::replace(&mut queue.is_under_way, true) {

@@ -37,9 +37,14 @@ pub(super) struct Lane {
 }
 
 impl Lane {
+    /// How many statements are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
     /// Whether nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) == 0
+        self.under_way() == 0
     }
 
     /// Counts one more statement until the answer is dropped.

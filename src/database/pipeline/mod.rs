@@ -35,7 +35,7 @@ use lane::{Failure, Lane};
 pub(super) use lane::Bound;
 pub(super) use target::Target;
 
-/// The lanes of one database.
+/// The lanes of one database. Each belongs to a worker, its first to the one with its number.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     target: Target,
@@ -72,27 +72,38 @@ impl Pipeline {
         }
     }
 
+    /// How many workers have connections of their own.
+    fn owners(&self) -> usize {
+        self.lanes.len().min(worker::count())
+    }
+
     /// The number of the connection that belongs to whoever asks: nobody has to wake a worker for
     /// what comes there. Who is no worker has none, and takes one that is idle.
     pub(super) fn own_place(&self) -> usize {
         match worker::current() {
-            Some(number) => number % self.lanes.len().max(1),
-            None => self.idle_lane().unwrap_or_default(),
+            Some(number) => number % self.owners(),
+            None => self.idle_place().unwrap_or_default(),
         }
     }
 
-    /// The number of the connection for a statement that takes the server some time: while
-    /// something is under way on one's own, another that has nothing to do answers sooner.
-    pub(super) fn idle_place(&self) -> usize {
-        let own = self.own_place();
-        if self.lanes.get(own).is_some_and(Lane::is_idle) {
-            return own;
+    /// The number of the connection for a statement that takes the server some time: of one's own
+    /// the one with the least to do, unless only another's has nothing to do.
+    pub(super) fn free_place(&self) -> usize {
+        let own = (self.own_place()..self.lanes.len()).step_by(self.owners());
+        let own = own.min_by_key(|place| self.lanes[*place].under_way());
+        match own {
+            Some(own) if self.lanes[own].is_idle() => own,
+            own => self.idle_place().or(own).unwrap_or_default(),
         }
-        self.idle_lane().unwrap_or(own)
     }
 
-    fn idle_lane(&self) -> Option<usize> {
-        self.lanes.iter().position(Lane::is_idle)
+    /// The number of a connection that is idle. A worker leaves it to the others to make theirs: a
+    /// connection stays with the worker that has made it.
+    fn idle_place(&self) -> Option<usize> {
+        let is_worker = worker::current().is_some();
+        let is_made = |lane: &Lane| !is_worker || lane.connection().is_some();
+        let mut lanes = self.lanes.iter();
+        lanes.position(|lane| lane.is_idle() && is_made(lane))
     }
 
     /// The rows of a statement.
@@ -101,7 +112,7 @@ impl Pipeline {
         statement: &Prepared<T>,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<T>> {
-        self.all_at(self.idle_place(), statement, parameters).await
+        self.all_at(self.free_place(), statement, parameters).await
     }
 
     /// The rows of a statement, by the connection at a place.
@@ -140,7 +151,7 @@ impl Pipeline {
         lock: Bound<'_, ()>,
         bound: Bound<'_, T>,
     ) -> Result<Vec<T>> {
-        let lane = self.lane(self.idle_place())?;
+        let lane = self.lane(self.free_place())?;
         let _busy = lane.occupy();
         let connection = self.connection(lane).await?;
         self.statements.fetch_add(4, Ordering::Relaxed);

@@ -1,7 +1,6 @@
 //! Searches that take long leave connections to others.
 
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -14,12 +13,9 @@ use user_gateway::service::UserService;
 use super::{block, open, until_blocked};
 use crate::harness::{Contents, PATIENCE, TestDatabase, eventually};
 
-/// How many searches [`open`]'s connections let run at a time: as many as half of those that are not
-/// look-ups' or changes' own.
-fn places() -> usize {
-    let cores = available_parallelism().map_or(1, usize::from);
-    (8 - 2 * cores.min(2)) / 2
-}
+/// How many searches [`open`]'s eight connections let run at a time: four are not look-ups' or changes'
+/// own, and searches get half of them.
+const PLACES: usize = 2;
 
 fn page_of(query: Option<&str>) -> UserPageQuery {
     UserPageQuery {
@@ -64,9 +60,8 @@ async fn searches_leave_connections_to_others() {
     let users = other.services().users;
 
     let lock = block(&db, "sentry_useremail").await;
-    let searches = search(&users, places() + 10);
-    let places = places();
-    until_blocked(&db, places).await;
+    let searches = search(&users, PLACES + 10);
+    until_blocked(&db, PLACES).await;
     let (mut found, mut refused) = (0, 0);
     for _ in 0..20 {
         assert_eq!(listed(&users, None).await.unwrap(), [ada, grace]);
@@ -87,7 +82,7 @@ async fn searches_leave_connections_to_others() {
             Err(error) => panic!("{error:?}"),
         }
     }
-    assert_eq!((found, refused), (places, 10));
+    assert_eq!((found, refused), (PLACES, 10));
 }
 
 #[tokio::test]
@@ -99,11 +94,10 @@ async fn a_search_that_nobody_waits_for_keeps_its_place_until_it_ends() {
     let users = other.services().users;
 
     let lock = block(&db, "sentry_useremail").await;
-    let places = places();
     for round in 0..3 {
-        let searches = search(&users, places);
+        let searches = search(&users, PLACES);
         if round == 0 {
-            until_blocked(&db, places).await;
+            until_blocked(&db, PLACES).await;
         }
         for search in searches {
             search.abort();
@@ -113,7 +107,7 @@ async fn a_search_that_nobody_waits_for_keeps_its_place_until_it_ends() {
     let refused = listed(&users, Some("ada")).await.unwrap_err();
     assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");
     assert_eq!(listed(&users, None).await.unwrap(), [ada, grace]);
-    until_blocked(&db, places).await;
+    until_blocked(&db, PLACES).await;
     lock.rollback().await.unwrap();
     eventually("there is a place again", async || {
         listed(&users, Some("ada"))
