@@ -1,7 +1,7 @@
 //! A filter as a condition: the one place where it becomes SQL.
 //!
-//! Conditions on what belongs to a user are subqueries, never joins, so that a user appears
-//! once however many addresses match.
+//! Conditions on what belongs to a user are subqueries, never joins, so that a user appears once
+//! however many addresses match.
 
 use entity::{authenticator, organization_member_mapping, user, user_email};
 use sea_orm::sea_query::{Cond, Condition, Expr, ExprTrait, Query, SelectStatement};

@@ -84,7 +84,7 @@ impl<'a> Search<'a> {
             .limit(1);
         let address = Expr::from(SubQueryStatement::from(address));
         let any = self.any_name();
-        match self.own() {
+        match self.whose() {
             Addresses::Everybodys => any.add(address),
             Addresses::Of(me) => any.add(id().eq(me.0).and(address)),
             Addresses::Nobodys => any,
@@ -101,7 +101,7 @@ impl<'a> Search<'a> {
             .cond_where(self.any_name());
         let user_id = || Expr::col((user_email::Entity, user_email::Column::UserId));
         let mut addresses = self.addresses(user_id());
-        match self.own() {
+        match self.whose() {
             Addresses::Everybodys => {}
             Addresses::Of(me) => {
                 addresses.and_where(user_id().eq(me.0));
@@ -129,7 +129,7 @@ impl<'a> Search<'a> {
     }
 
     /// Whose addresses the viewer may search.
-    const fn own(&self) -> Addresses {
+    const fn whose(&self) -> Addresses {
         match self.viewer {
             Viewer::All => Addresses::Everybodys,
             Viewer::Public(None) => Addresses::Nobodys,
