@@ -1,12 +1,11 @@
 //! What a failure of the database means to a caller.
 
 use std::error::Error as StdError;
-use std::io;
 use std::sync::Arc;
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
-use tokio_postgres::error::SqlState;
 
+use super::pipeline::Failure;
 use crate::domain::{Error, Invalid, InvalidCode};
 
 impl From<DbErr> for Error {
@@ -15,20 +14,15 @@ impl From<DbErr> for Error {
     }
 }
 
-impl From<tokio_postgres::Error> for Error {
-    fn from(error: tokio_postgres::Error) -> Self {
-        let kind = match error.code() {
-            Some(code) => kind_of(code.code()),
-            None if is_lost(&error) => Kind::Unavailable,
-            None => Kind::Fault,
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let kind = match &failure {
+            Failure::Value(error) => return error.clone(),
+            failure if failure.is_lost() => Kind::Unavailable,
+            failure => failure.code().map_or(Kind::Fault, kind_of),
         };
-        kind.because_of(error)
+        kind.because_of(failure)
     }
-}
-
-/// Whether `error` says that the connection has come to an end, or none could be made.
-pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
-    error.is_closed() || error.source().is_some_and(<dyn StdError>::is::<io::Error>)
 }
 
 enum Kind {
@@ -107,20 +101,20 @@ fn kind_of(code: &str) -> Kind {
 /// Whether `error` says that a statement does not fit the tables: an index that it relies on, say,
 /// or the type of a column. Nothing has been carried out then.
 pub(super) fn is_unfit(error: &Error) -> bool {
-    pipelined_code(error).is_some_and(|code| code.code().starts_with("42"))
+    pipelined_code(error).is_some_and(|code| code.starts_with("42"))
 }
 
 /// As [`is_unique_violation`], for statements that were pipelined.
 pub(super) fn violates_unique(error: &Error) -> bool {
-    pipelined_code(error) == Some(&SqlState::UNIQUE_VIOLATION)
+    const UNIQUE_VIOLATION: &str = "23505";
+    pipelined_code(error) == Some(UNIQUE_VIOLATION)
 }
 
-fn pipelined_code(error: &Error) -> Option<&SqlState> {
+fn pipelined_code(error: &Error) -> Option<&str> {
     let Error::Internal(cause) = error else {
         return None;
     };
-    let cause: &tokio_postgres::Error = cause.downcast_ref()?;
-    cause.code()
+    cause.downcast_ref::<Failure>()?.code()
 }
 
 /// Whether `error` says that a value must be unique and is not.

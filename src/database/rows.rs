@@ -5,7 +5,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{EntityTrait, QuerySelect, Select};
 
 use super::facts::Facts;
-use super::statement::{Columns, Moment};
+use super::statement::Columns;
 use crate::domain::{
     JsonText, Organization, OrganizationBrief, OrganizationFlags, OrganizationId,
     OrganizationStatus, Result, Secret, StoredValue, UserBrief, UserFlags, UserId, UserProfile,
@@ -69,8 +69,8 @@ impl Account for UserProfile {
             flags: Some(UserFlags {
                 newsletter_consent_prompt: facts.next(),
             }),
-            date_joined: columns.take::<Moment>()?.0,
-            last_active: columns.take::<Option<Moment>>()?.map(|moment| moment.0),
+            date_joined: columns.take()?,
+            last_active: columns.take()?,
             avatar_url: columns.nullable_text()?,
             session_nonce: columns.nullable_text()?.map(Secret::new),
         })
@@ -233,7 +233,7 @@ pub(super) fn organization(columns: &mut Columns<'_>) -> Result<Organization> {
         slug: columns.text()?,
         name: columns.text()?,
         region_name: columns.text()?,
-        date_created: columns.take::<Moment>()?.0,
+        date_created: columns.take()?,
         customer_id: columns.nullable_text()?,
         status: {
             let status: Option<i64> = columns.take()?;

@@ -7,11 +7,9 @@
 //! on either engine by the same function.
 
 use std::cell::Cell as Counter;
-use std::error::Error as StdError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use entity::StringList;
 use sea_orm::sea_query::{PostgresQueryBuilder, SelectStatement, SqliteQueryBuilder};
@@ -20,10 +18,10 @@ use sea_orm::{
 };
 use serde_json::Value as Json;
 use smol_str::SmolStr;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::dialect::Dialect;
 use super::facts::Facts;
+use super::pipeline::{Binary, BinaryRow};
 use crate::domain::{Result, UserId};
 
 /// How a row becomes a value.
@@ -160,64 +158,34 @@ impl Parameter<'_> {
     }
 }
 
-impl ToSql for Parameter<'_> {
-    fn to_sql(
-        &self,
-        ty: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
-        match self {
-            Self::Id(id) => id.to_sql_checked(ty, out),
-            Self::Ids(ids) => ids.to_sql_checked(ty, out),
-            Self::Text(text) => text.to_sql_checked(ty, out),
-            Self::Texts(texts) => texts.to_sql_checked(ty, out),
-            Self::Moment(moment) => moment.to_sql_checked(ty, out),
-        }
-    }
-
-    /// Whether the type is right depends on the value; [`ToSql::to_sql`] checks it.
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
-}
-
 /// A value in a row of either driver.
-pub(super) trait Column: TryGetable + for<'a> FromSql<'a> {}
+pub(super) trait Column: TryGetable + Binary {}
 
-impl<T: TryGetable + for<'a> FromSql<'a>> Column for T {}
+impl<T: TryGetable + Binary> Column for T {}
 
 /// The columns of a row, from the first to the last.
 #[derive(Debug)]
-pub(super) struct Columns<'a> {
-    row: Row<'a>,
-    next: usize,
-}
-
-#[derive(Debug)]
-enum Row<'a> {
-    Pooled(&'a QueryResult),
-    Pipelined(&'a tokio_postgres::Row),
+pub(super) enum Columns<'a> {
+    /// A row of SeaORM's, and the place of the next column.
+    Pooled(&'a QueryResult, usize),
+    Pipelined(BinaryRow<'a>),
 }
 
 impl Columns<'_> {
     /// The next column.
     pub(super) fn take<T: Column>(&mut self) -> Result<T> {
-        let place = self.step();
-        Ok(match self.row {
-            Row::Pooled(row) => row.try_get_by_index(place)?,
-            Row::Pipelined(row) => row.try_get(place)?,
-        })
+        match self {
+            Self::Pooled(row, place) => Ok(row.try_get_by_index(step(place))?),
+            Self::Pipelined(row) => row.take(),
+        }
     }
 
     /// The next column, a text.
     pub(super) fn text(&mut self) -> Result<SmolStr> {
-        let place = self.step();
-        Ok(match self.row {
-            Row::Pooled(row) => row.try_get_by_index::<String>(place)?.into(),
-            Row::Pipelined(row) => row.try_get::<_, Text<'_>>(place)?.0.into(),
-        })
+        match self {
+            Self::Pooled(row, place) => Ok(row.try_get_by_index::<String>(step(place))?.into()),
+            Self::Pipelined(row) => Ok(row.text()?.into()),
+        }
     }
 
     /// The next column, a text or null.
@@ -227,58 +195,31 @@ impl Columns<'_> {
 
     /// What `read` makes of the next column, a text or null.
     pub(super) fn read_text<T>(&mut self, read: impl FnOnce(Option<&str>) -> T) -> Result<T> {
-        let place = self.step();
-        Ok(match self.row {
-            Row::Pooled(row) => read(row.try_get_by_index::<Option<String>>(place)?.as_deref()),
-            Row::Pipelined(row) => {
-                let text = row.try_get::<_, Option<Text<'_>>>(place)?;
-                read(text.map(|text| text.0))
+        match self {
+            Self::Pooled(row, place) => {
+                let text = row.try_get_by_index::<Option<String>>(step(place))?;
+                Ok(read(text.as_deref()))
             }
-        })
+            Self::Pipelined(row) => Ok(read(row.nullable_text()?)),
+        }
     }
+}
 
-    const fn step(&mut self) -> usize {
-        let place = self.next;
-        self.next += 1;
-        place
-    }
+/// The place, which is the next one's from now on.
+const fn step(place: &mut usize) -> usize {
+    *place += 1;
+    *place - 1
 }
 
 impl<'a> From<&'a QueryResult> for Columns<'a> {
     fn from(row: &'a QueryResult) -> Self {
-        let row = Row::Pooled(row);
-        Self { row, next: 0 }
+        Self::Pooled(row, 0)
     }
 }
 
-impl<'a> From<&'a tokio_postgres::Row> for Columns<'a> {
-    fn from(row: &'a tokio_postgres::Row) -> Self {
-        let row = Row::Pipelined(row);
-        Self { row, next: 0 }
-    }
-}
-
-/// A text in a row of PostgreSQL. The driver's own reading compares the names of types first, for
-/// the sake of extensions, and each time.
-struct Text<'a>(&'a str);
-
-impl Text<'_> {
-    fn is_usual(ty: &Type) -> bool {
-        matches!(*ty, Type::VARCHAR | Type::TEXT)
-    }
-}
-
-impl<'a> FromSql<'a> for Text<'a> {
-    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
-        if Self::is_usual(ty) {
-            Ok(Self(str::from_utf8(raw)?))
-        } else {
-            FromSql::from_sql(ty, raw).map(Self)
-        }
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        Self::is_usual(ty) || <&str as FromSql>::accepts(ty)
+impl<'a> From<BinaryRow<'a>> for Columns<'a> {
+    fn from(row: BinaryRow<'a>) -> Self {
+        Self::Pipelined(row)
     }
 }
 
@@ -289,40 +230,6 @@ pub(super) struct TextList(pub(super) Vec<String>);
 impl TryGetable for TextList {
     fn try_get_by<I: ColIdx>(row: &QueryResult, column: I) -> Result<Self, TryGetError> {
         StringList::try_get_by(row, column).map(|list| Self(list.0))
-    }
-}
-
-impl<'a> FromSql<'a> for TextList {
-    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
-        Vec::from_sql(ty, raw).map(Self)
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        <Vec<String> as FromSql>::accepts(ty)
-    }
-}
-
-/// A moment.
-#[derive(Debug)]
-pub(super) struct Moment(pub(super) DateTime<Utc>);
-
-impl TryGetable for Moment {
-    fn try_get_by<I: ColIdx>(row: &QueryResult, column: I) -> Result<Self, TryGetError> {
-        DateTime::try_get_by(row, column).map(Self)
-    }
-}
-
-impl<'a> FromSql<'a> for Moment {
-    /// PostgreSQL counts microseconds from the beginning of the year 2000.
-    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
-        const EPOCH: i64 = 946_684_800_000_000;
-        let since_epoch = i64::from_sql(ty, raw)?.checked_add(EPOCH);
-        let moment = since_epoch.and_then(DateTime::from_timestamp_micros);
-        moment.map(Self).ok_or_else(|| "a time out of range".into())
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::TIMESTAMPTZ
     }
 }
 

@@ -16,15 +16,14 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 use sea_orm::sqlx::postgres::PgSslMode;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::target::Unsupported;
 
 /// What secures connections, by the parameters of the pool's URL.
-pub(super) fn connector(
+pub(super) fn config(
     mode: PgSslMode,
     parameters: &HashMap<String, String>,
-) -> Result<MakeRustlsConnect, Unsupported> {
+) -> Result<Arc<ClientConfig>, Unsupported> {
     let provider = Arc::new(ring::default_provider());
     let roots = parameters.get("sslrootcert").map(String::as_str);
     let trust = Trust::new(mode, roots, &provider)?;
@@ -43,7 +42,7 @@ pub(super) fn connector(
         (None, None) => config.with_no_client_auth(),
         _ => return Err(Unsupported("`sslcert` and `sslkey` go together".to_owned())),
     };
-    Ok(MakeRustlsConnect::new(config))
+    Ok(Arc::new(config))
 }
 
 /// What a certificate of the server is checked for.

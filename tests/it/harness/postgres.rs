@@ -6,6 +6,7 @@
 //! *thread* that started the server ends, so a thread is kept for nothing else.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
@@ -24,6 +25,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use user_gateway::database::{Connection, DatabaseOptions};
 
+use super::port::free_port;
 use super::process::{PATIENCE, PAUSE};
 
 const FOLDER_PREFIX: &str = "user-gateway-postgres-";
@@ -235,28 +237,88 @@ fn watch(log: ChildStderr, ready: &mpsc::Sender<Result<(), String>>) {
 pub(crate) struct PostgresServer {
     folder: TempDir,
     server: Option<Child>,
+    /// Where it listens on loopback, if it does.
+    port: Option<u16>,
 }
 
 impl PostgresServer {
     /// Starts a server with an empty database.
     pub(crate) fn start() -> Self {
+        let mut server = Self::new();
+        server.resume();
+        server
+    }
+
+    /// Starts a server that listens on loopback too, where it speaks TLS and has those who are
+    /// named in `methods` prove who they are, each by a method of `pg_hba.conf`.
+    pub(crate) fn start_guarded(methods: &[(&str, &str)]) -> Self {
+        let mut server = Self::new();
+        server.port = Some(free_port());
+        let mut rules = "local all all trust\n".to_owned();
+        for (user, method) in methods {
+            writeln!(rules, "host all {user} localhost {method}").unwrap();
+        }
+        fs::write(server.data().join("pg_hba.conf"), rules).unwrap();
+        let certificate = server.certificate();
+        let key = server.data().join("server.key");
+        let made = Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            ])
+            .args(["-subj", "/CN=localhost"])
+            .args(["-addext", "subjectAltName=DNS:localhost"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        if let Some(user) = unprivileged_user() {
+            chown(key, Some(user.id), Some(user.group)).unwrap();
+        }
+        server.resume();
+        server
+    }
+
+    /// A server that has not started yet.
+    fn new() -> Self {
         let user = unprivileged_user();
         let folder = tempfile::tempdir().unwrap();
         if let Some(user) = user {
             chown(folder.path(), Some(user.id), Some(user.group)).unwrap();
         }
         init(&programs(), user, folder.path());
-        let mut server = Self {
+        Self {
             folder,
             server: None,
-        };
-        server.resume();
-        server
+            port: None,
+        }
     }
 
-    /// Where its database is.
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The certificate of a guarded server, which nobody but itself has signed.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.data().join("server.crt")
+    }
+
+    /// Where its database is, for its owner, by a socket of the machine.
     pub(crate) fn url(&self) -> String {
-        url(self.folder.path(), "postgres")
+        let url = url(self.folder.path(), "postgres");
+        match self.port {
+            Some(port) => url.replace("@localhost/", &format!("@localhost:{port}/")),
+            None => url,
+        }
+    }
+
+    /// Where its database is for others, over loopback.
+    pub(crate) fn url_of(&self, user: &str, password: &str) -> String {
+        let port = self.port.unwrap();
+        format!("postgres://{user}:{password}@localhost:{port}/postgres")
     }
 
     /// Stops the server; those who are connected lose their connections.
@@ -302,6 +364,10 @@ impl PostgresServer {
         serve(&mut command, folder, &folder.join("data"));
         // A test that kills the server looks for what was committed.
         command.args(["-c", "synchronous_commit=on"]);
+        if let Some(port) = self.port {
+            command.args(["-c", "listen_addresses=localhost", "-c", "ssl=on"]);
+            command.args(["-p", &port.to_string()]);
+        }
         let mut server = command.spawn().unwrap();
         let log = server.stderr.take().unwrap();
         let (ready, is_ready) = mpsc::channel();

@@ -2,6 +2,7 @@
 //! of it when connections, statements and servers fail.
 
 mod changes;
+mod connecting;
 mod creation;
 mod faults;
 mod plans;
@@ -72,7 +73,11 @@ async fn block_users(db: &TestDatabase) -> DatabaseTransaction {
 
 /// Keeps everybody from a table until it is given up.
 async fn block(db: &TestDatabase, table: &str) -> DatabaseTransaction {
-    let tx = db.connection().writer().begin().await.unwrap();
+    block_by(db.connection(), table).await
+}
+
+async fn block_by(connection: &Connection, table: &str) -> DatabaseTransaction {
+    let tx = connection.writer().begin().await.unwrap();
     let lock = format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
     tx.execute_unprepared(&lock).await.unwrap();
     tx

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use user_gateway::domain::OrganizationVisibility::Any;
-use user_gateway::domain::{OptionScope, OptionScopeFilter, UserId, UserOptionFilter};
+use user_gateway::domain::{OptionScope, OptionScopeFilter, StoredValue, UserId, UserOptionFilter};
 
 use super::{assert_answered, block_users, look_up, open_patiently, until_blocked};
 use crate::harness::{Contents, TestDatabase};
@@ -166,4 +166,36 @@ async fn whoever_gives_up_takes_nobody_elses_answer_away() {
     assert_answered(staying, &ids).await;
     // And the connections are as good as before.
     assert_answered(look_up(&users, &ids), &ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn answers_of_any_size_come_whole_and_in_their_order() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ids = crowd(&db, 4).await;
+    // From a part of what is read at a time to many times as much.
+    let lengths = [10, 9_000, 65_536, 2_000_000];
+    for (id, length) in ids.iter().zip(lengths) {
+        let value = format!("\"{}\"", "x".repeat(length));
+        db.add_option(*id, (None, None), "long", &value).await;
+    }
+    let options = db.database().services().user_options;
+    let asked = (0..120).map(|number| {
+        let (options, place) = (Arc::clone(&options), number * 7 % ids.len());
+        let id = ids[place];
+        tokio::spawn(async move {
+            let found = options.get_all(&[id]).await.unwrap();
+            let long = found.iter().find(|option| option.key == "long").unwrap();
+            let StoredValue::Json(value) = &long.value else {
+                panic!("{:?}", long.value);
+            };
+            assert_eq!(
+                (long.user_id, value.as_str().len()),
+                (id, lengths[place] + 2)
+            );
+        })
+    });
+    for answered in join_all(asked).await {
+        answered.unwrap();
+    }
 }
