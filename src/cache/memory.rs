@@ -16,7 +16,7 @@ use moka::sync::Cache;
 use tokio::sync::oneshot;
 
 use super::record::{Key, Part, Record};
-use super::tally;
+use super::tally::{self, Hits};
 use crate::domain::{Clock, Error, Result, UserId};
 
 /// The name of this tier in metrics.
@@ -31,6 +31,7 @@ pub(super) struct Memory {
     entries: Cache<Key, Entry>,
     ledger: Mutex<Ledger>,
     clock: Arc<dyn Clock>,
+    hits: Hits,
 }
 
 #[derive(Debug, Clone)]
@@ -80,6 +81,7 @@ impl Memory {
                 .build(),
             ledger: Mutex::default(),
             clock,
+            hits: Hits::of(TIER),
         }
     }
 
@@ -118,7 +120,7 @@ impl Memory {
                 }
             }
         }
-        tally::hits(TIER, part, known.len());
+        self.hits.add(part, known.len());
         tally::misses(TIER, part, awaited.len());
         let flights = (!begun.is_empty()).then(|| Flights {
             memory: Arc::clone(self),

@@ -13,7 +13,7 @@ use super::memory::{Flights, Memory};
 use super::record::{Part, Record};
 use super::shared::{Filling, Session, Shared, Taken, Timing};
 use super::source::Source;
-use super::tally;
+use super::tally::{self, Hits};
 use super::user::CachedUserService;
 use super::user_option::CachedUserOptionService;
 use crate::config::CacheConfig;
@@ -44,6 +44,7 @@ struct Inner {
     services: Services,
     memory: Arc<Memory>,
     shared: Option<Shared>,
+    shared_hits: Hits,
     may_keep: MayKeep,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
@@ -109,6 +110,7 @@ impl RegionCache {
             services: parts.services,
             memory,
             shared: shared.transpose().map_err(Error::internal)?,
+            shared_hits: Hits::of(SHARED),
             may_keep: parts.may_keep,
             announcer: parts.announcer,
             clock: parts.clock,
@@ -292,7 +294,7 @@ impl Inner {
                 }
             }
         }
-        tally::hits(SHARED, part, found);
+        self.shared_hits.add(part, found);
         tally::misses(SHARED, part, ids.len() - found);
     }
 
