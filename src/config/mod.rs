@@ -118,8 +118,8 @@ pub struct GraphqlConfig {
     /// Whether the statuses of the specification's draft are used: 422 for documents and
     /// variables that are refused, 294 for partial results.
     pub draft_statuses: bool,
-    /// Whether operations run by compiled plans where these cover them. The answers are the same
-    /// without, and slower.
+    /// Whether operations run by compiled plans where these cover them, and what is plainly valid is
+    /// not shown to the engine's rules. The answers are the same without, and slower.
     pub plans: bool,
     /// How many bytes the documents may take that are kept parsed and validated; 0 keeps none.
     pub document_cache_bytes: u64,

@@ -14,8 +14,8 @@ use super::completion::complete;
 use super::context::{Details, RequestContext};
 use super::document::{
     DocumentKey, Documents, Found, Operation, StoredDocument, TrustError, TrustedDocuments,
-    Verdict, asks_about_schema, bind, check_cost, coerce, is_introspection, is_settled, missing,
-    refuse_null_characters, refuse_overlaps, require_one_event_field, run_once,
+    Verdict, asks_about_schema, bind, check_cost, coerce, is_introspection, is_plain, is_settled,
+    missing, refuse_null_characters, refuse_overlaps, require_one_event_field, run_once,
 };
 use super::error::{GraphqlError, RequestError, from_engine};
 use super::hub::ChangeHub;
@@ -348,10 +348,15 @@ impl Graphql {
             validator,
             documents,
             model,
+            config,
             ..
         } = &*self.inner;
         let operation = bound.operation();
         let verdict = &operation.stored.verdict;
+        // Without plans the engine is asked for everything.
+        if verdict.get().is_none() && config.plans && is_plain(&operation, model) {
+            verdict.get_or_init(|| Verdict::Always);
+        }
         if verdict.get() != Some(&Verdict::Always) {
             validator.validate(bound.given_request())?;
             refuse_overlaps(&operation, model)?;
@@ -522,4 +527,116 @@ fn sdl(engine: &Engine) -> String {
         sdl.push('\n');
     }
     sdl
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{RngExt as _, SeedableRng as _};
+
+    use super::*;
+
+    /// Operations that are plainly valid.
+    const PLAIN: [&str; 12] = [
+        "{ viewer { scopes } }",
+        "{ __typename user ( id : 1 ) { id __typename } a : viewer { scopes } b : node ( id : 2 ) { id } }",
+        "query Q ( $id : ID! ) { user ( id : $id ) { id username name } }",
+        "query Q ( $ids : [ID!]! ) { users ( filter : { ids : $ids } , first : 100 ) { \
+         nodes { id organizations { id slug } options { key value } } pageInfo { endCursor } } }",
+        "query Q ( $filter : UserFilter! $after : String ) { users ( filter : $filter , after : $after , \
+         orderBy : { field : USERNAME direction : DESC } ) { edges { cursor } totalCount } }",
+        "query Q ( $order : UserOrder! ) { a : users ( orderBy : $order ) { totalCount } b : users { totalCount } }",
+        "query Q ( $names : [String!]! ) { existingUsernames ( usernames : $names ) }",
+        "query Q ( $on : Boolean! ) { organizations ( userId : \"User:1\" , onlyVisible : $on ) { \
+         members ( first : 3 ) { nodes { id } } } }",
+        "{ nodes ( ids : [ 1 , \"User:2\" ] ) { id } }",
+        "mutation M ( $input : SetUserOptionInput! ) { setUserOption ( input : $input ) { \
+         option { id value } changed errors { code } } }",
+        "mutation M ( $id : ID! $key : String! $value : JSON ) { setUserOption ( input : { userId : $id , key : $key , \
+         value : $value } ) { changed } }",
+        "mutation M ( $email : String! ) { getOrCreateUserByEmail ( input : { email : $email } ) { \
+         user { id } created } }",
+    ];
+    /// Words that change what an operation means, beside those in [`PLAIN`].
+    const FURTHER: &str = "query mutation subscription fragment on ... F @skip @include if true false \
+         null 0 -1 1.5 3000000000 \"\" nothing Nothing Node User Int Boolean [ID] [ID!] JSON! \
+         UserConnection! DateTime = [ ] \
+         userChanged first last before after scope query isActive $nothing $value : JSON";
+
+    #[test]
+    fn what_is_plainly_valid_is_valid_to_the_engine() {
+        let config = GraphqlConfig {
+            graphiql: false,
+            introspection: true,
+            anonymous_introspection: false,
+            draft_statuses: false,
+            plans: true,
+            document_cache_bytes: 0,
+            persisted_queries: false,
+        };
+        let inner = Inner::new(config, Limits::default()).unwrap();
+        let plain = |text: &str| {
+            let document = StoredDocument::parse(text, &inner.limits, &inner.model).ok()?;
+            let operation = document.operation(None).ok()?;
+            let request = whole_request(&operation, &Variables::default());
+            let verdict = inner.validator.validate(request);
+            let is_plain = is_plain(&operation, &inner.model);
+            assert!(!is_plain || verdict.is_ok(), "{text}: {verdict:?}");
+            assert!(
+                !is_plain || refuse_overlaps(&operation, &inner.model).is_ok(),
+                "{text}"
+            );
+            Some((is_plain, verdict.is_ok()))
+        };
+        for text in PLAIN {
+            assert_eq!(plain(text), Some((true, true)), "{text}");
+        }
+        for text in [
+            "{ a: viewer { scopes } a: node(id: 1) { id } }",
+            "{ a: node(id: 1) { id } a: node(id: 2) { id } }",
+            "query ($id: ID!, $id: ID!) { node(id: $id) { id } }",
+            "query ($id: ID) { node(id: $id) { id } }",
+            "query ($id: ID = 1) { node(id: $id) { id } }",
+        ] {
+            assert!(plain(text).is_some_and(|(is_plain, _)| !is_plain), "{text}");
+        }
+        let words: Vec<&str> = PLAIN
+            .iter()
+            .flat_map(|text| text.split_whitespace())
+            .chain(FURTHER.split_whitespace())
+            .collect();
+        let kind = |word: &str| word.chars().next().map(char::is_alphabetic);
+        let mut seen = [0; 3];
+        for seed in 0..12_000 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let mut below = |bound: usize| random.random_range(0..bound);
+            let mut text: Vec<&str> = PLAIN[below(PLAIN.len())].split_whitespace().collect();
+            for _ in 0..=below(3) {
+                let place = below(text.len());
+                let word = match below(2) {
+                    0 => words[below(words.len())],
+                    _ => text[below(text.len())],
+                };
+                // Mostly another word of the same kind, else next to nothing would parse.
+                match below(9) {
+                    0 => text.insert(place, word),
+                    1 if text.len() > 1 => drop(text.remove(place)),
+                    2 | 3 => {
+                        let end = text.len().min(place + 1 + below(4));
+                        text.splice(end..end, text[place..end].to_vec());
+                    }
+                    _ if kind(word) == kind(text[place]) => text[place] = word,
+                    _ => {}
+                }
+            }
+            if let Some((is_plain, is_valid)) = plain(&text.join(" ")) {
+                seen[usize::from(is_plain) + usize::from(is_valid)] += 1;
+            }
+        }
+        let [wrong, otherwise_valid, plainly_valid] = seen;
+        assert!(
+            wrong > 500 && otherwise_valid > 20 && plainly_valid > 500,
+            "{seen:?}"
+        );
+    }
 }

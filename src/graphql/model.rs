@@ -92,6 +92,12 @@ impl FieldModel {
         self.arguments.contains_key(name)
     }
 
+    /// Its arguments, with their names.
+    pub(super) fn arguments(&self) -> impl Iterator<Item = (&str, &InputField)> {
+        let arguments = self.arguments.iter();
+        arguments.map(|(name, argument)| (name.as_str(), argument))
+    }
+
     /// Its argument of this name.
     pub(super) fn argument(&self, name: &str) -> Option<&InputField> {
         self.arguments.get(name)

@@ -23,7 +23,7 @@ use super::failure::Failure;
 use super::startup::{Socket, Started};
 
 /// How much is read at a time.
-const READ: usize = 64 * 1024;
+const READ: usize = 32 * 1024;
 /// With less room than this no reading begins.
 const MIN_READ: usize = 8 * 1024;
 /// A buffer that has grown beyond this is not kept.

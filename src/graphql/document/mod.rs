@@ -11,6 +11,7 @@ mod hash;
 mod inspect;
 mod limits;
 mod overlap;
+mod plain;
 mod read;
 mod rewrite;
 mod scan;
@@ -42,6 +43,7 @@ pub(super) use inspect::{
 };
 pub(super) use limits::check_cost;
 pub(super) use overlap::refuse_overlaps;
+pub(super) use plain::is_plain;
 pub(super) use settled::is_settled;
 pub(super) use store::DocumentKey;
 pub use trusted::TrustError;
@@ -221,6 +223,11 @@ impl Operation<'_> {
     /// Whether it may change something.
     pub(super) fn is_mutation(&self) -> bool {
         self.definition.node.ty == OperationType::Mutation
+    }
+
+    /// Whether there is nothing beside it in its document.
+    fn is_alone(&self) -> bool {
+        self.document.operations.len() == 1 && self.document.fragments.is_empty()
     }
 
     /// Whether it is answered by events.

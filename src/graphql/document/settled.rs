@@ -32,9 +32,10 @@ pub(in super::super) fn is_settled(operation: &Operation<'_>, model: &SchemaMode
         })
 }
 
-struct Look<'a> {
-    variables: &'a [Positioned<VariableDefinition>],
-    model: &'a SchemaModel,
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub(super) variables: &'a [Positioned<VariableDefinition>],
+    pub(super) model: &'a SchemaModel,
 }
 
 impl Look<'_> {
@@ -86,9 +87,9 @@ impl Look<'_> {
             return false;
         };
         match (value, &place.base) {
-            (Value::Variable(name), _) => self
-                .variable(name)
-                .is_some_and(|ty| fits(ty, place) && self.is_checked(innermost(ty), &mut vec![])),
+            (Value::Variable(name), _) => {
+                self.variable(name).is_some_and(|ty| self.suits(ty, place))
+            }
             (Value::List(items), BaseType::List(item)) => {
                 items.iter().all(|value| self.value(value, Some(item)))
             }
@@ -113,6 +114,11 @@ impl Look<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether whatever a variable of this type holds may stand in a place of that type.
+    pub(super) fn suits(&self, ty: &Type, place: &Type) -> bool {
+        fits(ty, place) && self.is_checked(innermost(ty), &mut vec![])
     }
 
     fn variable(&self, name: &Name) -> Option<&Type> {

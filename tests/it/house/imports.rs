@@ -153,7 +153,10 @@ const OWNERS: &[(&str, &[&str])] = &[
             "main",
         ],
     ),
-    ("rand", &["auth", "database", "cache", "rpc", "http"]),
+    (
+        "rand",
+        &["auth", "database", "cache", "rpc", "graphql", "http"],
+    ),
     ("tokio_tungstenite", &["http"]),
 ];
 
