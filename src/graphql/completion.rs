@@ -169,7 +169,7 @@ mod tests {
     fn completed(query: &str, data: serde_json::Value) -> String {
         let model = SchemaModel::parse(SDL).unwrap();
         let limits = Limits::default();
-        let document = StoredDocument::parse(query, &limits, &model).unwrap();
+        let document = StoredDocument::parse(query, &limits).unwrap();
         let operation = document.operation(None).unwrap();
         let variables = coerce(&operation, Variables::default(), &model, &limits).unwrap();
         let data = Value::from_json(data).unwrap();

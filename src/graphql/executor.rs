@@ -15,7 +15,7 @@ use super::context::{Details, RequestContext};
 use super::document::{
     DocumentKey, Documents, Found, Operation, StoredDocument, TrustError, TrustedDocuments,
     Verdict, asks_about_schema, bind, check_cost, coerce, is_introspection, is_plain, is_settled,
-    missing, refuse_null_characters, refuse_overlaps, require_one_event_field, run_once,
+    missing, refuse_null_characters, refuse_overlaps, require_one_event_field, rewrite, run_once,
 };
 use super::error::{GraphqlError, RequestError, from_engine};
 use super::hub::ChangeHub;
@@ -109,7 +109,7 @@ impl Inner {
     /// Parses a document that is to be trusted, and refuses one of which an operation could not be
     /// answered, whatever its variables are. The plans are compiled on the way.
     fn examine(&self, text: &str) -> Result<StoredDocument, RequestError> {
-        let document = StoredDocument::parse(text, &self.limits, &self.model)?;
+        let document = StoredDocument::parse(text, &self.limits)?;
         for name in document.names() {
             let operation = document.operation(name)?;
             self.check_form(&operation)?;
@@ -121,7 +121,7 @@ impl Inner {
                 check_cost(&operation, &variables, &self.model, &self.limits)?;
             }
             self.validator
-                .validate(whole_request(&operation, &variables))?;
+                .validate(whole_request(&operation, &variables, &self.model))?;
             refuse_overlaps(&operation, &self.model)?;
             if self.config.plans {
                 operation
@@ -244,8 +244,8 @@ impl Graphql {
     /// Finds the document of `request`, or parses its text if it is not known, and finds the
     /// operation to run.
     pub fn prepare(&self, request: GraphqlRequest) -> Result<PreparedRequest, RequestError> {
-        let Inner { model, limits, .. } = &*self.inner;
-        let parse = |text: &str| StoredDocument::parse(text, limits, model);
+        let limits = &self.inner.limits;
+        let parse = |text: &str| StoredDocument::parse(text, limits);
         let Found { document, key } = self.inner.documents.find(&request, parse)?;
         Ok(PreparedRequest {
             place: document.place(request.operation_name.as_deref())?,
@@ -301,7 +301,7 @@ impl Graphql {
         services: Option<AuthorizedServices>,
     ) -> Result<GraphqlResponse, RequestError> {
         self.inner.runs().by_engine.increment(1);
-        let mut request = bound.request();
+        let mut request = bound.request(&self.inner.model);
         request = match services {
             Some(services) => request.data(RequestContext::new(
                 services,
@@ -358,7 +358,7 @@ impl Graphql {
             verdict.get_or_init(|| Verdict::Always);
         }
         if verdict.get() != Some(&Verdict::Always) {
-            validator.validate(bound.given_request())?;
+            validator.validate(bound.given_request(model))?;
             refuse_overlaps(&operation, model)?;
         }
         if verdict.get().is_none() {
@@ -366,7 +366,7 @@ impl Graphql {
             let is_whole = missing(&operation, &bound.variables).next().is_none();
             if !is_whole
                 && validator
-                    .validate(whole_request(&operation, &bound.variables))
+                    .validate(whole_request(&operation, &bound.variables, model))
                     .is_err()
             {
                 return Ok(());
@@ -391,7 +391,8 @@ impl Graphql {
     ) -> Result<(BoundRequest, Topic), RequestError> {
         let bound = self.bind(prepared)?;
         let stage = Arc::new(Stage::opening(self.inner.limits));
-        let request = bound.request().data(Arc::clone(&stage));
+        let request = bound.request(&self.inner.model);
+        let request = request.data(Arc::clone(&stage));
         let mut responses = self.inner.engine.execute_stream(request);
         while let Some(response) = responses.next().await {
             if !response.errors.is_empty() {
@@ -412,7 +413,7 @@ impl Graphql {
         services: AuthorizedServices,
     ) -> GraphqlResponse {
         let request = bound
-            .request()
+            .request(&self.inner.model)
             .data(Arc::new(Stage::Event(happening)))
             .data(RequestContext::new(
                 services,
@@ -448,17 +449,17 @@ impl BoundRequest {
     }
 
     /// The request as the engine runs it.
-    fn request(&self) -> Request {
+    fn request(&self, model: &SchemaModel) -> Request {
         let operation = self.operation();
-        let mut executable = bind(&operation, &self.variables);
+        let mut executable = bind(&operation, &self.variables, model);
         run_once(&operation, &self.variables, &mut executable);
         request_for(&operation, &self.variables, executable)
     }
 
     /// The request without what depends on variables that have no value.
-    fn given_request(&self) -> Request {
+    fn given_request(&self, model: &SchemaModel) -> Request {
         let operation = self.operation();
-        let executable = bind(&operation, &self.variables);
+        let executable = bind(&operation, &self.variables, model);
         request_for(&operation, &self.variables, executable)
     }
 
@@ -476,8 +477,8 @@ impl BoundRequest {
 }
 
 /// The request for an operation with what depends on variables that have no value.
-fn whole_request(operation: &Operation<'_>, variables: &Variables) -> Request {
-    request_for(operation, variables, operation.document.executable.clone())
+fn whole_request(operation: &Operation<'_>, variables: &Variables, model: &SchemaModel) -> Request {
+    request_for(operation, variables, rewrite(operation.document, model))
 }
 
 fn request_for(
@@ -576,9 +577,9 @@ mod tests {
         };
         let inner = Inner::new(config, Limits::default()).unwrap();
         let plain = |text: &str| {
-            let document = StoredDocument::parse(text, &inner.limits, &inner.model).ok()?;
+            let document = StoredDocument::parse(text, &inner.limits).ok()?;
             let operation = document.operation(None).ok()?;
-            let request = whole_request(&operation, &Variables::default());
+            let request = whole_request(&operation, &Variables::default(), &inner.model);
             let verdict = inner.validator.validate(request);
             let is_plain = is_plain(&operation, &inner.model);
             assert!(!is_plain || verdict.is_ok(), "{text}: {verdict:?}");

@@ -10,14 +10,17 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Positioned, Variables};
 use async_graphql_value::Value;
 
+use super::super::model::SchemaModel;
+use super::rewrite::rewrite;
 use super::{Operation, is_included};
 
-/// The document without what depends on variables that have no value.
+/// The document as the engine runs it, without what depends on variables that have no value.
 pub(in super::super) fn bind(
     operation: &Operation<'_>,
     variables: &Variables,
+    model: &SchemaModel,
 ) -> ExecutableDocument {
-    let mut document = operation.document.executable.clone();
+    let mut document = rewrite(operation.document, model);
     let missing: HashSet<&Name> = missing(operation, variables).collect();
     if !missing.is_empty() {
         leave_out(&mut document, &missing);

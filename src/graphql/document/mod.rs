@@ -30,7 +30,6 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Positioned, Variables};
 
 use super::error::{GraphqlError, RequestError};
-use super::model::SchemaModel;
 use super::plan::Plans;
 use crate::config::Limits;
 use crate::domain::Code;
@@ -44,6 +43,7 @@ pub(super) use inspect::{
 pub(super) use limits::check_cost;
 pub(super) use overlap::refuse_overlaps;
 pub(super) use plain::is_plain;
+pub(super) use rewrite::rewrite;
 pub(super) use settled::is_settled;
 pub(super) use store::DocumentKey;
 pub use trusted::TrustError;
@@ -67,8 +67,6 @@ pub(super) struct StoredDocument {
     pub(super) fragments: HashMap<Name, Positioned<FragmentDefinition>>,
     /// Its operations, in the order of their names.
     operations: Box<[StoredOperation]>,
-    /// The document as the engine runs it; see [`rewrite`].
-    pub(super) executable: ExecutableDocument,
     /// Roughly how many bytes all of this takes.
     bytes: usize,
 }
@@ -101,20 +99,15 @@ pub(super) enum Verdict {
 
 impl StoredDocument {
     /// Parses `text` and checks it against `limits`.
-    pub(super) fn parse(
-        text: &str,
-        limits: &Limits,
-        model: &SchemaModel,
-    ) -> Result<Self, RequestError> {
+    pub(super) fn parse(text: &str, limits: &Limits) -> Result<Self, RequestError> {
         scan::scan(text, limits)?;
         let source = match read::read(text) {
             Some(source) => source,
             None => parse(text)?,
         };
         limits::check(&source, limits)?;
-        let executable = rewrite::rewrite(&source, model);
         // The plan of an operation is about as large as its source.
-        let bytes = 2 * weight::weight(&source) + weight::weight(&executable);
+        let bytes = 2 * weight::weight(&source);
         let ExecutableDocument {
             operations,
             fragments,
@@ -131,7 +124,6 @@ impl StoredDocument {
             text: Arc::from(text),
             fragments,
             operations: operations.into(),
-            executable,
             bytes: text.len() + bytes,
         })
     }

@@ -2,34 +2,46 @@
 //! document as the client wrote it, so none of this is seen.
 
 use async_graphql::parser::types::{
-    DocumentOperations, ExecutableDocument, Field, OperationType, Selection, SelectionSet,
+    DocumentOperations, ExecutableDocument, Field, Selection, SelectionSet,
 };
 use async_graphql::{Name, Pos, Positioned};
 
 use super::super::model::SchemaModel;
 use super::bind::is_same;
-use super::{SUBSCRIPTION, TYPE_KEY};
+use super::{SUBSCRIPTION, StoredDocument, StoredOperation, TYPE_KEY};
 
-/// Asks for the type where the answer must know it, and merges fields that are asked for twice.
-pub(super) fn rewrite(source: &ExecutableDocument, model: &SchemaModel) -> ExecutableDocument {
-    let mut document = source.clone();
-    let operations: Vec<_> = match &mut document.operations {
-        DocumentOperations::Single(operation) => vec![operation],
-        DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
+/// The document as the engine runs it: it asks for the type where the answer must know it, and
+/// fields that are asked for twice are merged.
+pub(in super::super) fn rewrite(
+    document: &StoredDocument,
+    model: &SchemaModel,
+) -> ExecutableDocument {
+    let rewritten = |place: usize| {
+        let operation = document.at(place);
+        let mut definition = operation.definition.clone();
+        let set = &mut definition.node.selection_set;
+        rewrite_set(set, operation.root_type(), model);
+        definition
     };
-    for operation in operations {
-        let root = match operation.node.ty {
-            OperationType::Query => "Query",
-            OperationType::Mutation => "Mutation",
-            OperationType::Subscription => SUBSCRIPTION,
-        };
-        rewrite_set(&mut operation.node.selection_set, root, model);
-    }
-    for fragment in document.fragments.values_mut() {
+    let operations = match &*document.operations {
+        [StoredOperation { name: None, .. }] => DocumentOperations::Single(rewritten(0)),
+        operations => {
+            let all = operations.iter().enumerate();
+            let all = all
+                .filter_map(|(place, operation)| Some((operation.name.clone()?, rewritten(place))));
+            DocumentOperations::Multiple(all.collect())
+        }
+    };
+    let fragments = document.fragments.iter().map(|(name, fragment)| {
+        let mut fragment = fragment.clone();
         let on = fragment.node.type_condition.node.on.node.to_string();
         rewrite_set(&mut fragment.node.selection_set, &on, model);
+        (name.clone(), fragment)
+    });
+    ExecutableDocument {
+        operations,
+        fragments: fragments.collect(),
     }
-    document
 }
 
 fn rewrite_set(set: &mut Positioned<SelectionSet>, parent: &str, model: &SchemaModel) {

@@ -22,7 +22,7 @@ pub(in super::super) fn is_settled(operation: &Operation<'_>, model: &SchemaMode
         variables: &definition.variable_definitions,
         model,
     };
-    let fragments = &operation.document.executable.fragments;
+    let fragments = &operation.document.fragments;
     look.directives(&definition.directives)
         && look.set(&definition.selection_set.node, operation.root_type())
         && fragments.values().all(|fragment| {
@@ -183,7 +183,7 @@ mod tests {
 
     fn settled(text: &str) -> bool {
         let model = SchemaModel::parse(SDL).unwrap();
-        let document = StoredDocument::parse(text, &Limits::default(), &model).unwrap();
+        let document = StoredDocument::parse(text, &Limits::default()).unwrap();
         is_settled(&document.operation(None).unwrap(), &model)
     }
 

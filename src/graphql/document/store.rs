@@ -146,11 +146,9 @@ fn bytes(document: &StoredDocument) -> u32 {
 mod tests {
     use super::*;
     use crate::config::Limits;
-    use crate::graphql::model::SchemaModel;
 
     fn document(text: &str) -> Arc<StoredDocument> {
-        let model = SchemaModel::parse("type Query { a: Int }").unwrap();
-        Arc::new(StoredDocument::parse(text, &Limits::default(), &model).unwrap())
+        Arc::new(StoredDocument::parse(text, &Limits::default()).unwrap())
     }
 
     fn keep(store: &DocumentStore, document: &Arc<StoredDocument>) {
