@@ -63,9 +63,11 @@ impl<T> Bound<'_, T> {
             [BINARY],
             out,
         )
-        .map_err(|error| match error {
-            BindError::Conversion(cause) => Failure::Value(Error::internal(cause)),
-            BindError::Serialization(error) => error.into(),
+        .map_err(|error| {
+            Failure::Value(Error::internal(match error {
+                BindError::Conversion(cause) => cause,
+                BindError::Serialization(cause) => cause.into(),
+            }))
         })?;
         Ok(frontend::execute(PORTAL, 0, out)?)
     }

@@ -86,7 +86,7 @@ fn insecure(error: io::Error) -> Failure {
 }
 
 /// Who connects, and how the session is to be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Session<'a> {
     pub(super) user: &'a str,
     pub(super) password: Option<&'a [u8]>,
