@@ -141,9 +141,7 @@ impl Driver {
     /// Receives all there is; ready when no more can come.
     fn receive(&mut self, context: &mut Context<'_>) -> Poll<Failure> {
         loop {
-            if self.received.capacity() - self.received.len() < MIN_READ {
-                self.received.reserve(READ);
-            }
+            self.make_room();
             let reading = pin!(self.socket.read_buf(&mut self.received));
             match ready!(reading.poll(context)) {
                 Ok(0) => return Poll::Ready(Failure::Ended),
@@ -153,6 +151,18 @@ impl Driver {
             if let Err(error) = self.hand_over() {
                 return Poll::Ready(error.into());
             }
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.received.capacity() - self.received.len() >= MIN_READ {
+            return;
+        }
+        if self.received.is_empty() {
+            // Not `reserve`, which would keep what a large answer has needed.
+            self.received = BytesMut::with_capacity(READ);
+        } else {
+            self.received.reserve(READ);
         }
     }
 

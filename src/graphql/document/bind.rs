@@ -1,5 +1,5 @@
 //! What is changed of a document once the values of its variables are known. As with
-//! [`super::rewrite`], none of this is seen in the answer.
+//! [`super::rewrite()`], none of this is seen in the answer.
 
 use std::collections::HashSet;
 
