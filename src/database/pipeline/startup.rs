@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
@@ -19,8 +20,13 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::failure::Failure;
-use super::target::{KEEPALIVE, KEEPALIVE_RETRIES, SILENCE};
 
+/// When a connection on which nothing happens has to prove that it lives, and how often.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How many proofs may fail.
+const KEEPALIVE_RETRIES: u32 = 3;
+/// How long what was sent may go unconfirmed before the connection counts as lost.
+const SILENCE: Duration = Duration::from_secs(30);
 /// What a server says when it is asked for TLS and speaks it.
 const SPEAKS_TLS: u8 = b'S';
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
@@ -15,12 +14,6 @@ use super::failure::Failure;
 use super::startup::{self, Session, Socket};
 use super::tls;
 
-/// When a connection on which nothing happens has to prove that it lives, and how often.
-pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
-/// How many proofs may fail.
-pub(super) const KEEPALIVE_RETRIES: u32 = 3;
-/// How long what was sent may go unconfirmed before the connection counts as lost.
-pub(super) const SILENCE: Duration = Duration::from_secs(30);
 /// How sessions differ from others.
 ///
 /// One plan for a statement, whatever its parameters: made for ten keys it is the right one for

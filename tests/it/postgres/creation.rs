@@ -14,7 +14,7 @@ use user_gateway::domain::{
 };
 use user_gateway::service::{Services, UserService};
 
-use super::{assert_answered, look_up, until_blocked};
+use super::{assert_answered, look_up, open_patiently, until_blocked};
 use crate::harness::{Contents, TestDatabase, eventually};
 
 /// How often somebody sets their option while creations fail.
@@ -224,7 +224,14 @@ async fn an_address_that_somebody_inactive_holds_can_be_had_and_a_username_canno
 #[ignore = "needs PostgreSQL"]
 async fn whoever_waits_for_the_lock_finds_who_was_created_meanwhile() {
     let db = TestDatabase::with(Contents::Migrated).await;
-    let users = db.database().services().users;
+    // Where nothing is set, a transaction would see nothing that came after its lock was asked for.
+    db.execute(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = \
+         ''repeatable read''', current_database()); END $$",
+    )
+    .await;
+    let process = open_patiently(db.url()).await;
+    let users = process.services().users;
     let other = lock(&db, "ada@example.com").await;
     let waiting = begin(&users, "ada@example.com");
     until_blocked(&db, 1).await;
