@@ -137,9 +137,9 @@ impl<'a> Look<'a> {
 }
 
 /// The fields of a selection set that holds few, each under a key of its own, and nothing else.
-fn distinct(set: &SelectionSet) -> Option<impl Iterator<Item = &Positioned<Field>>> {
+pub(super) fn distinct(set: &SelectionSet) -> Option<impl Iterator<Item = &Positioned<Field>>> {
     /// Comparing each with each is quicker up to about as many.
-    const FEW: usize = 16;
+    const FEW: usize = 32;
     fn field(selection: &Positioned<Selection>) -> Option<&Positioned<Field>> {
         match &selection.node {
             Selection::Field(field) => Some(field),
