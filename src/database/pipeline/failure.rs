@@ -12,7 +12,7 @@ use crate::domain::Error;
 pub(in super::super) enum Failure {
     /// The server refuses.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(Refusal),
     /// The way to the server, or what came by it.
     #[error("the connection to PostgreSQL failed: {0}")]
     Lost(#[from] io::Error),

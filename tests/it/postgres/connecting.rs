@@ -57,9 +57,9 @@ async fn whoever_has_to_prove_who_they_are_does_so_in_secret_or_not() {
         } else {
             "scram-sha-256"
         };
-        run(format!("SET password_encryption = '{form}'")).await;
+        // Together, for they might not go by the same connection.
         run(format!(
-            "CREATE ROLE {user} LOGIN SUPERUSER PASSWORD '{}'",
+            "SET password_encryption = '{form}'; CREATE ROLE {user} LOGIN SUPERUSER PASSWORD '{}'",
             PASSWORD.0
         ))
         .await;
