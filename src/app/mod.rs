@@ -7,6 +7,7 @@ mod jwks;
 mod outbox;
 mod patience;
 mod peers;
+mod pulse;
 mod server;
 mod unread;
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::pulse::{Busy, Pulse};
 use super::unread::Unread;
 
 /// How long who is refused may go on sending.
@@ -26,19 +27,21 @@ const DROPPED_AT_ONCE: usize = 16 * 1024;
 pub(super) struct Patient<S> {
     stream: S,
     patience: Duration,
+    pulse: Pulse,
     unread: Unread,
     /// Runs while there is something that the other side does not take.
-    waiting: Option<Pin<Box<Sleep>>>,
+    waiting: Option<(Pin<Box<Sleep>>, Busy)>,
     has_said_goodbye: bool,
     /// Runs while something is to be dropped.
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, patience: Duration, unread: Unread) -> Self {
+    pub(super) fn new(stream: S, patience: Duration, pulse: Pulse, unread: Unread) -> Self {
         Self {
             stream,
             patience,
+            pulse,
             unread,
             waiting: None,
             has_said_goodbye: false,
@@ -56,10 +59,8 @@ impl<S> Patient<S> {
             self.waiting = None;
             return written;
         }
-        let patience = self.patience;
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(sleep(patience)));
+        let begin = || (Box::pin(sleep(self.patience)), self.pulse.busy());
+        let (waiting, _) = self.waiting.get_or_insert_with(begin);
         waiting
             .as_mut()
             .poll(cx)
@@ -102,6 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.pulse.stir();
         self.bounded(cx, written)
     }
 
@@ -111,6 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.pulse.stir();
         self.bounded(cx, written)
     }
 

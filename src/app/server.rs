@@ -4,21 +4,23 @@
 //! ever, and so would one that does not read its answer, or at shutdown never closes its own.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, Request, Version};
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
 
 use super::patience::Patient;
+use super::pulse::Pulse;
 use super::unread::Unread;
 use crate::config::{ServerConfig, SubscriptionConfig};
 use crate::http::Surface;
@@ -39,16 +41,15 @@ pub(super) async fn serve<F: Future<Output = ()>>(
     close: impl FnOnce() -> F,
 ) -> anyhow::Result<()> {
     let mut http = Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout);
+    // `Pulse` sees to that.
+    http.http1().header_read_timeout(None);
     http.http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(256);
     // A WebSocket has its own bound, and a word to say about it after that.
     let patience = subscriptions.idle_timeout.saturating_mul(2);
-    let graceful = GracefulShutdown::new();
+    let (stop, stopping) = watch::channel(());
     tokio::pin!(shutdown);
     loop {
         let stream = tokio::select! {
@@ -77,13 +78,14 @@ pub(super) async fn serve<F: Future<Output = ()>>(
             http: http.clone(),
             header_timeout: config.header_timeout,
             patience,
-            watcher: graceful.watcher(),
+            stopping: stopping.clone(),
         };
         workers.spawn(connection.serve());
     }
-    drop(listener);
+    drop((listener, stopping));
+    let _ = stop.send(());
     tracing::info!("shutting down; finishing requests in flight");
-    let ended = async { tokio::join!(graceful.shutdown(), close()) };
+    let ended = async { tokio::join!(stop.closed(), close()) };
     if tokio::time::timeout(config.shutdown_timeout, ended)
         .await
         .is_err()
@@ -100,59 +102,87 @@ struct Connection {
     http: Builder<TokioExecutor>,
     header_timeout: Duration,
     patience: Duration,
-    watcher: Watcher,
+    /// Says when to end, and is kept until this has ended.
+    stopping: watch::Receiver<()>,
 }
 
 impl Connection {
-    /// Answers its requests until it ends.
-    async fn serve(self) {
-        let stream = match TcpStream::from_std(self.stream) {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "cannot take a connection over");
-                return;
-            }
-        };
-        // The timers of hyper start with the first byte, or do not run before it knows whether
-        // HTTP/1 or HTTP/2 is spoken; whoever says nothing would stay for ever.
-        let has_asked = Arc::new(AtomicBool::new(false));
-        let asks = Arc::clone(&has_asked);
-        let (surface, unread) = (self.surface, Unread::default());
-        let stream = Patient::new(stream, self.patience, unread.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
-            asks.store(true, Ordering::Relaxed);
-            // The requests of an HTTP/2 connection do not stand in each other's way.
-            let unread = if request.version() < Version::HTTP_2 {
-                unread.clone()
-            } else {
-                Unread::default()
-            };
-            let answer = surface.answer(request.map(|body| Body::new(unread.heeded(body))));
-            async move {
-                let mut answer = answer.await;
-                if unread.is_there() {
-                    // Nothing else can be asked here, and the client had better know.
-                    let close = HeaderValue::from_static("close");
-                    answer.headers_mut().insert(CONNECTION, close);
+    /// Answers its requests until it ends. That is a task by itself, which is not concerned with
+    /// what else is waited for here.
+    async fn serve(mut self) {
+        let (end, ending) = oneshot::channel();
+        let pulse = Pulse::default();
+        let mut talk = tokio::spawn(talk(
+            self.stream,
+            self.surface,
+            self.http,
+            (pulse.clone(), self.patience),
+            ending,
+        ));
+        let mut ended = pin!(async {
+            tokio::select! {
+                _ = &mut talk => {}
+                () = pulse.stop(self.header_timeout) => {
+                    tracing::debug!("a connection sent no request in time");
+                    talk.abort();
                 }
-                Ok::<_, Infallible>(answer)
             }
         });
-        let connection = self
-            .http
-            .serve_connection_with_upgrades(TokioIo::new(stream), service);
-        let connection = self.watcher.watch(connection.into_owned());
-        let silent = async {
-            tokio::time::sleep(self.header_timeout).await;
-            if has_asked.load(Ordering::Relaxed) {
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
-            ended = connection => if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended");
-            },
-            () = silent => tracing::debug!("a connection sent no request in time"),
+            () = &mut ended => return,
+            _ = self.stopping.changed() => drop(end),
         }
+        ended.await;
+    }
+}
+
+/// Answers the requests of a connection until it ends, or until `ending` when it has no more to
+/// answer.
+async fn talk(
+    stream: std::net::TcpStream,
+    surface: Surface,
+    http: Builder<TokioExecutor>,
+    (pulse, patience): (Pulse, Duration),
+    ending: oneshot::Receiver<Infallible>,
+) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::warn!(%error, "cannot take a connection over");
+            return;
+        }
+    };
+    let unread = Unread::default();
+    let stream = Patient::new(stream, patience, pulse.clone(), unread.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let busy = pulse.request(&request);
+        // The requests of an HTTP/2 connection do not stand in each other's way.
+        let unread = if request.version() < Version::HTTP_2 {
+            unread.clone()
+        } else {
+            Unread::default()
+        };
+        let answer = surface.answer(request.map(|body| Body::new(unread.heeded(body))));
+        async move {
+            let mut answer = answer.await;
+            if unread.is_there() {
+                // Nothing else can be asked here, and the client had better know.
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(busy.until_sent(answer))
+        }
+    });
+    let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let mut ending = pin!(ending.fuse());
+    let ended = poll_fn(|context| {
+        if ending.as_mut().poll(context).is_ready() {
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(context)
+    });
+    if let Err(error) = ended.await {
+        tracing::debug!(%error, "a connection ended");
     }
 }
