@@ -4,15 +4,15 @@
 //! not is waited for without a place, together with as many others as there are places: bodies that
 //! are half there take memory, too.
 
-use std::error::Error as _;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::StatusCode;
 use futures_util::poll;
-use http_body_util::LengthLimitError;
+use http_body_util::BodyExt as _;
+
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
@@ -30,50 +30,68 @@ pub(super) async fn read<'a>(
     body: Body,
     deadline: Instant,
 ) -> Result<(Bytes, SemaphorePermit<'a>), Failure> {
-    let mut reading = pin!(to_bytes(body, limits.max_body_bytes));
+    let mut reading = pin!(whole(body, limits.max_body_bytes));
     // Most bodies are there by now, and need no timer.
     match poll!(&mut reading) {
-        Poll::Ready(read) => Ok((read.map_err(|error| unread(&error, limits))?, place)),
+        Poll::Ready(read) => Ok((read?, place)),
         Poll::Pending => Box::pin(wait_for(reading, limits, place, deadline)).await,
     }
 }
 
 /// Waits for a body that is on its way.
 async fn wait_for<'a>(
-    mut reading: impl Future<Output = Result<Bytes, axum::Error>> + Unpin,
+    mut reading: impl Future<Output = Result<Bytes, Failure>> + Unpin,
     limits: &'a RequestLimits,
     place: SemaphorePermit<'a>,
     deadline: Instant,
 ) -> Result<(Bytes, SemaphorePermit<'a>), Failure> {
     let prompt = deadline.min(Instant::now() + PROMPT);
     if let Ok(read) = timeout_at(prompt, &mut reading).await {
-        return Ok((read.map_err(|error| unread(&error, limits))?, place));
+        return Ok((read?, place));
     }
     drop(place);
     let Ok(_seat) = limits.waiting.try_acquire() else {
         return Err(Failure::overloaded());
     };
-    let read = timeout_at(deadline, reading).await.map_err(|_| {
+    let bytes = timeout_at(deadline, reading).await.map_err(|_| {
         Failure::new(
             StatusCode::REQUEST_TIMEOUT,
             Code::Timeout,
             "the body of the request did not arrive in time",
         )
-    })?;
-    let bytes = read.map_err(|error| unread(&error, limits))?;
+    })??;
     let place = limits.capacity.try_acquire();
     Ok((bytes, place.map_err(|_| Failure::overloaded())?))
 }
 
-/// Why a body could not be read.
-fn unread(error: &axum::Error, limits: &RequestLimits) -> Failure {
-    let bound = limits.max_body_bytes;
-    if matches!(error.source(), Some(cause) if cause.is::<LengthLimitError>()) {
-        return Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::PayloadTooLarge,
-            format!("the body may have {bound} bytes at most"),
-        );
+/// A whole body of at most `max_bytes`. Most come in one piece, which is then handed on as it is.
+async fn whole(mut body: Body, max_bytes: usize) -> Result<Bytes, Failure> {
+    let first = next(&mut body).await?.unwrap_or_default();
+    if body.is_end_stream() && first.len() <= max_bytes {
+        return Ok(first);
     }
-    Failure::bad_request("the body could not be read to its end")
+    let mut bytes = Vec::from(first);
+    while bytes.len() <= max_bytes {
+        let Some(more) = next(&mut body).await? else {
+            return Ok(bytes.into());
+        };
+        bytes.extend_from_slice(&more);
+    }
+    Err(Failure::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        Code::PayloadTooLarge,
+        format!("the body may have {max_bytes} bytes at most"),
+    ))
+}
+
+/// The next piece of a body, if there is one.
+async fn next(body: &mut Body) -> Result<Option<Bytes>, Failure> {
+    while let Some(frame) = body.frame().await {
+        let unread = |_| Failure::bad_request("the body could not be read to its end");
+        // What is no data are trailers.
+        if let Ok(data) = frame.map_err(unread)?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }

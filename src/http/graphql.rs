@@ -51,8 +51,8 @@ pub(super) async fn answer(state: &HttpState, parts: &mut Parts, body: Body) -> 
         .into_response(accepted.media());
     }
     let deadline = Instant::now() + state.limits.timeout;
-    let answered = timeout_at(deadline, try_answer(state, parts, body, accepted, deadline));
-    answered
+    // A future that has a name is kept twice.
+    timeout_at(deadline, try_answer(state, parts, body, accepted, deadline))
         .await
         .unwrap_or_else(|_| Err(Failure::timeout()))
         .unwrap_or_else(|failure| failure.into_response(accepted.media()))

@@ -108,9 +108,11 @@ impl Entrance {
         if concerns_no_layer(&request) {
             let (mut parts, body) = request.into_parts();
             Box::pin(trace.scope(async move {
-                let answer = AssertUnwindSafe(graphql::answer(&self.state, &mut parts, body));
-                let response = answer.catch_unwind().await;
-                let response = response.unwrap_or_else(failure::panicked);
+                // A future that has a name is kept twice, and this one is large.
+                let response = AssertUnwindSafe(graphql::answer(&self.state, &mut parts, body))
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(failure::panicked);
                 self.dismiss(visit, GRAPHQL, response).await
             }))
         } else {
