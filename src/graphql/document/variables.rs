@@ -20,47 +20,60 @@ pub(in super::super) fn coerce(
     model: &SchemaModel,
     limits: &Limits,
 ) -> Result<Variables, RequestError> {
-    let mut variables = Variables::default();
+    let definitions = &operation.definition.node.variable_definitions;
     let mut errors = Vec::new();
-    for definition in &operation.definition.node.variable_definitions {
+    for definition in definitions {
         let name = &definition.node.name.node;
-        let value = given.remove(name);
-        match coerce_one(&definition.node, value, model, limits) {
-            Ok(Some(value)) => {
-                variables.insert(name.clone(), value);
-            }
-            Ok(None) => {}
-            Err(problem) => errors.push(GraphqlError {
+        let coerced = match given.get_mut(name) {
+            Some(value) => check_given(&definition.node, value, model, limits),
+            None => default_of(&definition.node).map(|default| {
+                given.extend(default.map(|value| (name.clone(), value)));
+            }),
+        };
+        if let Err(problem) = coerced {
+            errors.push(GraphqlError {
                 locations: vec![definition.pos],
                 ..GraphqlError::new(
                     Code::BadUserInput,
                     format!("the variable `${name}` {problem}"),
                 )
-            }),
+            });
         }
     }
-    if errors.is_empty() {
-        Ok(variables)
-    } else {
-        Err(RequestError { errors })
+    if !errors.is_empty() {
+        return Err(RequestError { errors });
+    }
+    let declared = || {
+        definitions
+            .iter()
+            .map(|definition| &definition.node.name.node)
+    };
+    if declared().filter(|name| given.contains_key(*name)).count() < given.len() {
+        let mut all = given;
+        given = Variables::default();
+        given.extend(declared().filter_map(|name| all.remove_entry(name)));
+    }
+    Ok(given)
+}
+
+/// What a variable is worth that is not given, if anything.
+fn default_of(definition: &VariableDefinition) -> Result<Option<Value>, String> {
+    let ty = &definition.var_type.node;
+    match &definition.default_value {
+        Some(default) => Ok(Some(default.node.clone())),
+        None if ty.nullable => Ok(None),
+        None => Err(format!("of the type `{ty}` is required and not given")),
     }
 }
 
-fn coerce_one(
+fn check_given(
     definition: &VariableDefinition,
-    value: Option<Value>,
+    value: &mut Value,
     model: &SchemaModel,
     limits: &Limits,
-) -> Result<Option<Value>, String> {
+) -> Result<(), String> {
     let ty = &definition.var_type.node;
-    let Some(mut value) = value else {
-        return match &definition.default_value {
-            Some(default) => Ok(Some(default.node.clone())),
-            None if ty.nullable => Ok(None),
-            None => Err(format!("of the type `{ty}` is required and not given")),
-        };
-    };
-    check(&mut value, ty, model, limits).map_err(|fault| {
+    check(value, ty, model, limits).map_err(|fault| {
         if fault.path.is_empty() {
             format!("of the type `{ty}` is wrong: {}", fault.message)
         } else {
@@ -69,8 +82,7 @@ fn coerce_one(
                 fault.path, fault.message
             )
         }
-    })?;
-    Ok(Some(value))
+    })
 }
 
 /// What is wrong with a value, and where in it.

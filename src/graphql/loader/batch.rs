@@ -30,6 +30,6 @@ pub(in super::super) trait Batch: Sized + Send + Sync + 'static {
     /// The values of those keys that have one.
     fn fetch(
         services: &AuthorizedServices,
-        keys: Vec<Self::Key>,
+        keys: &[Self::Key],
     ) -> impl Future<Output = Result<Found<Self>>> + Send;
 }

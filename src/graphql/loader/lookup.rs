@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 use std::future::poll_fn;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
 use ::dataloader::BatchFn;
@@ -35,8 +36,40 @@ pub(in super::super) enum Driver {
 /// Look-ups of one kind.
 pub(in super::super) enum Lookup<B: Batch> {
     Engine(Box<Loader<B::Key, Outcome<B>, Spawned<B>>>),
-    /// Most requests need few kinds of look-ups: what is kept of one is made with the first.
-    Plan(Mutex<Option<Box<Level<B>>>>),
+    Plan(Planned<B>),
+}
+
+/// Look-ups of one kind for a plan. Most requests need few kinds: what is kept of one is made with
+/// the first look-up.
+pub(in super::super) struct Planned<B: Batch> {
+    level: Mutex<Option<Box<Level<B>>>>,
+    /// Whether something may be wanted; to see that is cheaper than to look.
+    is_wanted: AtomicBool,
+}
+
+impl<B: Batch> Default for Planned<B> {
+    fn default() -> Self {
+        Self {
+            level: Mutex::default(),
+            is_wanted: AtomicBool::default(),
+        }
+    }
+}
+
+impl<B: Batch> Planned<B> {
+    fn with<T>(&self, look: impl FnOnce(&mut Level<B>) -> T) -> T {
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        look(level.get_or_insert_default())
+    }
+
+    /// What has been found, or will be once what is wanted has been looked up.
+    fn want<T>(&self, look: impl FnOnce(&mut Level<B>) -> Poll<T>) -> Poll<T> {
+        let found = self.with(look);
+        if found.is_pending() {
+            self.is_wanted.store(true, Ordering::Release);
+        }
+        found
+    }
 }
 
 impl<B: Batch> Lookup<B> {
@@ -49,7 +82,7 @@ impl<B: Batch> Lookup<B> {
                 };
                 Self::Engine(Box::new(Loader::new(batch).with_max_batch_size(max_batch)))
             }
-            Driver::Plan => Self::Plan(Mutex::default()),
+            Driver::Plan => Self::Plan(Planned::default()),
         }
     }
 
@@ -58,12 +91,8 @@ impl<B: Batch> Lookup<B> {
         match self {
             // `load` of the crate panics on a key without an answer; every key has one here.
             Self::Engine(loader) => loader.try_load(key).await.map_err(Error::internal)?,
-            Self::Plan(level) => {
-                poll_fn(|context| {
-                    let mut level = lock(level);
-                    level.get_or_insert_default().want(&key, context.waker())
-                })
-                .await
+            Self::Plan(planned) => {
+                poll_fn(|context| planned.want(|level| level.want(&key, context.waker()))).await
             }
         }
     }
@@ -72,14 +101,9 @@ impl<B: Batch> Lookup<B> {
     pub(super) async fn load_many(&self, keys: Vec<B::Key>) -> Vec<Outcome<B>> {
         match self {
             Self::Engine(_) => join_all(keys.into_iter().map(|key| self.load(key))).await,
-            Self::Plan(level) => {
-                poll_fn(|context| {
-                    let mut level = lock(level);
-                    level
-                        .get_or_insert_default()
-                        .want_all(&keys, context.waker())
-                })
-                .await
+            Self::Plan(planned) => {
+                poll_fn(|context| planned.want(|level| level.want_all(&keys, context.waker())))
+                    .await
             }
         }
     }
@@ -95,42 +119,35 @@ impl<B: Batch> Lookup<B> {
                 let found = found.map(|(key, value)| (key, Ok(Some(value))));
                 loader.prime_many(found).await;
             }
-            Self::Plan(level) => {
-                let mut level = lock(level);
-                level.get_or_insert_default().primed.push(Box::new(found));
-            }
+            Self::Plan(planned) => planned.with(|level| level.primed.push(Box::new(found))),
         }
     }
 
-    /// The keys that are wanted by now, in batches, if a plan drives them.
-    pub(super) fn wanted(&self, max_batch: usize) -> Vec<Vec<B::Key>> {
-        let Self::Plan(level) = self else {
-            return Vec::new();
-        };
-        let wanted = match &mut *lock(level) {
-            Some(level) => std::mem::take(&mut level.wanted),
-            None => return Vec::new(),
-        };
-        if wanted.len() <= max_batch {
-            return if wanted.is_empty() {
-                Vec::new()
-            } else {
-                vec![wanted]
-            };
+    /// Lets go the keys that are wanted by now, in batches, if a plan drives them.
+    pub(super) fn send(&self, max_batch: usize, mut send: impl FnMut(Vec<B::Key>)) {
+        let Self::Plan(planned) = self else { return };
+        if !planned.is_wanted.load(Ordering::Acquire) {
+            return;
         }
-        wanted.chunks(max_batch).map(<[B::Key]>::to_vec).collect()
+        planned.is_wanted.store(false, Ordering::Release);
+        let wanted = planned.with(|level| std::mem::take(&mut level.wanted));
+        match wanted.len() {
+            0 => {}
+            len if len <= max_batch => send(wanted),
+            _ => wanted
+                .chunks(max_batch)
+                .for_each(|keys| send(keys.to_vec())),
+        }
     }
 
     /// Looks up a batch of keys that were wanted.
     pub(super) async fn fill(&self, services: &AuthorizedServices, keys: Vec<B::Key>) {
-        let Self::Plan(level) = self else { return };
-        let found = B::fetch(services, keys.clone()).await;
-        let wakers = {
-            let mut level = lock(level);
-            let level = level.get_or_insert_default();
+        let Self::Plan(planned) = self else { return };
+        let found = B::fetch(services, &keys).await;
+        let wakers = planned.with(|level| {
             level.know(keys, found);
             std::mem::take(&mut level.wakers)
-        };
+        });
         wakers.into_iter().for_each(Waker::wake);
     }
 }
@@ -234,10 +251,6 @@ impl<B: Batch> Level<B> {
     }
 }
 
-fn lock<T>(level: &Mutex<T>) -> MutexGuard<'_, T> {
-    level.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Batches as tasks of their own: a waiter whose field is cancelled must not take the others' keys
 /// with it.
 pub(in super::super) struct Spawned<B> {
@@ -248,7 +261,7 @@ pub(in super::super) struct Spawned<B> {
 impl<B: Batch> BatchFn<B::Key, Outcome<B>> for Spawned<B> {
     async fn load(&mut self, keys: &[B::Key]) -> HashMap<B::Key, Outcome<B>> {
         let (services, wanted) = (self.services.clone(), keys.to_vec());
-        let fetched = carry(async move { B::fetch(&services, wanted).await });
+        let fetched = carry(async move { B::fetch(&services, &wanted).await });
         let fetched = tokio::spawn(fetched).await;
         let mut level = Level::<B>::default();
         level.know(

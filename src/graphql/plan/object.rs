@@ -82,7 +82,8 @@ impl Selection<Infallible> for () {
 /// What is selected of objects of the type `T`.
 pub(in super::super) struct ObjectPlan<T> {
     fields: Vec<Selected<T>>,
-    reads: bool,
+    /// For how many of them something is to be read.
+    reading: usize,
     /// Whether a field is begun only when the one before it is finished.
     one_by_one: bool,
 }
@@ -112,10 +113,10 @@ impl<T> Selected<T> {
 
 impl<T: PlannedObject> ObjectPlan<T> {
     pub(super) fn new(fields: Vec<Selected<T>>) -> Self {
-        let reads = fields.iter().any(|field| field.plan.reads());
+        let reading = fields.iter().filter(|field| field.plan.reads()).count();
         Self {
             fields,
-            reads,
+            reading,
             one_by_one: false,
         }
     }
@@ -136,7 +137,7 @@ impl<T: PlannedObject> ObjectPlan<T> {
         let read = fields.map(|(field, state)| async {
             *state = field.plan.read(run, &objects).await;
         });
-        if self.one_by_one {
+        if self.one_by_one || self.reading == 1 {
             for field in read {
                 field.await;
             }
@@ -149,7 +150,7 @@ impl<T: PlannedObject> ObjectPlan<T> {
 
 impl<T: PlannedObject> Selection<T> for ObjectPlan<T> {
     fn reads(&self) -> bool {
-        self.reads
+        self.reading > 0
     }
 
     fn read<'a>(&'a self, run: &'a Run<'a>, objects: Vec<&'a T>) -> BoxFuture<'a, Rows> {

@@ -7,8 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use async_graphql::{Name, Value, Variables};
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use futures_util::task::AtomicWaker;
 
 use super::super::mutation::Mutation;
@@ -131,11 +129,19 @@ async fn answer<T: PlannedObject>(
 }
 
 /// Says that something can go on which waited.
-#[derive(Default)]
 struct Alarm {
     has_rung: AtomicBool,
     /// Whom to wake; nobody while they are awake.
     sleeper: AtomicWaker,
+}
+
+impl Alarm {
+    fn rung() -> Self {
+        Self {
+            has_rung: AtomicBool::new(true),
+            sleeper: AtomicWaker::new(),
+        }
+    }
 }
 
 impl Wake for Alarm {
@@ -154,10 +160,9 @@ impl Wake for Alarm {
 /// waited for, a look-up that stands alone leaves at once.
 async fn batched<F: Future>(request: &RequestContext, reading: F) -> F::Output {
     let mut reading = pin!(reading);
-    let mut batches = FuturesUnordered::new();
-    let alarm = Arc::new(Alarm::default());
+    let mut batches = Vec::new();
+    let alarm = Arc::new(Alarm::rung());
     let waker = Waker::from(Arc::clone(&alarm));
-    waker.wake_by_ref();
     poll_fn(|context| {
         alarm.sleeper.take();
         loop {
@@ -169,7 +174,10 @@ async fn batched<F: Future>(request: &RequestContext, reading: F) -> F::Output {
                 }
                 batches.extend(request.wanted());
             }
-            if let Poll::Ready(Some(())) = batches.poll_next_unpin(context) {
+            // They are few, and mostly come together.
+            let sent = batches.len();
+            batches.retain_mut(|batch| batch.as_mut().poll(context).is_pending());
+            if batches.len() < sent {
                 continue;
             }
             alarm.sleeper.register(context.waker());
