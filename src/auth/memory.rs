@@ -21,7 +21,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use foldhash::fast::RandomState;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use tokio::sync::oneshot;
 
 use super::standing::{LookUp, Standing, Standings};
@@ -34,11 +35,14 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(10);
 /// The longest that anything is honoured while nobody can be asked.
 const SPARE_LIFE_MAX: Duration = Duration::from_hours(24);
 
-/// How many bytes what is remembered may take, roughly.
-const MAX_BYTES: u64 = 8 * 1024 * 1024;
+/// How many are remembered at most.
+const MAX_ENTRIES: usize = 16 * 1024;
 
 /// What an entry costs beside its key.
 const ENTRY_BYTES: usize = 512;
+
+/// How many bytes what is remembered may take, roughly.
+const MAX_BYTES: u64 = (MAX_ENTRIES * ENTRY_BYTES) as u64;
 
 /// By which rules things are remembered; everything that goes by the same ones shares them.
 #[derive(Debug)]
@@ -104,9 +108,12 @@ impl<T> Known<T> {
         }
     }
 
-    /// Whether it holds and is younger than `life`.
+    /// Whether it holds and is younger than `life`. What is from the future is not: the clock was
+    /// set back, and nobody knows how old it is.
     fn lives(&self, life: TimeDelta, now: DateTime<Utc>) -> bool {
-        self.standing.holds() && now < self.begun + life && self.ends_at.is_none_or(|end| now < end)
+        self.standing.holds()
+            && (self.begun..self.begun + life).contains(&now)
+            && self.ends_at.is_none_or(|end| now < end)
     }
 }
 
@@ -114,10 +121,25 @@ type Landing<T> = Shared<oneshot::Receiver<Result<Arc<Known<T>>>>>;
 
 /// Things of one kind that are remembered by `K`. Who is not known and failures are not remembered.
 pub(super) struct Memory<K, T> {
-    entries: Cache<K, Arc<Known<T>>, RandomState>,
+    entries: Cache<K, Arc<Known<T>>, Weight<K>, RandomState>,
     /// What is being looked for, and how much had been heard when that began.
     flights: Mutex<HashMap<K, (u64, Landing<T>)>>,
     rules: Arc<Rules>,
+}
+
+/// What is remembered by a key weighs as much as the key, whose bytes this counts, and a little.
+struct Weight<K>(fn(&K) -> usize);
+
+impl<K> Clone for Weight<K> {
+    fn clone(&self) -> Self {
+        Self(self.0)
+    }
+}
+
+impl<K, V> Weighter<K, V> for Weight<K> {
+    fn weight(&self, key: &K, _: &V) -> u64 {
+        (ENTRY_BYTES + (self.0)(key)) as u64
+    }
 }
 
 impl<K, T> fmt::Debug for Memory<K, T> {
@@ -136,14 +158,13 @@ where
 {
     /// Remembers by `rules` things whose keys take as many bytes as `size` says.
     pub(super) fn new(rules: Arc<Rules>, size: fn(&K) -> usize) -> Self {
-        let weigh = move |key: &K, _: &Arc<Known<T>>| {
-            u32::try_from(ENTRY_BYTES + size(key)).unwrap_or(u32::MAX)
-        };
-        let entries = Cache::builder()
-            .max_capacity(MAX_BYTES)
-            .weigher(weigh)
-            .time_to_live(rules.spare_life)
-            .build_with_hasher(RandomState::default());
+        let entries = Cache::with(
+            MAX_ENTRIES,
+            MAX_BYTES,
+            Weight(size),
+            RandomState::default(),
+            DefaultLifecycle::default(),
+        );
         Self {
             entries,
             flights: Mutex::default(),
@@ -248,7 +269,7 @@ where
                     }
                     // Who is gone is not honoured any longer, whoever can be reached.
                     Error::Unauthenticated(_) => {
-                        self.entries.invalidate(key);
+                        self.entries.remove(key);
                         Err(error)
                     }
                     _ => Err(error),

@@ -5,41 +5,56 @@
 //! in one step: those who wait for it already asked before the invalidation and get what it
 //! brings, but it is not kept, and whoever asks afterwards begins a new one.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use foldhash::fast::RandomState;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use tokio::sync::oneshot;
 
-use super::record::{Key, Part, Record};
+use super::record::{Key, Part, Record, Records};
 use super::tally::{self, Hits};
 use crate::domain::{Clock, Error, Result, UserId};
+
+/// What a record takes, roughly, of most users.
+const TYPICAL_BYTES: usize = 1024;
 
 /// The name of this tier in metrics.
 const TIER: &str = "memory";
 
 /// What a fetch will bring; any number may wait for it.
-pub(super) type Landing = Shared<oneshot::Receiver<Result<Record>>>;
+type Landing = Shared<oneshot::Receiver<Result<Record>>>;
 
 /// The copies in this process.
 #[derive(Debug)]
 pub(super) struct Memory {
-    entries: Cache<Key, Entry>,
+    entries: Cache<Key, Entry, Weight, RandomState>,
     ledger: Mutex<Ledger>,
     clock: Arc<dyn Clock>,
+    ttl: Duration,
     hits: Hits,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
     record: Record,
+    kept_at: Instant,
     expires_at: DateTime<Utc>,
-    /// In which generation the entry was made; those of earlier ones are worth nothing.
-    generation: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Weight;
+
+impl Weighter<Key, Entry> for Weight {
+    fn weight(&self, _: &Key, entry: &Entry) -> u64 {
+        entry.record.weight() as u64
+    }
 }
 
 /// Which fetches are under way. It is also the lock under which copies come and go.
@@ -48,7 +63,6 @@ struct Ledger {
     flights: HashMap<Key, Flight>,
     /// Numbers the flights.
     latest: u64,
-    generation: u64,
 }
 
 #[derive(Debug)]
@@ -61,26 +75,56 @@ struct Flight {
 #[derive(Debug)]
 pub(super) struct Boarding {
     /// What is known already.
-    pub(super) known: Vec<(UserId, Record)>,
+    known: Records,
     /// What somebody is fetching, this caller's own part included.
-    pub(super) awaited: Vec<(UserId, Landing)>,
+    awaited: Vec<(UserId, Landing)>,
     /// What this caller has to fetch, if anything.
     pub(super) flights: Option<Flights>,
+}
+
+impl Boarding {
+    /// All of it, once what is being fetched has come. A failure is the answer of all who waited.
+    pub(super) async fn arrive(self) -> Records {
+        let mut records = self.known;
+        if self.awaited.is_empty() {
+            return records;
+        }
+        for (id, landing) in self.awaited {
+            let landed = landing.await.map_err(Error::internal).flatten();
+            records.push((id, landed));
+        }
+        records.sort_unstable_by_key(|(id, _)| *id);
+        records
+    }
+}
+
+/// Users by id, each once.
+pub(super) fn distinct(ids: &[UserId]) -> Cow<'_, [UserId]> {
+    if ids.is_sorted_by(|one, next| one < next) {
+        return Cow::Borrowed(ids);
+    }
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    Cow::Owned(ids)
 }
 
 impl Memory {
     /// Keeps at most `max_bytes`, and nothing longer than `ttl`, whatever the clock does.
     pub(super) fn new(max_bytes: u64, ttl: Duration, clock: Arc<dyn Clock>) -> Self {
-        let weigh =
-            |_: &Key, entry: &Entry| u32::try_from(entry.record.weight()).unwrap_or(u32::MAX);
+        let items = usize::try_from(max_bytes).unwrap_or(usize::MAX) / TYPICAL_BYTES;
+        let random = RandomState::default();
         Self {
-            entries: Cache::builder()
-                .max_capacity(max_bytes)
-                .time_to_live(ttl)
-                .weigher(weigh)
-                .build(),
+            entries: Cache::with(
+                items,
+                max_bytes,
+                Weight,
+                random,
+                DefaultLifecycle::default(),
+            ),
             ledger: Mutex::default(),
             clock,
+            ttl,
             hits: Hits::of(TIER),
         }
     }
@@ -89,17 +133,16 @@ impl Memory {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks for a part of each of these users, which are all different. For those of whom nothing
+    /// Looks for a part of each of these users, which are [`distinct`]. For those of whom nothing
     /// is known and whom nobody fetches, flights are entered that the caller has to carry out.
     pub(super) fn board(self: &Arc<Self>, part: Part, ids: &[UserId]) -> Boarding {
         let mut known = Vec::with_capacity(ids.len());
         let mut awaited = Vec::new();
         let mut unknown = Vec::new();
-        let generation = self.ledger().generation;
-        let now = self.clock.now();
+        let now = (Instant::now(), self.clock.now());
         for id in ids {
-            match self.get((part, *id), generation, now) {
-                Some(record) => known.push((*id, record)),
+            match self.get((part, *id), now) {
+                Some(record) => known.push((*id, Ok(record))),
                 None => unknown.push(*id),
             }
         }
@@ -110,9 +153,9 @@ impl Memory {
                 let key = (part, id);
                 if let Some(flight) = ledger.flights.get(&key) {
                     awaited.push((id, flight.landing.clone()));
-                } else if let Some(record) = self.get(key, ledger.generation, now) {
+                } else if let Some(record) = self.get(key, now) {
                     // It landed between the two looks.
-                    known.push((id, record));
+                    known.push((id, Ok(record)));
                 } else {
                     let (number, seat) = ledger.enter(key);
                     awaited.push((id, ledger.flights[&key].landing.clone()));
@@ -134,9 +177,12 @@ impl Memory {
         }
     }
 
-    fn get(&self, key: Key, generation: u64, now: DateTime<Utc>) -> Option<Record> {
+    /// A copy that is worth something now, by the time that passes and by the clock.
+    fn get(&self, key: Key, (now, clock_says): (Instant, DateTime<Utc>)) -> Option<Record> {
         let entry = self.entries.get(&key)?;
-        (entry.generation == generation && entry.expires_at > now).then_some(entry.record)
+        let lives = now.saturating_duration_since(entry.kept_at) < self.ttl
+            && clock_says < entry.expires_at;
+        lives.then_some(entry.record)
     }
 
     /// Forgets everything of a user. What is being fetched is not kept either.
@@ -144,7 +190,7 @@ impl Memory {
         let mut ledger = self.ledger();
         for part in Part::ALL {
             ledger.flights.remove(&(part, user_id));
-            self.entries.invalidate(&(part, user_id));
+            self.entries.remove(&(part, user_id));
         }
     }
 
@@ -152,9 +198,7 @@ impl Memory {
     pub(super) fn forget_all(&self) {
         let mut ledger = self.ledger();
         ledger.flights.clear();
-        // What moka calls invalidating all is told by timestamps; the generation is exact.
-        ledger.generation += 1;
-        self.entries.invalidate_all();
+        self.entries.clear();
     }
 }
 
@@ -221,8 +265,8 @@ impl Flights {
         } else if let Some(expires_at) = expires_at {
             let entry = Entry {
                 record: record.clone(),
+                kept_at: Instant::now(),
                 expires_at,
-                generation: ledger.generation,
             };
             self.memory.entries.insert(key, entry);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::domain::{StoredValue, User, UserId, UserOption, UserProfile};
+use crate::domain::{Result, StoredValue, User, UserId, UserOption, UserProfile};
 
 /// Which part of a user is kept under a key. One look-up answers a part whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +35,9 @@ impl Part {
 
 /// A part of a user.
 pub(super) type Key = (Part, UserId);
+
+/// What is known of users, or why that cannot be told, by id and each once.
+pub(super) type Records = Vec<(UserId, Result<Record>)>;
 
 /// What is known of a part of a user.
 #[derive(Debug, Clone)]

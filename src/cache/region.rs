@@ -1,6 +1,6 @@
 //! The cache of a region: how a read is answered and what an invalidation does.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::form;
-use super::memory::{Flights, Memory};
-use super::record::{Part, Record};
+use super::memory::{Flights, Memory, distinct};
+use super::record::{Part, Record, Records};
 use super::shared::{Filling, Session, Shared, Taken, Timing};
 use super::source::Source;
 use super::tally::{self, Hits};
@@ -181,46 +181,21 @@ impl RegionCache {
         }
     }
 
-    /// A part of all of these users; see [`RegionCache::get_each`].
-    pub(super) async fn get(&self, part: Part, ids: &[UserId]) -> Result<HashMap<UserId, Record>> {
-        let records = self.get_each(part, ids).await.into_iter();
-        records
-            .map(|(id, record)| record.map(|record| (id, record)))
-            .collect()
-    }
-
     /// A part of each of these users, as far as it is known or can be asked for. A failure of the
-    /// other silo is the answer of all who waited for it, and is not kept.
-    pub(super) async fn get_each(
-        &self,
-        part: Part,
-        ids: &[UserId],
-    ) -> HashMap<UserId, Result<Record>> {
-        let mut seen = HashSet::with_capacity(ids.len());
-        let ids: Vec<UserId> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
-        if ids.is_empty() {
-            return HashMap::new();
-        }
+    /// other silo is not kept.
+    pub(super) async fn get_each(&self, part: Part, ids: &[UserId]) -> Records {
+        let ids = distinct(ids);
         let is_kept = part == Part::User || self.keeps_options();
         if !is_kept || !self.is_live() {
-            return match self.inner.source.fetch(part, &ids).await {
-                Ok(records) => records.into_iter().map(|(id, r)| (id, Ok(r))).collect(),
-                Err(error) => ids.iter().map(|id| (*id, Err(error.clone()))).collect(),
-            };
+            return self.inner.source.fetch_each(part, &ids).await;
         }
-        let boarding = self.inner.memory.board(part, &ids);
-        if let Some(flights) = boarding.flights {
+        let mut boarding = self.inner.memory.board(part, &ids);
+        if let Some(flights) = boarding.flights.take() {
             // A task of its own: whoever asked first may leave without taking the others along.
             let inner = Arc::clone(&self.inner);
             tokio::spawn(carry(async move { inner.fill(flights).await }));
         }
-        let known = boarding.known.into_iter();
-        let mut records: HashMap<_, _> = known.map(|(id, record)| (id, Ok(record))).collect();
-        for (id, landing) in boarding.awaited {
-            let landed = landing.await.map_err(Error::internal).flatten();
-            records.insert(id, landed);
-        }
-        records
+        boarding.arrive().await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::record::{Part, Record};
+use super::record::{Part, Record, Records};
 use crate::domain::{Result, User, UserId};
 use crate::service::{UserOptionService, UserService};
 
@@ -15,12 +15,16 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A part of each of these users, in one call.
-    pub(super) async fn fetch(
-        &self,
-        part: Part,
-        ids: &[UserId],
-    ) -> Result<HashMap<UserId, Record>> {
+    /// A part of each of these users, or why they cannot be asked for; see [`Source::fetch`].
+    pub(super) async fn fetch_each(&self, part: Part, ids: &[UserId]) -> Records {
+        match self.fetch(part, ids).await {
+            Ok(records) => records.into_iter().map(|(id, r)| (id, Ok(r))).collect(),
+            Err(error) => ids.iter().map(|id| (*id, Err(error.clone()))).collect(),
+        }
+    }
+
+    /// A part of each of these users, in their order and in one call.
+    pub(super) async fn fetch(&self, part: Part, ids: &[UserId]) -> Result<Vec<(UserId, Record)>> {
         match part {
             Part::User => {
                 let users = self.users.get_many_by_id(ids).await?;
@@ -44,17 +48,15 @@ impl Source {
                     .collect())
             }
             Part::Options => {
-                let mut found: HashMap<UserId, Vec<_>> =
-                    ids.iter().map(|id| (*id, Vec::new())).collect();
+                let mut found: HashMap<UserId, Vec<_>> = HashMap::with_capacity(ids.len());
                 for option in self.user_options.get_all(ids).await? {
-                    if let Some(options) = found.get_mut(&option.user_id) {
-                        options.push(option);
-                    }
+                    found.entry(option.user_id).or_default().push(option);
                 }
-                let records = found.into_iter();
-                Ok(records
-                    .map(|(id, options)| (id, Record::Options(options.into())))
-                    .collect())
+                let records = ids.iter().map(|id| {
+                    let options = found.remove(id).unwrap_or_default();
+                    (*id, Record::Options(options.into()))
+                });
+                Ok(records.collect())
             }
         }
     }

@@ -65,12 +65,13 @@ impl UserService for CachedUserService {
     }
 
     async fn get_many_by_id(&self, ids: &[UserId]) -> Result<Vec<User>> {
-        let records = self.cache.get(Part::User, ids).await?;
-        let found = ids.iter().filter_map(|id| match records.get(id) {
-            Some(Record::User(Some(user))) => Some(User::clone(user)),
-            _ => None,
-        });
-        Ok(found.collect())
+        let mut users = Vec::with_capacity(ids.len());
+        for (_, record) in self.cache.get_each(Part::User, ids).await {
+            if let Record::User(Some(user)) = record? {
+                users.push(User::clone(&user));
+            }
+        }
+        Ok(users)
     }
 
     async fn get_user_by_social_auth(

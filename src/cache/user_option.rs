@@ -33,14 +33,12 @@ impl CachedUserOptionService {
         user_ids: &[UserId],
         is_wanted: impl Fn(&UserOption) -> bool + Send,
     ) -> Result<Vec<UserOption>> {
-        let records = self.cache.get(Part::Options, user_ids).await?;
         let mut options = Vec::new();
-        for record in records.values() {
-            if let Record::Options(all) = record {
+        for (_, record) in self.cache.get_each(Part::Options, user_ids).await {
+            if let Record::Options(all) = record? {
                 options.extend(all.iter().filter(|option| is_wanted(option)).cloned());
             }
         }
-        options.sort_unstable_by_key(|option| (option.user_id, option.id));
         Ok(options)
     }
 }

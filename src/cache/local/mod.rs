@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use self::user::LocalUserService;
 use self::user_option::LocalUserOptionService;
-use super::memory::{Flights, Memory};
-use super::record::{Part, Record};
+use super::memory::{Flights, Memory, distinct};
+use super::record::{Part, Record, Records};
 use super::region::{ABSENCE_LIFE, MAX_LIFE};
 use super::source::Source;
 use super::tally;
 use crate::config::CacheConfig;
-use crate::domain::{Clock, Error, Event, Result, UserId};
+use crate::domain::{Clock, Event, UserId};
 use crate::service::{Listener, Services};
 use crate::telemetry::carry;
 
@@ -90,40 +90,19 @@ impl LocalCache {
         }
     }
 
-    /// A part of each of these users, by id and each once, as far as it is known or can be asked
-    /// for.
-    async fn get_each(&self, part: Part, ids: &[UserId]) -> Vec<(UserId, Result<Record>)> {
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        ids.dedup();
+    /// A part of each of these users, as far as it is known or can be asked for.
+    async fn get_each(&self, part: Part, ids: &[UserId]) -> Records {
+        let ids = distinct(ids);
         if !(self.inner.hears)() {
-            return match self.inner.source.fetch(part, &ids).await {
-                Ok(mut records) => {
-                    let found = ids
-                        .iter()
-                        .filter_map(|id| Some((*id, Ok(records.remove(id)?))));
-                    found.collect()
-                }
-                Err(error) => ids.iter().map(|id| (*id, Err(error.clone()))).collect(),
-            };
+            return self.inner.source.fetch_each(part, &ids).await;
         }
-        let boarding = self.inner.memory.board(part, &ids);
-        let known = boarding.known.into_iter();
-        let mut records: Vec<_> = known.map(|(id, record)| (id, Ok(record))).collect();
-        if boarding.awaited.is_empty() {
-            return records;
-        }
-        if let Some(flights) = boarding.flights {
+        let mut boarding = self.inner.memory.board(part, &ids);
+        if let Some(flights) = boarding.flights.take() {
             // A task of its own: whoever asked first may leave without taking the others along.
             let inner = Arc::clone(&self.inner);
             tokio::spawn(carry(async move { inner.fill(flights).await }));
         }
-        for (id, landing) in boarding.awaited {
-            let landed = landing.await.map_err(Error::internal).flatten();
-            records.push((id, landed));
-        }
-        records.sort_unstable_by_key(|(id, _)| *id);
-        records
+        boarding.arrive().await
     }
 }
 

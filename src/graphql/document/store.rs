@@ -19,11 +19,13 @@
 //! | `user_gateway_document_cache_bytes` | roughly how many bytes the documents take that are kept |
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use indexmap::Equivalent;
 use metrics::{Counter, counter, gauge};
-use moka::sync::Cache;
+use quick_cache::sync::{Cache, GuardResult};
+use quick_cache::{Lifecycle, Weighter};
 
 use super::StoredDocument;
 use super::hash::DocumentHash;
@@ -32,6 +34,10 @@ const HITS: &str = "user_gateway_document_cache_hits_total";
 const MISSES: &str = "user_gateway_document_cache_misses_total";
 const EVICTIONS: &str = "user_gateway_document_cache_evictions_total";
 const BYTES: &str = "user_gateway_document_cache_bytes";
+
+/// What a document takes, roughly, of those that are sent. The store is parted so that each part
+/// holds some dozens of these; a document that takes a whole part is not kept.
+const TYPICAL_BYTES: usize = 64 * 1024;
 
 /// What a document costs beside its text and its trees.
 const ENTRY: usize = 512;
@@ -66,8 +72,36 @@ impl Equivalent<DocumentKey> for Sought<'_> {
 #[derive(Debug)]
 pub(super) struct DocumentStore {
     /// `None` if nothing is to be kept.
-    documents: Option<Cache<DocumentKey, Arc<StoredDocument>, RandomState>>,
+    documents: Option<Cache<DocumentKey, Arc<StoredDocument>, Weight, RandomState, Evictions>>,
     looks: OnceLock<Looks>,
+}
+
+#[derive(Debug, Clone)]
+struct Weight;
+
+impl Weighter<DocumentKey, Arc<StoredDocument>> for Weight {
+    fn weight(&self, _: &DocumentKey, document: &Arc<StoredDocument>) -> u64 {
+        bytes(document)
+    }
+}
+
+/// Counts the documents that have to make room.
+#[derive(Debug, Clone)]
+struct Evictions;
+
+impl Lifecycle<DocumentKey, Arc<StoredDocument>> for Evictions {
+    /// Trees are taken down when nobody is kept waiting by that.
+    type RequestState = Vec<Arc<StoredDocument>>;
+
+    fn on_evict(
+        &self,
+        evicted: &mut Self::RequestState,
+        _: DocumentKey,
+        document: Arc<StoredDocument>,
+    ) {
+        counter!(EVICTIONS).increment(1);
+        evicted.push(document);
+    }
 }
 
 /// The counters of every request. They are found once, at the first look, when whoever gathers
@@ -86,18 +120,10 @@ impl std::fmt::Debug for Looks {
 impl DocumentStore {
     /// Keeps about `max_bytes` of documents, and nothing if it is 0.
     pub(super) fn new(max_bytes: u64) -> Self {
-        let documents = (max_bytes > 0).then(|| {
-            Cache::builder()
-                .max_capacity(max_bytes)
-                .weigher(|_, document: &Arc<StoredDocument>| bytes(document))
-                .eviction_listener(|_, document, cause| {
-                    gauge!(BYTES).decrement(f64::from(bytes(&document)));
-                    if cause.was_evicted() {
-                        counter!(EVICTIONS).increment(1);
-                    }
-                })
-                .build_with_hasher(RandomState::default())
-        });
+        let items = usize::try_from(max_bytes).unwrap_or(usize::MAX) / TYPICAL_BYTES;
+        let random = RandomState::default();
+        let documents =
+            (max_bytes > 0).then(|| Cache::with(items, max_bytes, Weight, random, Evictions));
         Self {
             documents,
             looks: OnceLock::new(),
@@ -129,17 +155,20 @@ impl DocumentStore {
         let Some(documents) = &self.documents else {
             return;
         };
-        let entry = documents.entry_by_ref(key).or_insert_with(|| {
-            gauge!(BYTES).increment(f64::from(bytes(document)));
-            Arc::clone(document)
-        });
-        drop(entry);
+        // Whoever else is keeping it at this moment does so for both.
+        let place = documents.get_value_or_guard(key, Some(Duration::ZERO));
+        if let GuardResult::Guard(place) = place
+            && place.insert(Arc::clone(document)).is_ok()
+        {
+            #[expect(clippy::cast_precision_loss, reason = "nobody counts them one by one")]
+            gauge!(BYTES).set(documents.weight() as f64);
+        }
     }
 }
 
 /// Roughly how many bytes a document takes.
-fn bytes(document: &StoredDocument) -> u32 {
-    u32::try_from(ENTRY + document.bytes).unwrap_or(u32::MAX)
+fn bytes(document: &StoredDocument) -> u64 {
+    (ENTRY + document.bytes) as u64
 }
 
 #[cfg(test)]
@@ -193,7 +222,7 @@ mod tests {
 
     #[test]
     fn documents_make_room_for_each_other() {
-        let room = u64::from(bytes(&document("{ a }"))) * 10;
+        let room = bytes(&document("{ a }")) * 10;
         let store = DocumentStore::new(room);
         for place in 0..1_000 {
             let text = format!("{{ a{place}: a }}");
@@ -202,9 +231,8 @@ mod tests {
             store.keep(&DocumentKey::Hash(DocumentHash::of(&text)), &document);
         }
         let documents = store.documents.as_ref().unwrap();
-        documents.run_pending_tasks();
-        assert!(documents.weighted_size() <= room);
-        assert!(documents.entry_count() > 0);
+        assert!(documents.weight() <= room);
+        assert!(!documents.is_empty());
     }
 
     #[test]

@@ -123,7 +123,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("governor", &["auth"]),
     ("md5", &["database"]),
     ("arc_swap", &["cache"]),
-    ("moka", &["auth", "cache", "graphql"]),
+    ("quick_cache", &["auth", "cache", "graphql"]),
     ("redis", &["cache"]),
     ("tracing_subscriber", &["telemetry"]),
     ("clap", &["config", "cli", "main"]),
