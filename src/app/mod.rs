@@ -147,7 +147,7 @@ impl App {
         let connections = Connections::new(config.subscriptions, &config.server);
         let state = HttpState {
             graphql,
-            services: silo.services,
+            services: Arc::new(silo.services),
             authentication,
             rate_limits: Arc::new(RateLimits::new(config.limits.usernames_per_minute)),
             readiness: silo.readiness,

@@ -1,11 +1,11 @@
 //! What a caller may see of a user or an organization, and how much of it was read.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use smol_str::SmolStr;
 
 use super::caller::Caller;
 use super::scope::Capability;
@@ -17,10 +17,25 @@ use crate::domain::{
 /// A user whom the caller may see, with the fields the caller may not read out of reach.
 #[derive(Debug, Clone)]
 pub struct VisibleUser {
-    brief: UserBrief,
-    /// `None` of somebody who was read in brief.
-    details: Option<Box<Details>>,
+    row: Row,
     private: PrivateFields,
+}
+
+/// What was read of a user.
+#[derive(Debug, Clone)]
+enum Row {
+    Brief(UserBrief),
+    Whole(Arc<UserProfile>),
+}
+
+/// A field that is read of everybody.
+macro_rules! field {
+    ($user:ident.$field:ident) => {
+        match &$user.row {
+            Row::Brief(brief) => &brief.$field,
+            Row::Whole(profile) => &profile.$field,
+        }
+    };
 }
 
 /// How much of a row is wanted.
@@ -30,16 +45,6 @@ pub enum Detail {
     Brief,
     /// All there is.
     Whole,
-}
-
-/// What there is of a user beyond the [`UserBrief`].
-#[derive(Debug, Clone)]
-struct Details {
-    email: SmolStr,
-    flags: Option<UserFlags>,
-    date_joined: DateTime<Utc>,
-    last_active: Option<DateTime<Utc>>,
-    avatar_url: Option<SmolStr>,
 }
 
 /// A detail was asked for of something that was read in brief.
@@ -57,48 +62,39 @@ pub enum PrivateFields {
 }
 
 impl VisibleUser {
-    pub(super) fn new(profile: UserProfile, caller: &Caller) -> Self {
-        let details = Details {
-            email: profile.email.clone(),
-            flags: profile.flags,
-            date_joined: profile.date_joined,
-            last_active: profile.last_active,
-            avatar_url: profile.avatar_url.clone(),
-        };
+    pub(super) fn new(profile: Arc<UserProfile>, caller: &Caller) -> Self {
         Self {
-            details: Some(Box::new(details)),
-            ..Self::in_brief(profile.into(), caller)
+            private: private_fields(caller, profile.id),
+            row: Row::Whole(profile),
         }
     }
 
     pub(super) fn in_brief(brief: UserBrief, caller: &Caller) -> Self {
         Self {
             private: private_fields(caller, brief.id),
-            brief,
-            details: None,
+            row: Row::Brief(brief),
         }
     }
 
     /// The user's id.
     #[must_use]
-    pub const fn id(&self) -> UserId {
-        self.brief.id
+    pub fn id(&self) -> UserId {
+        *field!(self.id)
     }
 
     /// The name to show: the first of name, address and username that is not empty, where an
     /// address that the caller may not read is passed over.
     #[must_use]
     pub fn display_name(&self) -> &str {
-        let UserBrief {
-            name,
-            email_for_name,
-            username,
-            ..
-        } = &self.brief;
+        let name = field!(self.name);
+        let email = match &self.row {
+            Row::Brief(brief) => &brief.email_for_name,
+            Row::Whole(profile) => &profile.email,
+        };
         match self.private {
             _ if !name.is_empty() => name,
-            PrivateFields::Readable if !email_for_name.is_empty() => email_for_name,
-            _ => username,
+            PrivateFields::Readable if !email.is_empty() => email,
+            _ => field!(self.username),
         }
     }
 
@@ -112,20 +108,22 @@ impl VisibleUser {
     /// The primary address.
     pub fn email(&self) -> Result<&str> {
         self.readable()?;
-        Ok(&self.details()?.email)
+        Ok(&self.whole()?.email)
     }
 
     /// The flags.
     pub fn flags(&self) -> Result<UserFlags> {
         self.readable()?;
-        self.details()?.flags.ok_or_else(|| {
+        self.whole()?.flags.ok_or_else(|| {
             Error::NotSupported("the control silo does not tell the flags of users".to_owned())
         })
     }
 
-    fn details(&self) -> Result<&Details> {
-        let details = self.details.as_deref();
-        details.ok_or_else(|| Error::internal(ReadInBrief))
+    fn whole(&self) -> Result<&UserProfile> {
+        match &self.row {
+            Row::Brief(_) => Err(Error::internal(ReadInBrief)),
+            Row::Whole(profile) => Ok(profile),
+        }
     }
 
     fn readable(&self) -> Result<()> {
@@ -201,25 +199,25 @@ macro_rules! public_fields {
 
 public_fields! {
     /// The unique name.
-    username: &'a str = |user| &user.brief.username;
+    username: &'a str = |user| field!(user.username);
     /// The name for people.
-    name: &'a str = |user| &user.brief.name;
+    name: &'a str = |user| field!(user.name);
     /// Whether the account may be used.
-    is_active: bool = |user| user.brief.is_active;
+    is_active: bool = |user| *field!(user.is_active);
     /// Whether the user may do everything.
-    is_superuser: bool = |user| user.brief.is_superuser;
+    is_superuser: bool = |user| *field!(user.is_superuser);
     /// Whether the user is staff.
-    is_staff: bool = |user| user.brief.is_staff;
+    is_staff: bool = |user| *field!(user.is_staff);
     /// Whether the account stands for an integration.
-    is_sentry_app: bool = |user| user.brief.is_sentry_app;
+    is_sentry_app: bool = |user| *field!(user.is_sentry_app);
     /// Whether nobody has claimed the account yet.
-    is_unclaimed: bool = |user| user.brief.is_unclaimed;
+    is_unclaimed: bool = |user| *field!(user.is_unclaimed);
     /// When the account was created.
-    date_joined: Result<DateTime<Utc>> = |user| Ok(user.details()?.date_joined);
+    date_joined: Result<DateTime<Utc>> = |user| Ok(user.whole()?.date_joined);
     /// When the user was last seen.
-    last_active: Result<Option<DateTime<Utc>>> = |user| Ok(user.details()?.last_active);
+    last_active: Result<Option<DateTime<Utc>>> = |user| Ok(user.whole()?.last_active);
     /// The address of a picture.
-    avatar_url: Result<Option<&'a str>> = |user| Ok(user.details()?.avatar_url.as_deref());
+    avatar_url: Result<Option<&'a str>> = |user| Ok(user.whole()?.avatar_url.as_deref());
 }
 
 /// The one place that decides about private fields.

@@ -19,6 +19,7 @@ mod user_option;
 use std::sync::Arc;
 
 use crate::service::Services;
+use organization::Memberships;
 
 pub use access::{Detail, PrivateFields, RateLimits, VisibleOrganization, VisibleUser};
 pub use authenticate::Authentication;
@@ -34,40 +35,52 @@ pub use token::{
 pub use user::AuthorizedUserService;
 pub use user_option::AuthorizedUserOptionService;
 
-/// The services as one caller may use them.
+/// The services as one caller may use them. Clones are the same.
 #[derive(Debug, Clone)]
-pub struct AuthorizedServices {
-    /// Users and what belongs to them.
-    pub users: AuthorizedUserService,
-    /// The options of users.
-    pub user_options: AuthorizedUserOptionService,
-    /// Organizations and who belongs to them.
-    pub organizations: AuthorizedOrganizationService,
-    /// The caller.
-    pub caller: Arc<Caller>,
+pub struct AuthorizedServices(Arc<Bound>);
+
+/// What the services of a caller have in common.
+#[derive(Debug)]
+struct Bound {
+    services: Arc<Services>,
+    caller: Arc<Caller>,
+    limits: Arc<RateLimits>,
+    memberships: Memberships,
 }
 
 impl AuthorizedServices {
     /// Binds `services` to `caller`.
     #[must_use]
-    pub fn new(services: &Services, caller: Arc<Caller>, limits: Arc<RateLimits>) -> Self {
-        let organizations = AuthorizedOrganizationService::new(
-            Arc::clone(&services.organizations),
-            Arc::clone(&caller),
-        );
-        Self {
-            users: AuthorizedUserService::new(
-                Arc::clone(&services.users),
-                organizations.clone(),
-                Arc::clone(&caller),
-                limits,
-            ),
-            user_options: AuthorizedUserOptionService::new(
-                Arc::clone(&services.user_options),
-                Arc::clone(&caller),
-            ),
-            organizations,
+    pub fn new(services: Arc<Services>, caller: Arc<Caller>, limits: Arc<RateLimits>) -> Self {
+        Self(Arc::new(Bound {
+            services,
             caller,
-        }
+            limits,
+            memberships: Memberships::default(),
+        }))
+    }
+
+    /// Users and what belongs to them.
+    #[must_use]
+    pub fn users(&self) -> AuthorizedUserService<'_> {
+        AuthorizedUserService(&self.0)
+    }
+
+    /// The options of users.
+    #[must_use]
+    pub fn user_options(&self) -> AuthorizedUserOptionService<'_> {
+        AuthorizedUserOptionService(&self.0)
+    }
+
+    /// Organizations and who belongs to them.
+    #[must_use]
+    pub fn organizations(&self) -> AuthorizedOrganizationService<'_> {
+        AuthorizedOrganizationService(&self.0)
+    }
+
+    /// The caller.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.0.caller
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 
+use super::Bound;
 use super::access::{Detail, VisibleOrganization, VisibleUser, lacking};
 use super::caller::Caller;
 use super::scope::Capability;
@@ -30,30 +31,31 @@ pub struct VisibleMember {
 }
 
 /// The organization service bound to a caller: a person sees the organizations they belong to.
-#[derive(Debug, Clone)]
-pub struct AuthorizedOrganizationService {
-    inner: Arc<dyn OrganizationService>,
-    caller: Arc<Caller>,
-    /// What the caller is a member of, looked up once if it is needed.
-    own: Arc<OnceCell<HashSet<OrganizationId>>>,
-    /// What the caller is a member of or invited to, likewise.
-    listed: Arc<OnceCell<HashSet<OrganizationId>>>,
+#[derive(Debug, Clone, Copy)]
+pub struct AuthorizedOrganizationService<'a>(pub(super) &'a Bound);
+
+/// The organizations of a caller, looked up once if they are needed.
+#[derive(Debug, Default)]
+pub(super) struct Memberships {
+    /// What the caller is a member of.
+    own: OnceCell<HashSet<OrganizationId>>,
+    /// What the caller is a member of or invited to.
+    listed: OnceCell<HashSet<OrganizationId>>,
 }
 
-impl AuthorizedOrganizationService {
-    pub(super) fn new(inner: Arc<dyn OrganizationService>, caller: Arc<Caller>) -> Self {
-        Self {
-            inner,
-            caller,
-            own: Arc::default(),
-            listed: Arc::default(),
-        }
+impl<'a> AuthorizedOrganizationService<'a> {
+    fn inner(self) -> &'a dyn OrganizationService {
+        &*self.0.services.organizations
+    }
+
+    fn caller(self) -> &'a Caller {
+        &self.0.caller
     }
 
     /// The organizations of each of these users that the caller may see. The users must be ones
     /// that the caller sees; see [`super::AuthorizedUserService::get_visible_ids`].
     pub async fn get_memberships(
-        &self,
+        self,
         user_ids: &[UserId],
         visibility: OrganizationVisibility,
         detail: Detail,
@@ -61,16 +63,16 @@ impl AuthorizedOrganizationService {
         self.require_scope("organizations cannot be read")?;
         let memberships: Vec<Membership<VisibleOrganization>> = match detail {
             Detail::Whole => {
-                let found = self.inner.get_memberships(user_ids, visibility).await?;
+                let found = self.inner().get_memberships(user_ids, visibility).await?;
                 found.into_iter().map(|m| m.map(Into::into)).collect()
             }
             Detail::Brief => {
-                let inner = &self.inner;
+                let inner = self.inner();
                 let found = inner.get_brief_memberships(user_ids, visibility).await?;
                 found.into_iter().map(|m| m.map(Into::into)).collect()
             }
         };
-        let shared = if self.sees_all() || user_ids.iter().all(|id| self.caller.is(*id)) {
+        let shared = if self.sees_all() || user_ids.iter().all(|id| self.caller().is(*id)) {
             None
         } else {
             Some(self.own().await?)
@@ -78,7 +80,7 @@ impl AuthorizedOrganizationService {
         Ok(memberships
             .into_iter()
             .filter(|m| {
-                self.caller.is(m.user_id)
+                self.caller().is(m.user_id)
                     || shared.is_none_or(|own| own.contains(&m.organization.id()))
             })
             .map(|m| (m.user_id, m.organization))
@@ -86,22 +88,22 @@ impl AuthorizedOrganizationService {
     }
 
     /// Those of these organizations that exist and that the caller may see.
-    pub async fn get_many_by_id(&self, ids: &[OrganizationId]) -> Result<Vec<Organization>> {
+    pub async fn get_many_by_id(self, ids: &[OrganizationId]) -> Result<Vec<Organization>> {
         self.require_scope("organizations cannot be read")?;
-        let found = self.inner.get_many_by_id(ids).await?;
+        let found = self.inner().get_many_by_id(ids).await?;
         self.visible(found).await
     }
 
     /// The organization with this slug, if the caller may see it.
-    pub async fn get_by_slug(&self, slug: &str) -> Result<Option<Organization>> {
+    pub async fn get_by_slug(self, slug: &str) -> Result<Option<Organization>> {
         self.require_scope("organizations cannot be read")?;
-        let found = self.inner.get_by_slug(slug).await?;
+        let found = self.inner().get_by_slug(slug).await?;
         Ok(self.visible(found.into_iter().collect()).await?.pop())
     }
 
     /// Those of `found` that the caller may see: for a person, the ones that stand in the list of
     /// their own organizations.
-    async fn visible(&self, mut found: Vec<Organization>) -> Result<Vec<Organization>> {
+    async fn visible(self, mut found: Vec<Organization>) -> Result<Vec<Organization>> {
         if !self.sees_all() {
             let listed = self.listed().await?;
             found.retain(|organization| listed.contains(&organization.id));
@@ -112,14 +114,14 @@ impl AuthorizedOrganizationService {
     /// A page of the members of each of these organizations. One that the caller is no member of,
     /// being merely invited, shows none.
     pub async fn get_members(
-        &self,
+        self,
         ids: &[OrganizationId],
         page: &PageRequest,
     ) -> Result<Vec<(OrganizationId, OrganizationMembers)>> {
         let visible = self.with_visible_members(ids).await?;
-        let pages = self.inner.get_members(&visible, page).await?;
+        let pages = self.inner().get_members(&visible, page).await?;
         let view = |member: OrganizationMember| VisibleMember {
-            user: VisibleUser::new(member.user, &self.caller),
+            user: VisibleUser::new(member.user.into(), self.caller()),
             role: member.role,
             date_added: member.date_added,
         };
@@ -130,24 +132,21 @@ impl AuthorizedOrganizationService {
     }
 
     /// How many members each of these organizations has, where the caller may see them.
-    pub async fn count_members(
-        &self,
-        ids: &[OrganizationId],
-    ) -> Result<Vec<(OrganizationId, u64)>> {
+    pub async fn count_members(self, ids: &[OrganizationId]) -> Result<Vec<(OrganizationId, u64)>> {
         let visible = self.with_visible_members(ids).await?;
-        self.inner.count_members(&visible).await
+        self.inner().count_members(&visible).await
     }
 
     /// Whether the caller may see who belongs to an organization.
-    pub(super) async fn shows_members(&self, id: OrganizationId) -> Result<bool> {
+    pub(super) async fn shows_members(self, id: OrganizationId) -> Result<bool> {
         Ok(!self.with_visible_members(&[id]).await?.is_empty())
     }
 
-    async fn with_visible_members(&self, ids: &[OrganizationId]) -> Result<Vec<OrganizationId>> {
+    async fn with_visible_members(self, ids: &[OrganizationId]) -> Result<Vec<OrganizationId>> {
         self.require_scope("members cannot be read")?;
-        if !self.caller.scopes().allow(Capability::ReadUsers) {
+        if !self.caller().scopes().allow(Capability::ReadUsers) {
             return Err(lacking(
-                &self.caller,
+                self.caller(),
                 "members cannot be read",
                 Capability::ReadUsers,
             ));
@@ -161,48 +160,53 @@ impl AuthorizedOrganizationService {
 
     /// Those of `others` who share an organization with the person `id`.
     pub(super) async fn get_colleagues(
-        &self,
+        self,
         id: UserId,
         others: &[UserId],
     ) -> Result<HashSet<UserId>> {
         Ok(self
-            .inner
+            .inner()
             .get_colleagues(id, others)
             .await?
             .into_iter()
             .collect())
     }
 
-    fn sees_all(&self) -> bool {
-        self.caller.may_for_everybody(Capability::ReadOrganizations)
+    fn sees_all(self) -> bool {
+        self.caller()
+            .may_for_everybody(Capability::ReadOrganizations)
     }
 
-    fn require_scope(&self, what: &str) -> Result<()> {
-        if self.caller.scopes().allow(Capability::ReadOrganizations) {
+    fn require_scope(self, what: &str) -> Result<()> {
+        if self.caller().scopes().allow(Capability::ReadOrganizations) {
             return Ok(());
         }
-        Err(lacking(&self.caller, what, Capability::ReadOrganizations))
+        Err(lacking(self.caller(), what, Capability::ReadOrganizations))
     }
 
-    async fn own(&self) -> Result<&HashSet<OrganizationId>> {
-        self.own
+    async fn own(self) -> Result<&'a HashSet<OrganizationId>> {
+        let memberships = &self.0.memberships;
+        memberships
+            .own
             .get_or_try_init(|| async {
-                let Some(id) = self.caller.user_id() else {
+                let Some(id) = self.caller().user_id() else {
                     return Ok(HashSet::new());
                 };
-                Ok(self.inner.get_joined(id).await?.into_iter().collect())
+                Ok(self.inner().get_joined(id).await?.into_iter().collect())
             })
             .await
     }
 
-    async fn listed(&self) -> Result<&HashSet<OrganizationId>> {
-        self.listed
+    async fn listed(self) -> Result<&'a HashSet<OrganizationId>> {
+        let memberships = &self.0.memberships;
+        memberships
+            .listed
             .get_or_try_init(|| async {
-                let Some(id) = self.caller.user_id() else {
+                let Some(id) = self.caller().user_id() else {
                     return Ok(HashSet::new());
                 };
                 let all = self
-                    .inner
+                    .inner()
                     .get_organizations(id, OrganizationVisibility::Any)
                     .await?;
                 Ok(all

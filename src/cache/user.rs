@@ -206,10 +206,10 @@ impl UserService for CachedUserService {
         self.get_many_by_id(ids).await.map(user_parts::profiles)
     }
 
-    async fn get_each_profile(&self, ids: &[UserId]) -> Vec<(UserId, Result<UserProfile>)> {
+    async fn get_each_profile(&self, ids: &[UserId]) -> Vec<(UserId, Result<Arc<UserProfile>>)> {
         let records = self.cache.get_each(Part::User, ids).await;
         let found = records.into_iter().filter_map(|(id, record)| match record {
-            Ok(Record::User(user)) => Some((id, Ok(user?.profile.clone()))),
+            Ok(Record::User(user)) => Some((id, Ok(Arc::new(user?.profile.clone())))),
             Ok(Record::Profile(_) | Record::Options(_)) => None,
             Err(error) => Some((id, Err(error))),
         });

@@ -61,7 +61,7 @@ impl Mutation {
             };
             request
                 .services
-                .users
+                .users()
                 .get_or_create_by_email(&new)
                 .await
                 .map_err(FieldError)
@@ -105,7 +105,7 @@ impl Mutation {
                 value,
                 scope: UserOptionScope::parse(input.scope, &["scope"])?,
             };
-            Ok(request.services.user_options.set_option(&option).await?)
+            Ok(request.services.user_options().set_option(&option).await?)
         };
         Ok(match form(request, outcome.await)? {
             Ok(result) => SetUserOptionPayload {
@@ -137,7 +137,7 @@ impl Mutation {
             };
             Ok(request
                 .services
-                .user_options
+                .user_options()
                 .delete_options(&filter)
                 .await?)
         };
@@ -178,7 +178,7 @@ impl Mutation {
                 avatar_type: None,
                 avatar_url,
             };
-            let user = request.services.users.update_user(id, &update).await?;
+            let user = request.services.users().update_user(id, &update).await?;
             Ok(user.ok_or_else(|| no_such_user(id))?)
         };
         Ok(match form(request, outcome.await)? {
@@ -201,7 +201,7 @@ impl Mutation {
             Email::parse(&input.email, &["email"])?;
             Ok(request
                 .services
-                .users
+                .users()
                 .verify_user_email(id, &input.email)
                 .await?)
         };

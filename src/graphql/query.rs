@@ -74,7 +74,7 @@ impl Query {
             OrderField::DateJoined => Detail::Whole,
             OrderField::Id | OrderField::Username => request.details.users,
         };
-        let page = request.services.users.page(&query, detail).await?;
+        let page = request.services.users().page(&query, detail).await?;
         let page = Arc::new(page.map(User));
         request.loaders().know_users(Arc::clone(&page)).await;
         Ok(UserConnection { query, page })
@@ -90,7 +90,7 @@ impl Query {
         check_length(usernames.len(), &request.limits, &["usernames"])?;
         Ok(request
             .services
-            .users
+            .users()
             .get_existing_usernames(usernames)
             .await?)
     }
@@ -109,7 +109,7 @@ impl Query {
     ) -> FieldResult<Part<Organization>> {
         let id = UserId::parse(&user_id, &["userId"])?;
         let ids = [id];
-        let visible = request.services.users.get_visible_ids(&ids);
+        let visible = request.services.users().get_visible_ids(&ids);
         let loaders = request.loaders();
         let wanted = (visibility(only_visible), request.details.organizations);
         let memberships = loaders.memberships.load((id, wanted));
@@ -126,7 +126,7 @@ impl Query {
         #[graphql(desc = "Which options.")] filter: UserOptionFilter,
     ) -> FieldResult<Vec<UserOption>> {
         let filter = filter.parse(&request.limits)?;
-        let found = request.services.user_options.get_many(&filter).await?;
+        let found = request.services.user_options().get_many(&filter).await?;
         Ok(found.into_iter().map(UserOption).collect())
     }
 
@@ -164,7 +164,9 @@ impl Query {
                 let id = OrganizationId::parse(&id, &["by", "id"])?;
                 request.loaders().organizations.load(id).await?
             }
-            OrganizationBy::Slug(slug) => request.services.organizations.get_by_slug(&slug).await?,
+            OrganizationBy::Slug(slug) => {
+                request.services.organizations().get_by_slug(&slug).await?
+            }
         };
         Ok(found.map(Organization::from))
     }

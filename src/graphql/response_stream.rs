@@ -188,11 +188,11 @@ impl Subject {
         let id = match self {
             Self::User(user_id) => *user_id,
             Self::Options { user_id, .. } => {
-                services.user_options.check_read(*user_id)?;
+                services.user_options().check_read(*user_id)?;
                 *user_id
             }
         };
-        let found = services.users.get_each(&[id]).await?.pop();
+        let found = services.users().get_each(&[id]).await?.pop();
         let user = found.map(|(_, user)| user).transpose()?;
         Ok(user.map(User))
     }
@@ -225,7 +225,7 @@ async fn read(
     keys: Option<&[String]>,
     services: &AuthorizedServices,
 ) -> Result<Options> {
-    let found = services.user_options.get_all(user_id).await?.into_iter();
+    let found = services.user_options().get_all(user_id).await?.into_iter();
     let wanted =
         found.filter(|option| keys.is_none_or(|keys| keys.iter().any(|key| option.key == *key)));
     Ok(wanted

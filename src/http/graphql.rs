@@ -1,6 +1,8 @@
 //! GraphQL over HTTP, after the specification's draft of August 2026 where the audit suite of
 //! clients in use does not say otherwise.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -139,7 +141,7 @@ pub(super) async fn authorize(
     }
     let caller = state.authentication.authenticate(credentials).await?;
     Ok(Some(AuthorizedServices::new(
-        &state.services,
+        Arc::clone(&state.services),
         caller,
         state.rate_limits.clone(),
     )))

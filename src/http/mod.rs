@@ -50,7 +50,7 @@ pub struct HttpState {
     /// The graph.
     pub graphql: Graphql,
     /// The services behind it.
-    pub services: Services,
+    pub services: Arc<Services>,
     /// Who may call.
     pub authentication: Authentication,
     /// How often.

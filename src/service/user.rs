@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -158,9 +159,12 @@ pub trait UserService: Debug + Send + Sync + 'static {
 
     /// As [`UserService::get_profiles`], each user by itself: where some of them cannot be told at
     /// the moment, the others are. Those that do not exist are absent, as ever.
-    async fn get_each_profile(&self, ids: &[UserId]) -> Vec<(UserId, Result<UserProfile>)> {
+    async fn get_each_profile(&self, ids: &[UserId]) -> Vec<(UserId, Result<Arc<UserProfile>>)> {
         match self.get_profiles(ids).await {
-            Ok(profiles) => profiles.into_iter().map(|p| (p.id, Ok(p))).collect(),
+            Ok(profiles) => profiles
+                .into_iter()
+                .map(|p| (p.id, Ok(Arc::new(p))))
+                .collect(),
             Err(error) => ids.iter().map(|id| (*id, Err(error.clone()))).collect(),
         }
     }

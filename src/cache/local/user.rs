@@ -165,10 +165,10 @@ impl UserService for LocalUserService {
         Ok(profiles)
     }
 
-    async fn get_each_profile(&self, ids: &[UserId]) -> Vec<(UserId, Result<UserProfile>)> {
+    async fn get_each_profile(&self, ids: &[UserId]) -> Vec<(UserId, Result<Arc<UserProfile>>)> {
         let records = self.cache.get_each(Part::Profile, ids).await.into_iter();
         let found = records.filter_map(|(id, record)| match record {
-            Ok(Record::Profile(profile)) => Some((id, Ok(UserProfile::clone(&*profile?)))),
+            Ok(Record::Profile(profile)) => Some((id, Ok(profile?))),
             Ok(_) => None,
             Err(error) => Some((id, Err(error))),
         });

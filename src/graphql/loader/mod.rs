@@ -99,27 +99,27 @@ macro_rules! loaders {
 loaders! {
     /// Users, each by itself; see [`Loaders::user`].
     users = Users(UserId => Result<VisibleUser>) |services, ids| {
-        services.users.get_each(ids).await
+        services.users().get_each(ids).await
     };
     pub(super) avatars = Avatars(UserId => Avatar) |services, ids| {
-        services.users.get_avatars(ids).await
+        services.users().get_avatars(ids).await
     };
     emails = Emails(UserId => Part<UserEmail>) |services, ids| {
-        Ok(parts(services.users.get_emails(ids).await?))
+        Ok(parts(services.users().get_emails(ids).await?))
     };
     authenticators = Authenticators(UserId => Part<Authenticator>) |services, ids| {
-        let found = services.users.get_authenticators(ids).await?;
+        let found = services.users().get_authenticators(ids).await?;
         Ok(parts_of(found, |factor| factor.user_id))
     };
     identities = Identities(UserId => Part<AuthIdentity>) |services, ids| {
-        let found = services.users.get_identities(ids).await?;
+        let found = services.users().get_identities(ids).await?;
         Ok(parts_of(found, |identity| identity.user_id))
     };
     pub(super) roles = Roles(UserId => Part<Role>) |services, ids| {
-        Ok(parts(services.users.get_roles(ids).await?))
+        Ok(parts(services.users().get_roles(ids).await?))
     };
     pub(super) permissions = Permissions(UserId => Part<String>) |services, ids| {
-        Ok(parts(services.users.get_permissions(ids).await?))
+        Ok(parts(services.users().get_permissions(ids).await?))
     };
     /// Options of one scope, by id.
     pub(super) options = Options((UserId, OptionScope) => Part<UserOption>) |services, keys| {
@@ -127,7 +127,7 @@ loaders! {
         for (scope, user_ids) in by_argument(keys) {
             let exactly = OptionScopeFilter::Exactly(scope);
             let filter = UserOptionFilter { user_ids, keys: None, scope: exactly };
-            let options = services.user_options.get_many(&filter).await?.into_iter();
+            let options = services.user_options().get_many(&filter).await?.into_iter();
             let options = options.map(UserOption).collect();
             let options = parts_of(options, |option: &UserOption| option.0.user_id).into_iter();
             found.extend(options.map(|(id, options)| ((id, scope), options)));
@@ -135,12 +135,12 @@ loaders! {
         Ok(found)
     };
     pub(super) user_options = UserOptions(UserOptionId => domain::UserOption) |services, ids| {
-        let found = services.user_options.get_many_by_id(ids).await?.into_iter();
+        let found = services.user_options().get_many_by_id(ids).await?.into_iter();
         Ok(found.map(|option| (option.id, option)).collect())
     };
     pub(super) organizations = Organizations(OrganizationId => domain::Organization)
         |services, ids| {
-            let found = services.organizations.get_many_by_id(ids).await?.into_iter();
+            let found = services.organizations().get_many_by_id(ids).await?.into_iter();
             Ok(found.map(|organization| (organization.id, organization)).collect())
         };
     /// Organizations of users, by id.
@@ -150,7 +150,7 @@ loaders! {
             let mut found = Vec::with_capacity(keys.len());
             for (wanted, ids) in by_argument(keys) {
                 let (visibility, detail) = wanted;
-                let organizations = &services.organizations;
+                let organizations = services.organizations();
                 let memberships = organizations.get_memberships(&ids, visibility, detail).await?;
                 let memberships = memberships.into_iter().map(|(id, of)| (id, Organization(of)));
                 let memberships = parts(memberships).into_iter();
@@ -162,13 +162,13 @@ loaders! {
         |services, keys| {
             let mut found = Vec::with_capacity(keys.len());
             for (page, ids) in by_argument(keys) {
-                let members = services.organizations.get_members(&ids, &page).await?.into_iter();
+                let members = services.organizations().get_members(&ids, &page).await?.into_iter();
                 found.extend(members.map(|(id, members)| ((id, page.clone()), members)));
             }
             Ok(found)
         };
     member_counts = MemberCounts(OrganizationId => u64) |services, ids| {
-        services.organizations.count_members(ids).await
+        services.organizations().count_members(ids).await
     };
 }
 

@@ -99,7 +99,7 @@ impl UserConnection {
 
     /// How many users the whole list has. They are counted only if this is selected.
     async fn total_count(&self, request: &RequestContext) -> FieldResult<i32> {
-        Ok(count(request.services.users.count(&self.query).await?))
+        Ok(count(request.services.users().count(&self.query).await?))
     }
 }
 

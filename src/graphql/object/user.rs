@@ -32,7 +32,7 @@ impl User {
     where
         B: Batch<Key = UserId, Value = Part<V>>,
     {
-        request.services.users.check_private(self.user_id())?;
+        request.services.users().check_private(self.user_id())?;
         Ok(Load::new(self.user_id(), answer))
     }
 }
@@ -183,7 +183,7 @@ impl User {
 
     /// Private: what the user is permitted, directly or by a role, sorted.
     async fn permissions(&self, request: &RequestContext) -> FieldResult<Option<Vec<String>>> {
-        request.services.users.check_private(self.user_id())?;
+        request.services.users().check_private(self.user_id())?;
         let loaders = request.loaders();
         let (direct, roles) = futures_util::try_join!(
             loaders.permissions.load(self.user_id()),
@@ -210,7 +210,7 @@ impl User {
         #[graphql(desc = "What the options apply to.")] filter: Option<UserOptionScope>,
     ) -> FieldResult<Load<Options, Option<Part<UserOption>>>> {
         let scope = UserOptionScope::parse(filter, &["filter"])?;
-        request.services.user_options.check_read(self.user_id())?;
+        request.services.user_options().check_read(self.user_id())?;
         let key = (self.user_id(), scope);
         Ok(Load::new(key, |found| Ok(Some(found.unwrap_or_default()))))
     }
@@ -225,7 +225,7 @@ impl User {
         >,
     ) -> FieldResult<Option<JsonText>> {
         let scope = UserOptionScope::parse(scope, &["scope"])?;
-        request.services.user_options.check_read(self.user_id())?;
+        request.services.user_options().check_read(self.user_id())?;
         let of = (self.user_id(), scope);
         let found = request.loaders().options.load(of).await?;
         let found = found.unwrap_or_default();

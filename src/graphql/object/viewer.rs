@@ -18,7 +18,7 @@ pub(in super::super) struct Viewer;
 impl Viewer {
     /// The user behind the credentials; null for a service.
     async fn user(&self, request: &RequestContext) -> FieldResult<Option<User>> {
-        let Some(id) = request.services.caller.user_id() else {
+        let Some(id) = request.services.caller().user_id() else {
             return Ok(None);
         };
         let found = request.loaders().user(id).await?;
@@ -32,7 +32,7 @@ impl Viewer {
 
     /// The name of the service behind the credentials; null for a user.
     fn service(&self, request: &RequestContext) -> FieldResult<Option<String>> {
-        Ok(match &*request.services.caller {
+        Ok(match request.services.caller() {
             Caller::Service { name, .. } => Some(name.clone()),
             Caller::User(_) => None,
         })
@@ -42,7 +42,7 @@ impl Viewer {
     fn scopes(&self, request: &RequestContext) -> FieldResult<Vec<String>> {
         Ok(request
             .services
-            .caller
+            .caller()
             .scopes()
             .iter()
             .map(str::to_owned)
@@ -51,7 +51,7 @@ impl Viewer {
 
     /// What the credentials allow. Users may always read their own data.
     fn capabilities(&self, request: &RequestContext) -> FieldResult<Vec<ViewerCapability>> {
-        let caller = &request.services.caller;
+        let caller = request.services.caller();
         let scoped = |capability| caller.scopes().allow(capability);
         let for_everybody = |capability| caller.may_for_everybody(capability);
         let is_user = caller.user_id().is_some();

@@ -15,7 +15,7 @@ use crate::harness::{Engine, TestDatabase};
 /// The services for everybody's data. They are handed out after the user has been renamed, which
 /// is told as well.
 fn renaming(database: &TestDatabase) -> Renewal {
-    let inner = database.database().services();
+    let inner = Arc::new(database.database().services());
     let connection = database.connection().clone();
     let announcer = database.announcer.clone();
     Arc::new(move || {
@@ -23,8 +23,8 @@ fn renaming(database: &TestDatabase) -> Renewal {
             name: "tests".to_owned(),
             scopes: Scopes::all(),
         };
-        let services =
-            AuthorizedServices::new(&inner, Arc::new(caller), Arc::new(RateLimits::new(0)));
+        let limits = Arc::new(RateLimits::new(0));
+        let services = AuthorizedServices::new(Arc::clone(&inner), Arc::new(caller), limits);
         let (connection, announcer) = (connection.clone(), announcer.clone());
         Box::pin(async move {
             use sea_orm::ConnectionTrait;
