@@ -138,3 +138,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    fn patient<S>(stream: S, patience: Duration) -> (Patient<S>, Pulse) {
+        let pulse = Pulse::default();
+        let stream = Patient::new(stream, patience, pulse.clone(), Unread::default());
+        (stream, pulse)
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_given_up_after_a_while() {
+        let (near, _far) = duplex(8);
+        let (mut stream, _) = patient(near, Duration::from_millis(10));
+        let written = stream.write_all(&[0; 64]).await;
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn to_wait_for_a_reader_is_a_sign_of_life() {
+        let (near, mut far) = duplex(8);
+        let (mut stream, pulse) = patient(near, LONG);
+        let writing = tokio::spawn(async move {
+            stream.write_all(&[0; 16]).await.unwrap();
+            stream
+        });
+        tokio::task::yield_now().await;
+        assert!(pulse.has_lived() && pulse.has_lived());
+        far.read_exact(&mut [0; 16]).await.unwrap();
+        let _stream = writing.await.unwrap();
+        pulse.has_lived();
+        assert!(!pulse.has_lived());
+    }
+}

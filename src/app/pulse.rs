@@ -62,7 +62,7 @@ impl Pulse {
     }
 
     /// Whether there was a sign of life since this was last called.
-    fn has_lived(&self) -> bool {
+    pub(super) fn has_lived(&self) -> bool {
         let signs = &*self.0;
         signs.has_stirred.swap(false, Ordering::Relaxed)
             || signs.busy.load(Ordering::Relaxed) > 0

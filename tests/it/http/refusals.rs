@@ -151,3 +151,47 @@ async fn a_connection_that_says_nothing_or_half_a_head_is_closed() {
         assert!(closed.is_ok(), "after `{sent}` the connection stays open");
     }
 }
+
+/// How long a head may take where a test waits for that.
+const SHORT: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_more_is_closed() {
+    let open = Open::with(|config| config.server.header_timeout = SHORT).await;
+    for sent in ["", "P", "POST /graphql HTTP/1.1\r\nhost: local"] {
+        let raw = Raw::open(&open.gateway.origin).await;
+        raw.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await;
+        raw.begins().await;
+        raw.send(sent).await;
+        assert!(raw.rest().await.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_in_is_not_waited_for() {
+    let open = Open::with(|config| config.server.header_timeout = SHORT).await;
+    let raw = Raw::open(&open.gateway.origin).await;
+    raw.send("POST /graphql HTTP/1.1\r\nx-slow: ").await;
+    eventually("nobody takes any more", async || {
+        raw.try_send("x").await.is_err()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_may_take_longer_than_a_head() {
+    let open = Open::with(|config| config.server.header_timeout = SHORT).await;
+    let writer = open.gateway.database.connection().writer();
+    let in_the_way = writer.begin().await.unwrap();
+    let raw = Raw::open(&open.gateway.origin).await;
+    let body = json!({ "query": CREATE }).to_string();
+    let length = body.len();
+    let head = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+    raw.send(&format!("{}{body}", open.head("POST", &head)))
+        .await;
+    tokio::time::sleep(SHORT * 6).await;
+    in_the_way.rollback().await.unwrap();
+    let answer = raw.answer().await.json();
+    assert_eq!(answer["data"]["getOrCreateUserByEmail"]["created"], true);
+}

@@ -1,5 +1,7 @@
 //! Server-sent events.
 
+use std::time::Duration;
+
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -95,6 +97,17 @@ async fn events_come_as_they_happen() {
             assert_eq!(stream.answer().await, answer);
         }
     }
+}
+
+#[tokio::test]
+async fn events_may_be_further_apart_than_the_head_of_a_request_may_take() {
+    let timeout = Duration::from_millis(50);
+    let directory = with(|config| config.server.header_timeout = timeout).await;
+    let mut stream = Stream::open(post(&directory, STREAM, ABOUT_ADA)).await;
+    tokio::time::sleep(timeout * 6).await;
+    directory.rename(ADA, "Ada").await;
+    let answer = json!({ "data": { "userChanged": { "name": "Ada" } } });
+    assert_eq!(stream.answer().await, answer);
 }
 
 #[tokio::test]
