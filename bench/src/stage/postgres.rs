@@ -1,10 +1,12 @@
 //! A PostgreSQL for the time of a run, in a folder of its own.
 //!
-//! It listens on a socket in that folder and nowhere else, and all who are compared reach it that
-//! way. What is committed is not flushed to the disk, on either side: the disk would be measured.
+//! It listens on loopback, and all who are compared reach it over TCP, as a database on another
+//! machine is reached. What is committed is not flushed to the disk, on either side: the disk would
+//! be measured.
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,13 +15,15 @@ use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
+use super::process::free_port;
+
 const SUPERUSER: &str = "gateway";
 const DATABASE: &str = "postgres";
 
 /// The settings of the server. Pages cost what they do on a solid state disk, and statements are
 /// counted only for as long as that is asked for.
 const SETTINGS: [&str; 10] = [
-    "listen_addresses=''",
+    "listen_addresses='127.0.0.1'",
     "max_connections=200",
     "fsync=off",
     "full_page_writes=off",
@@ -34,7 +38,9 @@ const SETTINGS: [&str; 10] = [
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct PostgresServer {
-    folder: TempDir,
+    /// Where the data are, for as long as this is.
+    _folder: TempDir,
+    port: u16,
     server: Child,
 }
 
@@ -70,6 +76,8 @@ impl PostgresServer {
         for setting in SETTINGS {
             writeln!(file, "{setting}")?;
         }
+        let port = free_port()?;
+        writeln!(file, "port={port}")?;
         let server = command(user, &programs.join("postgres"))
             .arg("-D")
             .arg(&data)
@@ -81,7 +89,11 @@ impl PostgresServer {
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot start PostgreSQL")?;
-        let mut server = Self { folder, server };
+        let mut server = Self {
+            _folder: folder,
+            port,
+            server,
+        };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -109,14 +121,14 @@ impl PostgresServer {
 
     /// How the gateway reaches it.
     pub(crate) fn url(&self) -> String {
-        let folder = self.folder.path().display();
-        format!("postgres://{SUPERUSER}@localhost/{DATABASE}?host={folder}")
+        let (host, port) = (Ipv4Addr::LOCALHOST, self.port);
+        format!("postgres://{SUPERUSER}@{host}:{port}/{DATABASE}")
     }
 
     /// How tokio-postgres reaches it.
     pub(crate) fn config(&self) -> String {
-        let folder = self.folder.path().display();
-        format!("host={folder} user={SUPERUSER} dbname={DATABASE}")
+        let (host, port) = (Ipv4Addr::LOCALHOST, self.port);
+        format!("host={host} port={port} user={SUPERUSER} dbname={DATABASE}")
     }
 
     /// A connection for setting up and looking in.
