@@ -22,6 +22,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much of what is dropped is read at a time.
 const DROPPED_AT_ONCE: usize = 16 * 1024;
 
+/// What is no longer than this is written as one piece, which is less work for the system than two.
+const TOGETHER: usize = 1024;
+
 /// A connection on which writing fails once the other side has taken nothing for too long.
 #[derive(Debug)]
 pub(super) struct Patient<S> {
@@ -112,7 +115,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let length: usize = slices.iter().map(|slice| slice.len()).sum();
+        let stream = Pin::new(&mut self.stream);
+        let written = if length <= TOGETHER {
+            let mut together = [0; TOGETHER];
+            let mut rest = &mut together[..];
+            for slice in slices {
+                let (part, after) = rest.split_at_mut(slice.len());
+                part.copy_from_slice(slice);
+                rest = after;
+            }
+            stream.poll_write(cx, &together[..length])
+        } else {
+            stream.poll_write_vectored(cx, slices)
+        };
         self.pulse.stir();
         self.bounded(cx, written)
     }

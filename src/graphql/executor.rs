@@ -270,7 +270,9 @@ impl Graphql {
             Ok(bound) => bound,
             Err(refusal) => return refusal.into(),
         };
-        let plan = services.as_ref().and_then(|_| self.plan(&bound));
+        let plan = services
+            .as_ref()
+            .and_then(|_| self.plan(&bound.prepared, &bound.variables));
         let (plan, services) = match (plan, services) {
             (Some(plan), Some(services)) => (plan, services),
             // Beside the future, which is the smaller for all that plans cover.
@@ -289,10 +291,10 @@ impl Graphql {
     }
 
     /// The plan of a valid request, if there are plans and they cover it.
-    fn plan(&self, bound: &BoundRequest) -> Option<Arc<Plan>> {
-        let operation = bound.operation();
+    fn plan<'a>(&self, prepared: &'a PreparedRequest, variables: &Variables) -> Option<&'a Plan> {
+        let operation = prepared.operation();
         let plans = self.inner.config.plans.then_some(&operation.stored.plans)?;
-        plans.get(&operation, &bound.variables, &self.inner.model)
+        plans.get(&operation, variables, &self.inner.model)
     }
 
     async fn run_engine(

@@ -1,6 +1,6 @@
 //! The plans of an operation.
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::OnceLock;
 
 use async_graphql::parser::types::{Directive, Selection, SelectionSet};
 use async_graphql::{Name, Positioned, Variables};
@@ -10,7 +10,7 @@ use super::super::document::Operation;
 use super::super::model::SchemaModel;
 use super::run::Plan;
 
-/// How many plans of one operation are kept. Conditions multiply them, and clients use few.
+/// How many plans an operation has at most. Conditions multiply them, and clients use few.
 const MAX_PLANS: usize = 16;
 
 /// The plans of an operation. What is part of the answer may depend on variables, in `@skip` and
@@ -19,46 +19,38 @@ const MAX_PLANS: usize = 16;
 pub(in super::super) struct Plans {
     /// The variables that decide.
     conditions: OnceLock<Box<[Name]>>,
-    known: RwLock<Vec<Known>>,
+    /// In the order in which they were met.
+    known: [OnceLock<Box<Known>>; MAX_PLANS],
 }
 
 /// The plan for these values of the conditions; `None` if plans do not cover what is asked for.
 #[derive(Debug)]
 struct Known {
     values: Box<[bool]>,
-    plan: Option<Arc<Plan>>,
+    plan: Option<Plan>,
 }
 
 impl Plans {
-    /// The plan of `operation`, whose plans these are, with these variables.
+    /// The plan of `operation`, whose plans these are, with these variables; none where plans do
+    /// not cover it, or there are too many already.
     pub(in super::super) fn get(
         &self,
         operation: &Operation<'_>,
         variables: &Variables,
         model: &SchemaModel,
-    ) -> Option<Arc<Plan>> {
+    ) -> Option<&Plan> {
         let conditions = self.conditions.get_or_init(|| conditions(operation));
         let values = conditions
             .iter()
             .map(|name| variables.get(name) == Some(&ConstValue::Boolean(true)));
-        {
-            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            let found = known
-                .iter()
-                .find(|known| known.values.iter().copied().eq(values.clone()));
-            if let Some(found) = found {
-                return found.plan.clone();
-            }
-        }
-        let plan = Plan::compile(operation, variables, model).map(Arc::new);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < MAX_PLANS {
-            known.push(Known {
-                values: values.collect(),
-                plan: plan.clone(),
-            });
-        }
-        plan
+        let compile = || {
+            let plan = Plan::compile(operation, variables, model);
+            let values = values.clone().collect();
+            Box::new(Known { values, plan })
+        };
+        let mut known = self.known.iter().map(|known| known.get_or_init(compile));
+        let found = known.find(|known| known.values.iter().copied().eq(values.clone()));
+        found?.plan.as_ref()
     }
 }
 
