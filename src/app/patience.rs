@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(3_600);
+    const LONG: Duration = Duration::from_hours(1);
 
     fn patient<S>(stream: S, patience: Duration) -> (Patient<S>, Pulse) {
         let pulse = Pulse::default();
