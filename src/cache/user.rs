@@ -65,10 +65,17 @@ impl UserService for CachedUserService {
     }
 
     async fn get_many_by_id(&self, ids: &[UserId]) -> Result<Vec<User>> {
+        let records = self.cache.get_each(Part::User, ids).await;
         let mut users = Vec::with_capacity(ids.len());
-        for (_, record) in self.cache.get_each(Part::User, ids).await {
-            if let Record::User(Some(user)) = record? {
-                users.push(User::clone(&user));
+        // They come by id, and are wanted in the order asked.
+        for id in ids {
+            let Ok(place) = records.binary_search_by_key(id, |(id, _)| *id) else {
+                continue;
+            };
+            match &records[place].1 {
+                Ok(Record::User(Some(user))) => users.push(User::clone(user)),
+                Ok(_) => {}
+                Err(error) => return Err(error.clone()),
             }
         }
         Ok(users)
