@@ -16,7 +16,11 @@ pub(super) struct Source {
 
 impl Source {
     /// A part of each of these users, or why they cannot be asked for; see [`Source::fetch`].
+    /// Nobody is asked about nobody.
     pub(super) async fn fetch_each(&self, part: Part, ids: &[UserId]) -> Records {
+        if ids.is_empty() {
+            return Records::new();
+        }
         match self.fetch(part, ids).await {
             Ok(records) => records.into_iter().map(|(id, r)| (id, Ok(r))).collect(),
             Err(error) => ids.iter().map(|id| (*id, Err(error.clone()))).collect(),

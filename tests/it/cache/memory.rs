@@ -308,6 +308,19 @@ async fn what_is_not_announced_is_not_kept() {
 }
 
 #[tokio::test]
+async fn control_is_not_asked_about_nobody_where_nothing_is_kept() {
+    let control = Control::default();
+    let setup = Setup {
+        may_keep: false,
+        ..Setup::default()
+    };
+    let replica = setup.open(control.services());
+    let options = replica.services.user_options.get_all(&[]).await.unwrap();
+    assert!(options.is_empty());
+    assert!(control.take_option_calls().is_empty());
+}
+
+#[tokio::test]
 async fn options_are_fetched_once_and_filtered_here() {
     let control = Control::default();
     control.change(1);
