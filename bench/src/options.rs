@@ -61,6 +61,9 @@ pub(crate) struct RunOptions {
     /// About a minute instead of ten: 1,000 users, two rounds of half a second
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Compare the answers of all sides, have every load run for a moment, and print no figures
+    #[arg(long, conflicts_with_all = ["quick", "sizes", "json", "check"])]
+    pub(crate) smoke: bool,
     /// Only these measurements, such as `W1,W3` or `W7`
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
@@ -87,12 +90,17 @@ pub(crate) struct RunOptions {
 }
 
 impl RunOptions {
-    /// The options with what `--quick` stands for.
+    /// The options with what `--quick` or `--smoke` stands for.
     pub(crate) fn resolved(mut self) -> Self {
         if self.quick {
             self.users = 1_000;
             self.rounds = 2;
             self.seconds = 0.5;
+        }
+        if self.smoke {
+            self.users = 200;
+            self.rounds = 1;
+            self.seconds = 0.1;
         }
         self
     }

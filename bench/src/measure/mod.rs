@@ -43,6 +43,11 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         return must_be_whole(&reports);
     }
     let report = runtime.block_on(until_interrupted(run.all()))?;
+    if options.smoke {
+        must_be_whole([&report])?;
+        say("the gateway and the handlers by hand gave equal answers, and every load ran");
+        return Ok(());
+    }
     say(report.table());
     write(&options, &report)?;
     must_be_whole([&report])?;
