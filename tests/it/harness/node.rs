@@ -1,27 +1,42 @@
 //! The scripts that try the gateway out as other programs do.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
-/// Runs a script of a folder of this repository with Node.js, after fetching what it needs if that
-/// is not there yet; what it says. It must succeed.
-pub(crate) fn run_script(folder: &str, script: &str, arguments: &[&str]) -> String {
+/// Runs a script of `tests/node` with Node.js and returns what it printed. It must succeed. What
+/// `package-lock.json` names is fetched first unless it is there.
+pub(crate) fn run_script(script: &str, arguments: &[&str]) -> String {
     /// Two installations into one folder would be in each other's way.
     static INSTALLING: Mutex<()> = Mutex::new(());
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
     {
         let _alone = INSTALLING.lock();
-        if !folder.join("node_modules").exists() {
-            run(Command::new("npm")
-                .args(["ci", "--ignore-scripts"])
-                .current_dir(&folder));
+        if !is_installed(&folder) {
+            run(Command::new("npm").arg("ci").current_dir(&folder));
         }
     }
-    run(Command::new("node")
+    // Of a known version where npm has one for this machine: a distribution's may be too old.
+    let own = folder.join("node_modules/.bin/node");
+    let node = if own.exists() {
+        own.as_path()
+    } else {
+        Path::new("node")
+    };
+    run(Command::new(node)
         .arg(script)
         .args(arguments)
         .current_dir(&folder))
+}
+
+/// Whether npm has finished an installation since `package-lock.json` was last changed.
+fn is_installed(folder: &Path) -> bool {
+    let changed = |file| fs::metadata(folder.join(file)).and_then(|file| file.modified());
+    match changed("node_modules/.package-lock.json") {
+        Ok(installed) => changed("package-lock.json").unwrap() <= installed,
+        Err(_) => false,
+    }
 }
 
 fn run(command: &mut Command) -> String {

@@ -10,6 +10,6 @@ async fn every_audit_of_the_public_suite_passes() {
     process.said("graphiql");
     let token = process.said("token");
     let url = format!("{}/graphql", process.origin);
-    let said = run_script("tests/audit", "audit.mjs", &[&url, &token]);
+    let said = run_script("audit.mjs", &[&url, &token]);
     assert!(said.contains("audits ok"), "{said}");
 }

@@ -9,6 +9,6 @@ async fn graphiql_works_in_a_browser() {
     let mut process = scratch.start(&["demo"]);
     process.said("graphiql");
     let token = process.said("token");
-    let said = run_script("tests/browser", "graphiql.mjs", &[&process.origin, &token]);
+    let said = run_script("graphiql.mjs", &[&process.origin, &token]);
     assert!(said.contains("signing out forgets the token"), "{said}");
 }

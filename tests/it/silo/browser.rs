@@ -26,7 +26,7 @@ async fn a_tab_on_a_region_shows_a_change_made_through_control() {
     ];
     let region = scratch.start_with(&[&region[..], &secret].concat(), &[]);
     let arguments = [&*region.origin, &*token, &*control.origin];
-    let said = run_script("tests/browser", "graphiql.mjs", &arguments);
+    let said = run_script("graphiql.mjs", &arguments);
     let check = "a change made by another client shows up in a subscription";
     assert!(said.contains(check), "{said}");
 }
