@@ -3,6 +3,7 @@
 use std::fs;
 
 use clap::Parser as _;
+use serde_json::Value;
 use strum::IntoEnumIterator as _;
 use user_gateway::cli::Cli;
 use user_gateway::domain::Code;
@@ -180,4 +181,39 @@ fn commands_are_found_in_what_a_shell_makes_of_a_line() {
     let inner: Vec<_> = line.split(Option::is_none).nth(1).unwrap().to_vec();
     let inner: Vec<String> = inner.into_iter().flatten().collect();
     assert_eq!(arguments(&inner).unwrap(), ["token", "list"]);
+}
+
+#[test]
+fn the_readme_names_the_rust_version_that_cargo_demands() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "));
+    let version = version.unwrap().trim_matches('"');
+    assert!(readme().contains(&format!("With Rust {version} or later")));
+}
+
+#[test]
+fn the_pinned_node_is_new_enough_for_every_package_beside_it() {
+    fn major(version: &str) -> u32 {
+        version.split('.').next().unwrap().parse().unwrap()
+    }
+    let lock = fs::read_to_string(root().join("tests/node/package-lock.json")).unwrap();
+    let lock: Value = serde_json::from_str(&lock).unwrap();
+    let packages = lock["packages"].as_object().unwrap();
+    let engines = packages.values().map(|package| &package["engines"]["node"]);
+    let lowest = engines.filter_map(|engine| engine.as_str()?.strip_prefix(">="));
+    let wanted = lowest.map(major).max().unwrap();
+    // `tests/run` compares with this one, where a machine is not among those of the pins.
+    assert_eq!(packages[""]["engines"]["node"], format!(">={wanted}"));
+    let pinned = packages
+        .iter()
+        .filter(|(name, _)| name.starts_with("node_modules/node-linux-"))
+        .map(|(_, package)| package["version"].as_str().unwrap());
+    let pinned: Vec<&str> = pinned.collect();
+    assert_eq!(pinned.len(), 2, "{pinned:?}");
+    for version in &pinned {
+        assert_eq!(*version, pinned[0]);
+        assert!(major(version) >= wanted, "{version}");
+    }
 }
