@@ -7,6 +7,7 @@ pub mod authenticator;
 pub mod control_outbox;
 pub mod organization_mapping;
 pub mod organization_member_mapping;
+pub mod region;
 pub mod service_token;
 mod string_list;
 pub mod user;

@@ -19,6 +19,7 @@ mod m20261101_000009_cache_versions;
 mod m20261101_000010_outbox_index;
 mod m20261101_000011_search_pending;
 mod m20261101_000012_outbox_index;
+mod m20261129_000013_regions;
 mod optional_indexes;
 mod schema;
 
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000010_outbox_index::Migration),
             Box::new(m20261101_000011_search_pending::Migration),
             Box::new(m20261101_000012_outbox_index::Migration),
+            Box::new(m20261129_000013_regions::Migration),
         ]
     }
 }

@@ -19,6 +19,7 @@ use migration::{Migrator, MigratorTrait};
 use background::Background;
 use delegation::Silo;
 pub(crate) use documents::graphql;
+use outbox::Role;
 pub(crate) use outbox::relay;
 pub(crate) use peers::{meet, reach_redis};
 
@@ -73,7 +74,8 @@ impl App {
                  copies of users would not be forgotten; leave out --user-cache"
             );
         }
-        let database = over(&config, connection, announcer.clone(), Arc::clone(&clock)).await?;
+        let tells = announcer.clone();
+        let database = over(&config, connection, tells, Arc::clone(&clock), Role::Server).await?;
         let pending = database.deliver_pending().await?;
         if pending > 0 {
             tracing::info!(
@@ -215,7 +217,18 @@ pub async fn open(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Database> {
     let connection = connect(&config.database).await?;
-    over(config, connection, announcer, clock).await
+    over(config, connection, announcer, clock, Role::Server).await
+}
+
+/// As [`open`], for a command beside the processes that serve the database: regions are told of what
+/// it changes although it may not be configured with them.
+pub async fn open_beside(
+    config: &Config,
+    announcer: Announcer,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Database> {
+    let connection = connect(&config.database).await?;
+    over(config, connection, announcer, clock, Role::Command).await
 }
 
 /// Makes ready what a connection leads to.
@@ -224,6 +237,7 @@ async fn over(
     connection: Connection,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
+    role: Role,
 ) -> anyhow::Result<Database> {
     let ownership = connection.ownership().await?;
     match ownership {
@@ -234,7 +248,7 @@ async fn over(
             tracing::info!("the tables belong to another installation; nothing is migrated");
         }
     }
-    let outbox = outbox::policy(config, &connection, ownership).await?;
+    let outbox = outbox::policy(config, &connection, ownership, role).await?;
     Ok(Database::open(connection, outbox, announcer, clock).await?)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::peers::client;
 use crate::config::{Config, SiloMode};
-use crate::database::{Connection, Database, OutboxPolicy, Ownership};
+use crate::database::{Connection, Database, OutboxPolicy, Ownership, ServerClock};
 use crate::domain::Clock;
 use crate::outbox::{Relay, WakeUp};
 use crate::rpc::client::RegionDelivery;
@@ -14,11 +14,21 @@ use crate::service::Delivery;
 /// Sentry's name of the only region of an installation that has no others.
 const MONOLITH_REGION: &str = "--monolith--";
 
+/// What a process is on its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It serves, and knows which regions there are.
+    Server,
+    /// It is a command beside those that serve, and may know nothing of the regions.
+    Command,
+}
+
 /// Which regions get rows of the outbox, and who takes them away.
 pub(super) async fn policy(
     config: &Config,
     connection: &Connection,
     ownership: Ownership,
+    role: Role,
 ) -> anyhow::Result<OutboxPolicy> {
     let configured: Vec<String> = config
         .silo
@@ -27,15 +37,23 @@ pub(super) async fn policy(
         .map(|region| region.name.clone())
         .collect();
     if ownership == Ownership::Ours {
-        let local = match config.silo.mode {
-            SiloMode::Monolith => vec![MONOLITH_REGION.to_owned()],
-            SiloMode::Control | SiloMode::Region => Vec::new(),
-        };
-        return Ok(OutboxPolicy {
-            local,
+        let mut policy = OutboxPolicy {
             remote: configured,
-            foreign: Vec::new(),
-        });
+            ..OutboxPolicy::default()
+        };
+        match role {
+            Role::Server => {
+                connection.keep_told_regions(&policy.remote).await?;
+                if config.silo.mode == SiloMode::Monolith {
+                    policy.local.push(MONOLITH_REGION.to_owned());
+                }
+            }
+            Role::Command if policy.remote.is_empty() => {
+                policy.remote = connection.told_regions().await?;
+            }
+            Role::Command => {}
+        }
+        return Ok(policy);
     }
     // Whoever owns the tables tells the regions of its organizations, and those that are
     // configured too unless we are told to.
@@ -66,11 +84,13 @@ fn relays(config: &Config, ownership: Ownership) -> bool {
     delivers.unwrap_or(ownership == Ownership::Ours)
 }
 
-/// What delivers the changes of a database to the regions that are configured.
+/// What delivers the changes of a database to the regions that are configured. Calls are signed by
+/// `clock`, and what is due is decided by `server_clock`.
 pub(crate) fn relay(
     config: &Config,
     database: &Database,
     clock: &Arc<dyn Clock>,
+    server_clock: &ServerClock,
 ) -> anyhow::Result<Relay> {
     let mut deliveries: HashMap<String, Arc<dyn Delivery>> = HashMap::new();
     for region in &config.silo.regions {
@@ -82,7 +102,7 @@ pub(crate) fn relay(
         store: Arc::new(database.clone()),
         deliveries,
         wake_up: WakeUp::default(),
-        clock: Arc::clone(clock),
+        clock: Arc::new(server_clock.clone()),
         poll_interval: config.outbox.poll_interval,
     })
 }

@@ -88,8 +88,8 @@ impl Authentication {
         }
     }
 
-    /// By what it learns of changes: of a user that changes, and of all where a token is revoked or
-    /// a change may have gone unheard, nothing is remembered.
+    /// By what it learns of changes: of a user that changes, of all services when a token of one is
+    /// revoked, and of all where a change may have gone unheard, nothing is remembered.
     #[must_use]
     pub fn listener(&self) -> Arc<dyn Listener> {
         Arc::clone(&self.inner) as Arc<dyn Listener>

@@ -2,8 +2,8 @@
 //!
 //! Every request would otherwise ask the database, or the control silo, who its bearer is. A user
 //! that changes is forgotten at once, since the change may be that the account was closed or one
-//! of its tokens revoked, and so is everybody when a service's token is revoked or a change may
-//! have gone unheard. What nobody announces, such as a token that a Sentry on the same tables
+//! of its tokens revoked, and so are all services when a token of one is revoked, and everybody
+//! when a change may have gone unheard. What nobody announces, such as a token that a Sentry on the same tables
 //! revokes, is honoured for [`TOKEN_LIFE`] more at most.
 //!
 //! A region honours whom it knows for longer while the control silo cannot be reached: what it

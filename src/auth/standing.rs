@@ -46,8 +46,8 @@ struct Inner {
     under_way: usize,
     /// For each user that has changed since the first of them began, when it was heard.
     changed: HashMap<UserId, u64>,
-    /// By user; `None` stands for what belongs to none.
-    flags: HashMap<Option<UserId>, Standing>,
+    /// By user; [`UserId::NOBODY`] has the flag of what belongs to none.
+    flags: HashMap<UserId, Standing>,
 }
 
 /// A look-up that is under way. To be ended, whatever it brings.
@@ -89,7 +89,8 @@ impl Standings {
     /// if a change was heard since it began.
     pub(super) fn end(&self, look_up: &LookUp, user_id: Option<UserId>) -> Standing {
         let mut inner = self.lock();
-        let changed = user_id.and_then(|id| inner.changed.get(&id));
+        let user_id = user_id.unwrap_or(UserId::NOBODY);
+        let changed = inner.changed.get(&user_id);
         let holds =
             look_up.heard >= inner.floor && changed.is_none_or(|changed| *changed <= look_up.heard);
         inner.end();
@@ -113,11 +114,11 @@ impl Standings {
                     let heard = inner.heard;
                     inner.changed.insert(change.user_id, heard);
                 }
-                if let Some(flag) = inner.flags.remove(&Some(change.user_id)) {
+                if let Some(flag) = inner.flags.remove(&change.user_id) {
                     flag.lower();
                 }
             }
-            Event::Revoked | Event::Missed => {
+            Event::Missed => {
                 inner.heard += 1;
                 inner.floor = inner.heard;
                 inner.changed.clear();
@@ -171,13 +172,15 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_and_a_revocation_concern_everybody() {
-        for event in [Event::Missed, Event::Revoked] {
+    fn a_gap_concerns_everybody_and_the_end_of_a_service_token_every_service() {
+        for (event, ada_holds) in [(Event::Missed, false), (changed(UserId::NOBODY.0), true)] {
             let standings = Standings::default();
             let service = standings.end(&standings.begin(), None);
+            let ada = standings.end(&standings.begin(), ADA);
             let late = standings.begin();
             standings.notice(&event);
             assert!(!service.holds() && !standings.end(&late, None).holds());
+            assert_eq!(ada.holds(), ada_holds);
         }
     }
 

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::{DatabaseArgs, note, say};
 use crate::app;
 use crate::config::{Config, DatabaseConfig, Settings};
-use crate::database::{Database, OutboxPolicy};
+use crate::database::{Database, OutboxPolicy, ServerClock};
 use crate::domain::{Clock, SystemClock};
 use crate::outbox::{OutboxStore, RegionDepth};
 use crate::service::Announcer;
@@ -69,7 +69,7 @@ pub(super) async fn run(args: OutboxArgs) -> anyhow::Result<()> {
         }
         Action::Retry { region, database } => {
             let database = open(&database.load()?.database).await?;
-            let now = SystemClock.now();
+            let now = now(&database).await?;
             let rows = database.make_due(region.as_deref(), now).await?;
             say(format_args!("made {rows} rows due"));
             database.close().await;
@@ -89,8 +89,15 @@ async fn open(config: &DatabaseConfig) -> anyhow::Result<Database> {
     Ok(Database::open(connection, policy, Announcer::default(), clock).await?)
 }
 
+/// The time by which is decided what is due.
+async fn now(database: &Database) -> anyhow::Result<DateTime<Utc>> {
+    let clock = ServerClock::new(database.clone());
+    clock.adjust().await?;
+    Ok(clock.now())
+}
+
 async fn status(database: &Database, shards: bool) -> anyhow::Result<()> {
-    let now = SystemClock.now();
+    let now = now(database).await?;
     if shards {
         say(format_args!(
             "{:<24} {:<12} {:<8} {:<10} due",
@@ -134,7 +141,9 @@ async fn drain(config: &Config, database: &Database) -> anyhow::Result<()> {
         bail!("there is nobody to deliver to; --regions says where the regions are");
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let relay = app::relay(config, database, &clock)?;
+    let server_clock = ServerClock::new(database.clone());
+    server_clock.adjust().await?;
+    let relay = app::relay(config, database, &clock, &server_clock)?;
     for drained in relay.drain().await? {
         say(format_args!(
             "{}: delivered {}, failed {}",

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    EntityTrait, QueryOrder, QuerySelect, Statement,
+    ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
+    DatabaseTransaction, DbBackend, EntityTrait, QueryOrder, QuerySelect, Statement,
 };
 
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
@@ -150,6 +150,44 @@ impl Connection {
         } else {
             Ownership::Ours
         })
+    }
+
+    /// Keeps the names of the regions that are told of changes, for commands that are not configured
+    /// with them. Only where the tables are ours.
+    pub async fn keep_told_regions(&self, regions: &[String]) -> Result<()> {
+        use entity::region::{ActiveModel, Entity};
+        let mut wanted = regions.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        if self.told_regions().await? == wanted {
+            return Ok(());
+        }
+        let tx = self.begin_alone().await?;
+        Entity::delete_many().exec(&tx).await?;
+        if !wanted.is_empty() {
+            let rows = wanted
+                .into_iter()
+                .map(|name| ActiveModel { name: Set(name) });
+            Entity::insert_many(rows)
+                .exec_without_returning(&tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The names of the regions that are told of changes, in order. Only where the tables are ours.
+    pub async fn told_regions(&self) -> Result<Vec<String>> {
+        use entity::region::{Column, Entity};
+        let mut names: Vec<String> = Entity::find()
+            .select_only()
+            .column(Column::Name)
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        // Not by the database, whose collation may be any.
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// The regions that organizations live in, by name.

@@ -34,7 +34,7 @@ use crate::telemetry::carry;
 pub use connect::{Connection, DatabaseOptions, Ownership};
 pub use facts::Facts;
 pub use index::{ExpectedIndex, missing_indexes, setting};
-pub use outbox::OutboxPolicy;
+pub use outbox::{OutboxPolicy, ServerClock};
 pub use seed::{SeedProgress, TableRows, seed};
 
 use dialect::Dialect;
@@ -278,14 +278,6 @@ impl Database {
                 tracing::warn!(%error, "could not remove delivered outbox rows");
             }
         }
-    }
-
-    /// Commits `tx`, in which a token was revoked that belongs to no user, and announces it.
-    async fn commit_revocation(&self, tx: DatabaseTransaction) -> Result<()> {
-        outbox::tell_revoked(self, &tx).await?;
-        tx.commit().await?;
-        self.announce(&Event::Revoked);
-        Ok(())
     }
 
     fn announce(&self, event: &Event) {

@@ -160,12 +160,17 @@ impl Database {
         Ok(deleted.rows_affected > 0)
     }
 
-    /// A token of a service belongs to nobody whose change could be told of.
+    /// A token of a service belongs to nobody: its end is told of in the same way.
     async fn revoke_of_service(&self, id: i64) -> Result<bool> {
         let tx = self.begin().await?;
         let deleted = service_token::Entity::delete_by_id(id).exec(&tx).await?;
-        self.commit_revocation(tx).await?;
-        Ok(deleted.rows_affected > 0)
+        if deleted.rows_affected == 0 {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        let user_id = UserId::NOBODY;
+        self.commit_change(tx, Change { user_id }).await?;
+        Ok(true)
     }
 }
 

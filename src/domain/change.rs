@@ -10,9 +10,6 @@ pub enum Event {
     Changed(Change),
     /// Somebody has signed up.
     SignedUp(Signup),
-    /// A token was revoked that belongs to no user: whoever remembers credentials has to ask again.
-    /// Where it belongs to one, the user has changed.
-    Revoked,
     /// Changes may have gone unheard: whoever keeps something of any user has to look again.
     Missed,
 }
@@ -20,7 +17,8 @@ pub enum Event {
 /// A committed change of a user or of what belongs to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Change {
-    /// Whose data has changed.
+    /// Whose data has changed. [`UserId::NOBODY`] if a token was revoked that belongs to no user:
+    /// whoever remembers credentials of services has to ask again.
     pub user_id: UserId,
 }
 

@@ -37,3 +37,8 @@ ids! {
     /// The id of a single sign-on identity, `sentry_authidentity.id`.
     AuthIdentityId;
 }
+
+impl UserId {
+    /// Stands for what belongs to no user, such as the tokens of services. No account has this id.
+    pub const NOBODY: Self = Self(0);
+}

@@ -45,14 +45,15 @@ impl Listener for ChangeHub {
     fn notice(&self, event: &Event) {
         let watched = self.watched.read().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Changed(change) => {
+            Event::Changed(change) if change.user_id != UserId::NOBODY => {
                 let of_user = watched.by_user.get(&change.user_id);
                 of_user
                     .into_iter()
                     .flat_map(HashMap::values)
                     .for_each(|flag| flag.notify_one());
             }
-            Event::Revoked | Event::Missed => {
+            // A service watches whomever it likes, and its token may be the one that was revoked.
+            Event::Changed(_) | Event::Missed => {
                 let all = watched.by_user.values().flat_map(HashMap::values);
                 all.for_each(|flag| flag.notify_one());
             }
@@ -131,11 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_missed_concerns_everybody() {
+    fn what_may_have_been_missed_and_the_end_of_a_service_token_concern_everybody() {
         let hub = Arc::new(ChangeHub::default());
         let [one, other] = [1, 2].map(|id| hub.watch(UserId(id)));
-        hub.notice(&Event::Missed);
-        assert!(is_raised(&one) && is_raised(&other));
+        for event in [Event::Missed, changed(UserId::NOBODY.0)] {
+            hub.notice(&event);
+            assert!(is_raised(&one) && is_raised(&other));
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::wake::WakeUp;
 use super::worker::Worker;
 use crate::domain::Clock;
 use crate::service::Delivery;
+use crate::telemetry::supervise;
 
 /// Everything that delivering takes.
 #[derive(Debug)]
@@ -24,7 +25,8 @@ pub struct Relay {
     pub deliveries: HashMap<String, Arc<dyn Delivery>>,
     /// What tells that rows were written.
     pub wake_up: WakeUp,
-    /// What tells the time; the relays of one database should agree on it to a few seconds.
+    /// What tells the time by which is decided what is due. The relays of one database should agree
+    /// on it to a few seconds, or they tell regions of the same changes twice.
     pub clock: Arc<dyn Clock>,
     /// How often to look for rows that nobody has told of.
     pub poll_interval: Duration,
@@ -55,13 +57,22 @@ impl Relay {
     pub fn start(self) -> RunningRelay {
         observe::describe();
         let (stop, stopped) = watch::channel(false);
+        let relay = Arc::new(self);
         let mut workers = JoinSet::new();
-        for worker in self.workers() {
-            workers.spawn(worker.run(self.wake_up.sleeper(), stopped.clone(), self.poll_interval));
+        for region in relay.deliveries.keys() {
+            let (relay, region, stopped) = (Arc::clone(&relay), region.clone(), stopped.clone());
+            workers.spawn(supervise("relay", move || {
+                let worker = relay.worker(&region, &relay.deliveries[&region]);
+                let sleeper = relay.wake_up.sleeper();
+                worker.run(sleeper, stopped.clone(), relay.poll_interval)
+            }));
         }
         let mut observer = JoinSet::new();
-        let regions = self.deliveries.into_keys().collect();
-        observer.spawn(observe::watch_depth(self.store, regions, self.clock));
+        observer.spawn(supervise("outbox-depth", move || {
+            let regions = relay.deliveries.keys().cloned().collect();
+            let (store, clock) = (Arc::clone(&relay.store), Arc::clone(&relay.clock));
+            observe::watch_depth(store, regions, clock)
+        }));
         RunningRelay {
             stop,
             workers,
@@ -81,14 +92,17 @@ impl Relay {
     }
 
     fn workers(&self) -> impl Iterator<Item = Worker> {
-        self.deliveries.iter().map(|(region, delivery)| {
-            Worker::new(
-                region.clone(),
-                Arc::clone(&self.store),
-                Arc::clone(delivery),
-                Arc::clone(&self.clock),
-            )
-        })
+        let each = self.deliveries.iter();
+        each.map(|(region, delivery)| self.worker(region, delivery))
+    }
+
+    fn worker(&self, region: &str, delivery: &Arc<dyn Delivery>) -> Worker {
+        Worker::new(
+            region.to_owned(),
+            Arc::clone(&self.store),
+            Arc::clone(delivery),
+            Arc::clone(&self.clock),
+        )
     }
 }
 

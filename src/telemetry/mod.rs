@@ -4,7 +4,9 @@ mod line;
 mod log;
 mod metrics;
 mod request;
+mod supervise;
 
 pub use self::log::start;
 pub use self::metrics::{Metrics, metrics};
 pub use self::request::{RequestTrace, carry, current_request};
+pub use self::supervise::supervise;

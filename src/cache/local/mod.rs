@@ -134,7 +134,7 @@ impl Listener for LocalCache {
                 tally::invalidation("done");
             }
             Event::Missed => self.inner.memory.forget_all(),
-            Event::SignedUp(_) | Event::Revoked => {}
+            Event::SignedUp(_) => {}
         }
     }
 }

@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 
 use crate::domain::{JsonText, Result, fold, fold_char};
 
-pub(super) use outbox::{CHANNEL, DELETE_DELIVERED};
+pub(super) use outbox::{CHANNEL, DELETE_DELIVERED, Waiting};
 pub(super) use user::creating_user;
 pub(super) use user_option::SET_GLOBAL_OPTION;
 

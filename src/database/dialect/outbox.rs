@@ -77,7 +77,7 @@ impl Dialect {
     }
 
     /// Has `payload` sent on [`CHANNEL`] at the commit; `None` where nobody can be told anything.
-    pub(in crate::database) fn notify(self, payload: &str) -> Option<Statement> {
+    fn notify(self, payload: &str) -> Option<Statement> {
         match self {
             Self::Sqlite => None,
             Self::Postgres => Some(Statement::from_sql_and_values(
@@ -88,42 +88,65 @@ impl Dialect {
         }
     }
 
-    /// The users of a region's shards that have a row scheduled for `until` at the latest, those
-    /// first that have waited longest, from at most `rows` rows; a user may come several times.
-    /// Shards with a claim that holds at `now` are left out: both of its moments lie ahead. On
-    /// PostgreSQL so are those that somebody else is claiming, and nobody else can claim the
-    /// others until the transaction ends.
-    pub(in crate::database) fn claimable(
-        self,
-        region: &str,
-        until: DateTime<Utc>,
-        now: DateTime<Utc>,
-        rows: u32,
-    ) -> Statement {
-        const WAITING: &str = "SELECT o.shard_identifier AS user_id, o.scheduled_for, o.id \
-             FROM sentry_controloutbox o \
-             WHERE o.region_name = $1 AND o.shard_scope = 1 AND o.category = 0 \
-             AND o.object_identifier = o.shard_identifier AND o.scheduled_for <= $2 \
-             AND NOT EXISTS (SELECT 1 FROM sentry_controloutbox c \
-             WHERE c.region_name = $1 AND c.shard_scope = 1 AND c.category = 0 \
-             AND c.shard_identifier = o.shard_identifier \
-             AND c.scheduled_for > $3 AND c.scheduled_from > $3) \
-             ORDER BY o.scheduled_for, o.id LIMIT $4";
-        let sql = match self {
-            Self::Sqlite => WAITING.to_owned(),
-            Self::Postgres => format!(
-                "SELECT w.user_id FROM ({WAITING}) AS w WHERE pg_try_advisory_xact_lock(\
-                 hashtextextended('user-gateway:outbox:' || $1 || ':' || w.user_id, 0)) \
-                 ORDER BY w.scheduled_for, w.id"
-            ),
-        };
+    /// The users of the region's shards that `waiting` describes, those first that have waited
+    /// longest; a user may come several times. It takes no lock.
+    pub(in crate::database) fn waiting(self, waiting: &Waiting<'_>) -> Statement {
+        waiting.statement(self, WAITING)
+    }
+
+    /// As [`Dialect::waiting`]. On PostgreSQL shards that somebody else is claiming are left out,
+    /// and nobody else can claim the others until the transaction ends.
+    pub(in crate::database) fn claimable(self, waiting: &Waiting<'_>) -> Statement {
+        match self {
+            Self::Sqlite => self.waiting(waiting),
+            Self::Postgres => {
+                let sql = format!(
+                    "SELECT w.user_id FROM ({WAITING}) AS w WHERE pg_try_advisory_xact_lock(\
+                     hashtextextended('user-gateway:outbox:' || $1 || ':' || w.user_id, 0)) \
+                     ORDER BY w.scheduled_for, w.id"
+                );
+                waiting.statement(self, &sql)
+            }
+        }
+    }
+}
+
+/// See [`Dialect::waiting`]. A row whose `scheduled_from` lies beyond the horizon `$5` was put off
+/// by a machine whose clock is ahead: it is due, and no claim.
+const WAITING: &str = "SELECT o.shard_identifier AS user_id, o.scheduled_for, o.id \
+     FROM sentry_controloutbox o \
+     WHERE o.region_name = $1 AND o.shard_scope = 1 AND o.category = 0 \
+     AND o.object_identifier = o.shard_identifier \
+     AND (o.scheduled_for <= $2 OR o.scheduled_from > $5) \
+     AND NOT EXISTS (SELECT 1 FROM sentry_controloutbox c \
+     WHERE c.region_name = $1 AND c.shard_scope = 1 AND c.category = 0 \
+     AND c.shard_identifier = o.shard_identifier \
+     AND c.scheduled_for > $3 AND c.scheduled_from > $3 AND c.scheduled_from <= $5) \
+     ORDER BY o.scheduled_for, o.id LIMIT $4";
+
+/// Which shards of a region are looked for: those with a row that is scheduled for `until` at the
+/// latest, and without a claim that holds at `now`.
+#[derive(Debug)]
+pub(in crate::database) struct Waiting<'a> {
+    pub(in crate::database) region: &'a str,
+    pub(in crate::database) until: DateTime<Utc>,
+    pub(in crate::database) now: DateTime<Utc>,
+    /// The latest moment at which a claim can end.
+    pub(in crate::database) horizon: DateTime<Utc>,
+    /// The most rows to look at.
+    pub(in crate::database) rows: u32,
+}
+
+impl Waiting<'_> {
+    fn statement(&self, dialect: Dialect, sql: &str) -> Statement {
         let values = [
-            region.into(),
-            until.into(),
-            now.into(),
-            i64::from(rows).into(),
+            self.region.into(),
+            self.until.into(),
+            self.now.into(),
+            i64::from(self.rows).into(),
+            self.horizon.into(),
         ];
-        Statement::from_sql_and_values(self.backend(), sql, values)
+        Statement::from_sql_and_values(dialect.backend(), sql, values)
     }
 }
 
@@ -139,4 +162,25 @@ fn texts(list: Vec<&str>) -> Value {
 
 fn json_list<T: Into<Json>>(list: impl IntoIterator<Item = T>) -> String {
     list.into_iter().collect::<Json>().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_takes_no_lock_and_a_claim_does() {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let waiting = Waiting {
+            region: "us",
+            until: now,
+            now,
+            horizon: now,
+            rows: 1,
+        };
+        let locks = |statement: Statement| statement.sql.contains("pg_try_advisory_xact_lock");
+        assert!(!locks(Dialect::Postgres.waiting(&waiting)));
+        assert!(locks(Dialect::Postgres.claimable(&waiting)));
+        assert!(!locks(Dialect::Sqlite.claimable(&waiting)));
+    }
 }

@@ -28,9 +28,6 @@ const BREATH: Duration = Duration::from_millis(1);
 /// How long to wait before the next attempt to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 
-/// The word for the end of a token that belongs to no user.
-const REVOKED: &str = "revoked";
-
 /// What is sent of the changes of these users: who says it, and the ids.
 pub(super) fn payload(origin: &str, users: &[i64]) -> String {
     let mut payload = origin.to_owned();
@@ -41,39 +38,32 @@ pub(super) fn payload(origin: &str, users: &[i64]) -> String {
     payload
 }
 
-/// What is sent of the end of a token that belongs to no user: who says it, and a word.
-pub(super) fn revocation(origin: &str) -> String {
-    format!("{origin} {REVOKED}")
-}
-
 /// What a payload tells that somebody else has sent. Words that say nothing are passed over.
 fn events<'a>(payload: &'a str, own: &str) -> impl Iterator<Item = Event> + 'a {
     let mut words = payload.split(' ');
     let is_own = words.next() == Some(own);
-    let told = words.filter_map(|word| match word {
-        REVOKED => Some(Event::Revoked),
-        _ => word.parse().ok().map(|id| {
-            Event::Changed(Change {
-                user_id: UserId(id),
-            })
-        }),
+    let told = words.filter_map(|word| {
+        let user_id = UserId(word.parse().ok()?);
+        Some(Event::Changed(Change { user_id }))
     });
     told.filter(move |_| !is_own)
 }
 
 impl Database {
-    /// Announces what other processes on this database change, until it is dropped.
+    /// Announces what other processes on this database change, until it is dropped, which it never
+    /// ends before. However it is dropped, from then on changes go unheard.
     ///
     /// It begins with [`Event::Missed`] and says so again when it cannot hear any more, and once
     /// more when it can. On PostgreSQL it hears each change by itself, a moment after its commit;
     /// a connection that broke without a word is noticed within ten seconds. On SQLite it sees
     /// within a quarter of a second that something was changed, which it calls
-    /// [`Event::Missed`] too; of a database in memory there is nothing to hear, and it ends.
+    /// [`Event::Missed`] too; of a database in memory there is nothing to hear.
     ///
     /// On PostgreSQL it keeps one connection besides those of the pool. A proxy that hands out
     /// connections for single transactions, as `PgBouncer` does in its transaction mode, keeps
     /// notifications back: the database has to be reached past it.
     pub async fn listen(&self) {
+        let _ears = Ears(self);
         if self.dialect() == Dialect::Sqlite {
             return self.watch().await;
         }
@@ -171,6 +161,15 @@ impl Database {
     }
 }
 
+/// Whoever listens. A task that panics or is broken off does not hear any more.
+struct Ears<'a>(&'a Database);
+
+impl Drop for Ears<'_> {
+    fn drop(&mut self) {
+        self.0.is_deaf();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,13 +192,5 @@ mod tests {
         assert_eq!(changes(&text, "somebody").count(), 0);
         assert_eq!(changes("else what 7", "me").count(), 1);
         assert_eq!(changes("", "me").count(), 0);
-    }
-
-    #[test]
-    fn a_payload_tells_of_a_revocation() {
-        let text = revocation("somebody");
-        let told: Vec<_> = events(&text, "me").collect();
-        assert!(matches!(told[..], [Event::Revoked]), "{told:?}");
-        assert_eq!(events(&text, "somebody").count(), 0);
     }
 }

@@ -5,6 +5,7 @@
 //! user, no payload; pending changes of one user coalesce into one delivery. No row of another
 //! form is ever read or touched.
 
+mod clock;
 mod listen;
 mod removal;
 mod store;
@@ -20,6 +21,7 @@ use sea_orm::{
 use super::Database;
 use crate::domain::{Change, Event, Result, UserId};
 
+pub use clock::ServerClock;
 pub(super) use removal::Removal;
 
 /// Sentry's scope of a user's changes.
@@ -81,16 +83,6 @@ pub(super) async fn record(
         recorded.extend(up_to.map(|up_to| Recorded { users, up_to }));
     }
     Ok(recorded)
-}
-
-/// Has other processes notified, when `tx` commits, that a token was revoked which belongs to no
-/// user.
-pub(super) async fn tell_revoked(database: &Database, tx: &DatabaseTransaction) -> Result<()> {
-    let payload = listen::revocation(&database.inner.origin);
-    if let Some(statement) = database.dialect().notify(&payload) {
-        tx.execute_raw(statement).await?;
-    }
-    Ok(())
 }
 
 /// Rows that were written.

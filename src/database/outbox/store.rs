@@ -10,16 +10,19 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use entity::control_outbox::{ActiveModel, Column, Entity};
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, LockBehavior, LockType};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait,
     FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::super::Database;
+use super::super::dialect::Waiting;
 use super::{due_at_once, ours};
 use crate::domain::{Result, UserId};
-use crate::outbox::{Claim, LEASE, OutboxStore, RegionDepth, ShardDepth, Which, next_delay};
+use crate::outbox::{
+    CLAIM_HORIZON, Claim, LEASE, OutboxStore, RegionDepth, ShardDepth, Which, next_delay,
+};
 
 /// How many rows to look at for each shard that is wanted: a user may have several.
 const ROWS_PER_SHARD: usize = 4;
@@ -56,12 +59,19 @@ impl OutboxStore for Database {
             Which::Any => now + TimeDelta::days(36_500),
         };
         let rows = u32::try_from(limit.saturating_mul(ROWS_PER_SHARD)).unwrap_or(u32::MAX);
-        let claimable = self.dialect().claimable(region, until, now, rows);
+        let waiting = Waiting {
+            region,
+            until,
+            now,
+            horizon: now + CLAIM_HORIZON,
+            rows,
+        };
         // Mostly there is nothing, and to see that takes no transaction and no lock.
-        let look = self.reader().query_one_raw(claimable.clone()).await?;
-        if look.is_none() {
+        let look = self.dialect().waiting(&Waiting { rows: 1, ..waiting });
+        if self.reader().query_one_raw(look).await?.is_none() {
             return Ok(Vec::new());
         }
+        let claimable = self.dialect().claimable(&waiting);
         let tx = self.begin().await?;
         let mut users: Vec<i64> = Vec::with_capacity(limit);
         for row in tx.query_all_raw(claimable).await? {
@@ -116,7 +126,11 @@ impl OutboxStore for Database {
             })
             .filter(ours())
             .filter(Column::ScheduledFor.gt(now))
-            .filter(Column::ScheduledFrom.lte(now));
+            .filter(
+                Condition::any()
+                    .add(Column::ScheduledFrom.lte(now))
+                    .add(Column::ScheduledFrom.gt(now + CLAIM_HORIZON)),
+            );
         if let Some(region) = region {
             update = update.filter(Column::RegionName.eq(region));
         }
@@ -130,7 +144,7 @@ impl OutboxStore for Database {
             .expr_as(Expr::col(Column::ShardIdentifier).count_distinct(), "user")
             .expr_as(Column::Id.count(), "rows")
             .expr_as(Column::DateAdded.min(), "oldest")
-            .expr_as(Column::ScheduledFor.min(), "next")
+            .expr_as(self.next_due(), "next")
             .filter(ours())
             .group_by(Column::RegionName)
             .order_by_asc(Column::RegionName)
@@ -154,11 +168,11 @@ impl OutboxStore for Database {
             .column_as(Column::ShardIdentifier, "user")
             .expr_as(Column::Id.count(), "rows")
             .expr_as(Column::DateAdded.min(), "oldest")
-            .expr_as(Column::ScheduledFor.min(), "next")
+            .expr_as(self.next_due(), "next")
             .filter(ours())
             .group_by(Column::RegionName)
             .group_by(Column::ShardIdentifier)
-            .order_by_asc(Column::ScheduledFor.min())
+            .order_by_asc(self.next_due())
             .order_by_asc(Column::Id.min())
             .limit(limit)
             .into_model::<DepthRow>()
@@ -176,6 +190,14 @@ impl OutboxStore for Database {
 }
 
 impl Database {
+    /// When the first of several rows is due.
+    fn next_due(&self) -> Expr {
+        let horizon = self.clock().now() + CLAIM_HORIZON;
+        let due = Expr::case(Column::ScheduledFrom.gt(horizon), Expr::val(due_at_once()))
+            .finally(Expr::col(Column::ScheduledFor));
+        Func::min(due).into()
+    }
+
     /// Takes the shards of `users` that nobody holds. The look of a moment ago may have missed a
     /// claim that committed since; this one cannot, because the users are locked by now.
     async fn take(
@@ -213,7 +235,10 @@ impl Database {
         let until = now.trunc_subsecs(6) + LEASE;
         let claims = users.iter().filter_map(|user| {
             let rows = shards.remove(user)?;
-            let is_held = |row: &Row| row.scheduled_from > now && row.scheduled_for > now;
+            let is_held = |row: &Row| {
+                let ends_at = row.scheduled_from;
+                ends_at > now && ends_at <= now + CLAIM_HORIZON && row.scheduled_for > now
+            };
             if rows.iter().any(is_held) {
                 return None;
             }

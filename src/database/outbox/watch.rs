@@ -5,6 +5,7 @@
 //! all that this process writes goes through one connection: asked there, the number tells of the
 //! changes of others alone.
 
+use std::future::pending;
 use std::time::Duration;
 
 use sea_orm::sqlx;
@@ -23,7 +24,10 @@ impl Database {
         loop {
             match self.look().await {
                 // There is no file that others could open.
-                Ok((file, _)) if file.is_empty() => return self.is_all_ears(),
+                Ok((file, _)) if file.is_empty() => {
+                    self.is_all_ears();
+                    return pending().await;
+                }
                 Ok((_, version)) => {
                     is_blind = false;
                     if seen.replace(version) != Some(version) {

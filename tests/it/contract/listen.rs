@@ -3,12 +3,16 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use migration::{Migrator, MigratorTrait};
 use tokio::task::JoinHandle;
 use user_gateway::auth::{NewToken, NewTokenOwner, Scopes, TokenKind, TokenStore, TokenText};
-use user_gateway::database::{Database, OutboxPolicy};
-use user_gateway::domain::{JsonText, OptionKey, OptionScope, SetOption, UserId, UserOptionId};
+use user_gateway::database::{Connection, Database, DatabaseOptions, OutboxPolicy};
+use user_gateway::domain::{
+    JsonText, OptionKey, OptionScope, SetOption, SystemClock, UserId, UserOptionId,
+};
+use user_gateway::service::Announcer;
 
-use crate::harness::{Contents, Engine, Recorder, TestDatabase, eventually};
+use crate::harness::{Contents, Engine, PATIENCE, Recorder, TestDatabase, eventually};
 
 /// Another process on the same database, which listens.
 struct Other {
@@ -123,6 +127,47 @@ async fn the_end_of_a_token_of_a_service_is_heard_of() {
     assert!(db.database().revoke("service:1").await.unwrap());
     eventually("it hears", async || other.heard.revoked() == 1).await;
     assert_eq!(db.heard.revoked(), 1);
+}
+
+async fn whoever_is_broken_off_does_not_count_as_listening(engine: Engine) {
+    let db = TestDatabase::open(engine).await;
+    let mut other = Other::start(&db).await;
+    assert!(other.database.hears());
+    other.listening.abort();
+    assert!((&mut other.listening).await.unwrap_err().is_cancelled());
+    assert!(!other.database.hears());
+    assert_eq!(other.heard.missed(), 2);
+    // What listens anew begins as the first did.
+    let listens = other.database.clone();
+    other.listening = tokio::spawn(async move { listens.listen().await });
+    other.until_it_begins(3).await;
+    eventually("it hears again", async || other.database.hears()).await;
+}
+
+on_each_engine! {
+    whoever_is_broken_off_does_not_count_as_listening
+}
+
+#[tokio::test]
+async fn a_database_in_memory_is_listened_to_as_long_as_anybody_wants() {
+    let options = DatabaseOptions {
+        url: "sqlite::memory:".to_owned(),
+        max_connections: 1,
+        acquire_timeout: PATIENCE,
+        statement_timeout: PATIENCE,
+    };
+    let connection = Connection::open(&options).await.unwrap();
+    Migrator::up(connection.writer(), None).await.unwrap();
+    let policy = OutboxPolicy::default();
+    let (announcer, clock) = (Announcer::default(), Arc::new(SystemClock));
+    let database = Database::open(connection, policy, announcer, clock)
+        .await
+        .unwrap();
+    let listens = database.clone();
+    let listening = tokio::spawn(async move { listens.listen().await });
+    eventually("it hears", async || database.hears()).await;
+    assert!(!listening.is_finished());
+    listening.abort();
 }
 
 #[tokio::test]

@@ -6,10 +6,13 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::Value;
-use user_gateway::domain::{Clock as _, UserId};
+use user_gateway::database::ServerClock;
+use user_gateway::domain::{Clock as _, SystemClock, UserId};
 use user_gateway::outbox::{Claim, LEASE, OutboxStore as _, Which};
 
-use crate::harness::{TestDatabase, at};
+use crate::harness::{Engine, TestDatabase, at};
+
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Rows that are not ours to touch, some of them in the shards of users.
 const FOREIGN: &str = "INSERT INTO sentry_controloutbox (shard_scope, shard_identifier, category, \
@@ -165,6 +168,71 @@ database_contract! {
         assert_eq!(users(&claim(db, "de").await), [joan]);
         assert_eq!(store.make_due(None, now).await.unwrap(), 2);
         assert_eq!(users(&claim(db, "de").await), [ada, grace]);
+    }
+
+    async fn what_a_clock_that_is_ahead_has_written_claimed_or_put_off_is_due_at_once(db: &TestDatabase) {
+        let [ada, grace, joan] = db.add_users(["ada", "grace", "joan"]).await;
+        let store = db.database();
+        let noon = db.clock.now();
+        db.clock.advance(HOUR);
+        change(db, &[ada, grace]).await;
+        let claims = claim(db, "us").await;
+        assert_eq!(users(&claims), [ada, grace]);
+        store.failed(&claims[1..], db.clock.now()).await.unwrap();
+        change(db, &[joan]).await;
+        db.clock.set(noon);
+        let depth = store.depth().await.unwrap();
+        assert!(depth.iter().all(|depth| depth.next < noon), "{depth:?}");
+        let claims = claim(db, "us").await;
+        assert_eq!(users(&claims), [joan, grace, ada]);
+        assert_eq!(claim(db, "us").await, []);
+        // From here on its failures are put off as those of others are.
+        store.failed(&claims, noon).await.unwrap();
+        assert_eq!(claim(db, "us").await, []);
+        db.clock.advance(Duration::from_secs(2));
+        assert_eq!(users(&claim(db, "us").await), [joan]);
+        db.clock.advance(Duration::from_secs(2));
+        assert_eq!(users(&claim(db, "us").await), [grace, ada]);
+    }
+
+    async fn what_a_clock_that_is_behind_has_claimed_or_put_off_is_due_at_once(db: &TestDatabase) {
+        let [ada, grace] = db.add_users(["ada", "grace"]).await;
+        let store = db.database();
+        let noon = db.clock.now();
+        db.clock.set(noon - TimeDelta::hours(1));
+        change(db, &[ada, grace]).await;
+        let claims = claim(db, "us").await;
+        store.failed(&claims[1..], db.clock.now()).await.unwrap();
+        db.clock.set(noon);
+        assert_eq!(users(&claim(db, "us").await), [grace, ada]);
+    }
+
+    async fn what_a_clock_that_is_ahead_has_put_off_is_made_due(db: &TestDatabase) {
+        let ada = db.add_user("ada").await;
+        let store = db.database();
+        let noon = db.clock.now();
+        db.clock.advance(HOUR);
+        change(db, &[ada]).await;
+        store.failed(&claim(db, "us").await, db.clock.now()).await.unwrap();
+        db.clock.set(noon);
+        assert_eq!(store.make_due(Some("us"), noon).await.unwrap(), 1);
+        assert_eq!(users(&claim(db, "us").await), [ada]);
+    }
+
+    async fn the_clock_of_the_server_is_followed_where_there_is_one(db: &TestDatabase) {
+        let clock = ServerClock::new(db.database().clone());
+        let same = clock.clone();
+        assert_eq!(clock.now(), db.clock.now());
+        clock.adjust().await.unwrap();
+        let off = match db.engine() {
+            Engine::Postgres => same.now() - SystemClock.now(),
+            Engine::Sqlite => same.now() - db.clock.now(),
+        };
+        assert!(off.abs() < TimeDelta::minutes(1), "{off}");
+        // It goes on by itself.
+        let before = same.now();
+        db.clock.advance(HOUR);
+        assert_eq!(same.now() - before, TimeDelta::hours(1));
     }
 
     async fn what_has_been_put_off_can_be_tried_nevertheless(db: &TestDatabase) {

@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("worker", &[]),
     ("service", &["domain"]),
-    ("outbox", &["domain", "service"]),
+    ("outbox", &["domain", "telemetry", "service"]),
     ("auth", &["domain", "config", "telemetry", "service"]),
     (
         "database",
@@ -153,10 +153,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "main",
         ],
     ),
-    (
-        "rand",
-        &["auth", "database", "cache", "rpc", "graphql", "http"],
-    ),
+    ("rand", &["auth", "database", "rpc", "graphql", "http"]),
     ("tokio_tungstenite", &["http"]),
 ];
 

@@ -1,9 +1,10 @@
 //! What is read where, and how soon, after a change.
 
 use serde_json::{Value, json};
+use user_gateway::domain::UserId;
 
 use super::{EVERYTHING, name_of, option_of, rename, set, with_ada};
-use crate::harness::{Engine, Fleet, Plan};
+use crate::harness::{Engine, Fleet, Plan, Scratch};
 
 const CREATE: &str = "mutation Create($email: String!) {
     getOrCreateUserByEmail(input: { email: $email }) { created user { databaseId } }
@@ -98,7 +99,7 @@ async fn everything_that_belongs_to_a_user_is_fresh(engine: Engine) {
     let (fleet, token) = fleet(engine).await;
     let database = &fleet.database;
     database
-        .add_email(user_gateway::domain::UserId(1), "second@example.com", false)
+        .add_email(UserId(1), "second@example.com", false)
         .await;
     let changes = [
         "mutation { updateUser(input: { userId: 1, username: \"lovelace\" }) { user { id } } }",
@@ -127,7 +128,27 @@ async fn everything_that_belongs_to_a_user_is_fresh(engine: Engine) {
     }
 }
 
+async fn a_token_that_is_revoked_on_the_command_line_is_refused_in_every_region(engine: Engine) {
+    const ASK: &str = "{ viewer { scopes } }";
+    let (fleet, of_service) = fleet(engine).await;
+    let of_user = fleet.user_token(UserId(1)).await;
+    for (token, id) in [(&of_user, "user:1"), (&of_service, "service:1")] {
+        for region in &fleet.regions {
+            region.data(token, ASK, json!({})).await;
+        }
+        // The command is not told where the regions are.
+        let url = fleet.database.url();
+        Scratch::new().must(&["token", "revoke", id, "--database-url", url]);
+        fleet.delivered().await;
+        for region in &fleet.regions {
+            let answer = region.answer(token, ASK, json!({})).await;
+            answer.refuses(401, "UNAUTHENTICATED");
+        }
+    }
+}
+
 on_each_engine! {
+    a_token_that_is_revoked_on_the_command_line_is_refused_in_every_region
     a_change_through_control_is_read_in_every_region
     a_change_through_a_region_is_read_there_at_once
     a_user_who_was_absent_is_there_once_created

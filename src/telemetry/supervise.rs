@@ -1,0 +1,92 @@
+//! Tasks that run for as long as the process does, and that nobody waits for.
+//!
+//! | name | kind | what |
+//! |---|---|---|
+//! | `user_gateway_task_restarts_total{task}` | counter | background tasks that panicked and were started again |
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use metrics::{counter, describe_counter};
+use tokio::time::sleep;
+
+/// How long to wait before a task that panicked is started again, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A task that has run for so long is started again as if it had never panicked.
+const STABLE: Duration = Duration::from_mins(1);
+
+/// Runs the task that `start` makes, and makes it anew whenever it panics, after a pause that
+/// doubles. It ends when the task does. Whatever a task has promised to others it has to take back
+/// when it is dropped, since a panic drops it.
+pub async fn supervise<F: Future<Output = ()>>(name: &'static str, mut start: impl FnMut() -> F) {
+    let mut pause = PAUSES.0;
+    loop {
+        let begun = Instant::now();
+        let task = async { start().await };
+        if AssertUnwindSafe(task).catch_unwind().await.is_ok() {
+            return;
+        }
+        describe_counter!(
+            "user_gateway_task_restarts_total",
+            "Background tasks that panicked and were started again"
+        );
+        counter!("user_gateway_task_restarts_total", "task" => name).increment(1);
+        if begun.elapsed() > STABLE {
+            pause = PAUSES.0;
+        }
+        tracing::error!(
+            task = name,
+            pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            "a background task panicked; it is started again"
+        );
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Takes back what a task has promised.
+    struct Promise<'a>(&'a Cell<bool>);
+
+    impl Drop for Promise<'_> {
+        fn drop(&mut self) {
+            self.0.set(false);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_takes_back_its_promise_and_is_started_again() {
+        let (starts, holds) = (Cell::new(0), Cell::new(false));
+        supervise("test", || {
+            assert!(!holds.get());
+            starts.set(starts.get() + 1);
+            async {
+                let _promise = Promise(&holds);
+                holds.set(true);
+                tokio::task::yield_now().await;
+                assert!(starts.get() > 1, "a fault");
+            }
+        })
+        .await;
+        assert_eq!(starts.get(), 2);
+        assert!(!holds.get());
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_before_it_begins_is_started_again() {
+        let starts = Cell::new(0);
+        supervise("test", || {
+            starts.set(starts.get() + 1);
+            assert!(starts.get() > 1, "a fault");
+            async {}
+        })
+        .await;
+        assert_eq!(starts.get(), 2);
+    }
+}
