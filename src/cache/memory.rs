@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ type Landing = Shared<oneshot::Receiver<Result<Record>>>;
 pub(super) struct Memory {
     entries: Cache<Key, Entry, Weight, RandomState>,
     ledger: Mutex<Ledger>,
+    /// Copies of an earlier generation are forgotten. It changes under the lock of the ledger.
+    generation: AtomicU64,
     clock: Arc<dyn Clock>,
     ttl: Duration,
     hits: Hits,
@@ -44,6 +47,7 @@ pub(super) struct Memory {
 #[derive(Debug, Clone)]
 struct Entry {
     record: Record,
+    generation: u64,
     kept_at: Instant,
     expires_at: DateTime<Utc>,
 }
@@ -123,6 +127,7 @@ impl Memory {
                 DefaultLifecycle::default(),
             ),
             ledger: Mutex::default(),
+            generation: AtomicU64::new(0),
             clock,
             ttl,
             hits: Hits::of(TIER),
@@ -180,7 +185,8 @@ impl Memory {
     /// A copy that is worth something now, by the time that passes and by the clock.
     fn get(&self, key: Key, (now, clock_says): (Instant, DateTime<Utc>)) -> Option<Record> {
         let entry = self.entries.get(&key)?;
-        let lives = now.saturating_duration_since(entry.kept_at) < self.ttl
+        let lives = entry.generation == self.generation.load(Ordering::Acquire)
+            && now.saturating_duration_since(entry.kept_at) < self.ttl
             && clock_says < entry.expires_at;
         lives.then_some(entry.record)
     }
@@ -194,11 +200,12 @@ impl Memory {
         }
     }
 
-    /// Forgets everything of everybody.
+    /// Forgets everything of everybody, at the same cost however much that is: the copies stay
+    /// until others take their places, and are of no use.
     pub(super) fn forget_all(&self) {
         let mut ledger = self.ledger();
         ledger.flights.clear();
-        self.entries.clear();
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -265,6 +272,7 @@ impl Flights {
         } else if let Some(expires_at) = expires_at {
             let entry = Entry {
                 record: record.clone(),
+                generation: self.memory.generation.load(Ordering::Acquire),
                 kept_at: Instant::now(),
                 expires_at,
             };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use redis::aio::PubSubStream;
+use redis::aio::{PubSub, PubSubStream};
 use redis::{Msg, RedisError, RedisResult};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -19,13 +19,31 @@ use crate::domain::{Change, Event, UserId};
 /// How long a failed attempt to connect keeps from the next, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
+/// Takes back what the task has promised, however it ends: without it nothing is heard.
+struct Ending<'a>(&'a State);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+        tally::redis_connected(false);
+    }
+}
+
 /// Connects, takes part until the connection is lost, and begins anew, for as long as it is let.
 pub(super) async fn keep(state: Arc<State>) {
+    let _ending = Ending(&state);
     let mut pause = PAUSES.0;
     let mut is_known = false;
     loop {
-        let error = match timeout(state.timing.connect * 4, Link::open(&state)).await {
-            Ok(Ok(link)) => {
+        // What comes after connecting may be much, and each command of it has its own time.
+        let connected = timeout(state.timing.connect * 4, connect(&state)).await;
+        let opened = match connected {
+            Ok(Ok((session, ears))) => Link::open(&state, session, ears).await,
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(lost("connecting took too long")),
+        };
+        let error = match opened {
+            Ok(link) => {
                 if is_known {
                     tracing::info!("the cache's Redis can be reached again");
                 }
@@ -38,8 +56,7 @@ pub(super) async fn keep(state: Arc<State>) {
                 }
                 error
             }
-            Ok(Err(error)) => error,
-            Err(_) => lost("connecting took too long"),
+            Err(error) => error,
         };
         state.leave();
         tally::redis_connected(false);
@@ -62,22 +79,28 @@ struct Link {
     unsettled: Option<(String, Instant)>,
 }
 
+/// Connects to Redis, and begins to hear what replicas tell each other.
+async fn connect(state: &State) -> RedisResult<(Arc<Session>, PubSub)> {
+    let replica = Arc::clone(&state.replica);
+    let session = Session::open(&state.client, &state.region, replica, state.timing).await?;
+    let mut ears = state.client.get_async_pubsub().await?;
+    ears.subscribe(session.names.invalidated()).await?;
+    ears.subscribe(session.names.heard(&state.replica)).await?;
+    Ok((Arc::new(session), ears))
+}
+
 impl Link {
-    async fn open(state: &Arc<State>) -> RedisResult<Self> {
-        let replica = Arc::clone(&state.replica);
-        let session = Session::open(&state.client, &state.region, replica, state.timing).await?;
-        let mut ears = state.client.get_async_pubsub().await?;
-        ears.subscribe(session.names.invalidated()).await?;
-        ears.subscribe(session.names.heard(&state.replica)).await?;
-        // From here on every invalidation is heard; what is taken from the register stands for
-        // those before.
+    async fn open(state: &Arc<State>, session: Arc<Session>, ears: PubSub) -> RedisResult<Self> {
+        // Writers find the connection from here on, readers do not yet: what could not be
+        // invalidated while there was none comes first. Nobody waits for this replica meanwhile, as
+        // it is not in the register.
+        state.session.store(Some(Arc::clone(&session)));
+        state.settle_debts(&session).await?;
+        // Every invalidation from here on is heard; what is taken from the register stands for
+        // those before. What reads have found meanwhile that began under an earlier connection may
+        // be older.
         let (point, is_settled, until) = session.renew().await?;
         state.memory.forget_all();
-        let session = Arc::new(session);
-        state.session.store(Some(Arc::clone(&session)));
-        // Writers find the connection from here on, readers do not yet: what could not be
-        // invalidated while there was none comes first.
-        state.settle_debts(&session).await?;
         let mut standing = Standing::new(point.clone());
         let unsettled = (!is_settled).then(|| (point.register.clone(), Instant::now()));
         standing.renew(point, until, &session.lease);

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -20,6 +21,10 @@ use super::memory::Memory;
 use super::tally;
 use crate::domain::{Error, Result, UserId};
 use crate::service::Announcer;
+use crate::telemetry::supervise;
+
+/// How many invalidations that could not be made before are under way at a time.
+const SETTLED_AT_ONCE: usize = 64;
 
 /// After how long a register is forgotten that no replica has used. Nobody holds a lease by then.
 const REGISTER_LIFE: Duration = Duration::from_hours(1);
@@ -88,8 +93,33 @@ struct State {
     memory: Arc<Memory>,
     announcer: Announcer,
     session: ArcSwapOption<Session>,
-    /// Users that were to be invalidated and could not be, by the number of the attempt.
-    debts: Mutex<HashMap<u64, UserId>>,
+    debts: Mutex<Debts>,
+}
+
+/// Users that are to be invalidated and are not yet, each with the number of the latest attempt.
+///
+/// An attempt that succeeds settles what earlier ones left, since it was made after what they were
+/// about had happened. It settles nothing of later ones.
+#[derive(Debug, Default)]
+struct Debts {
+    latest: u64,
+    owed: HashMap<UserId, u64>,
+}
+
+impl Debts {
+    /// Notes that a user is to be invalidated, before it is tried; the number of the attempt.
+    fn owe(&mut self, user_id: UserId) -> u64 {
+        self.latest += 1;
+        self.owed.insert(user_id, self.latest);
+        self.latest
+    }
+
+    /// Takes note that an attempt succeeded.
+    fn settle(&mut self, user_id: UserId, attempt: u64) {
+        if self.owed.get(&user_id) == Some(&attempt) {
+            self.owed.remove(&user_id);
+        }
+    }
 }
 
 impl fmt::Debug for State {
@@ -122,7 +152,10 @@ impl Shared {
             session: ArcSwapOption::empty(),
             debts: Mutex::default(),
         });
-        let task = tokio::spawn(link::keep(Arc::clone(&state)));
+        let kept = Arc::clone(&state);
+        let task = tokio::spawn(supervise("cache-link", move || {
+            link::keep(Arc::clone(&kept))
+        }));
         Ok(Self { state, task })
     }
 
@@ -147,28 +180,28 @@ impl Shared {
         user_id: UserId,
         numbered: impl FnOnce() + Send,
     ) -> Result<i64> {
-        let debt = self.state.owe(user_id);
+        let attempt = self.state.debts().owe(user_id);
         let unreachable = || Error::Unavailable(Arc::new(Unreachable));
         let Some(session) = self.session() else {
             numbered();
-            self.state.keep_one(debt, user_id);
             return Err(unreachable());
         };
         let outcome = session.invalidate(user_id).await;
         numbered();
         let Ok(done) = outcome else {
-            self.state.keep_one(debt, user_id);
             return Err(unreachable());
         };
-        self.state.debts().remove(&debt);
+        self.state.debts().settle(user_id, attempt);
         session.spread(&done).await;
         Ok(done.version)
     }
 
     /// Ends this replica's part, so that no other waits for it.
     pub(super) async fn stop(&self) {
+        // Before the task ends, which would leave it too.
+        let session = self.state.leave();
         self.task.abort();
-        if let Some(session) = self.state.leave()
+        if let Some(session) = session
             && session.leave().await.is_err()
         {
             tracing::debug!("the replica could not take itself off the register");
@@ -184,35 +217,35 @@ impl Drop for Shared {
 }
 
 impl State {
-    fn debts(&self) -> MutexGuard<'_, HashMap<u64, UserId>> {
+    fn debts(&self) -> MutexGuard<'_, Debts> {
         self.debts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a user is to be invalidated, before it is tried.
-    fn owe(&self, user_id: UserId) -> u64 {
-        let debt = rand::random();
-        self.debts().insert(debt, user_id);
-        debt
-    }
-
-    /// Leaves one debt of a user, however often it was tried in vain.
-    fn keep_one(&self, kept: u64, user_id: UserId) {
-        let mut debts = self.debts();
-        debts.retain(|_, owed| *owed != user_id);
-        // Another attempt may have left its own debt in the place of this one.
-        debts.insert(kept, user_id);
-    }
-
-    /// Invalidates what could not be invalidated before.
+    /// Invalidates what could not be invalidated before, many at a time. What it has settled before
+    /// a failure stays settled.
     async fn settle_debts(&self, session: &Session) -> RedisResult<()> {
-        let owed = self.debts().clone();
-        for (debt, user_id) in owed {
-            session.invalidate(user_id).await?;
-            // A read that began under the connection before may have found the old record in this
-            // one. Nothing is heard yet, and so nothing else makes it forgotten.
-            self.memory.forget(user_id);
-            self.debts().remove(&debt);
+        let owed: Vec<(UserId, u64)> = {
+            let debts = self.debts();
+            debts
+                .owed
+                .iter()
+                .map(|(id, attempt)| (*id, *attempt))
+                .collect()
+        };
+        if owed.is_empty() {
+            return Ok(());
         }
+        let users = owed.len();
+        let settling = owed.into_iter().map(|(user_id, attempt)| async move {
+            session.invalidate(user_id).await?;
+            self.debts().settle(user_id, attempt);
+            RedisResult::Ok(())
+        });
+        stream::iter(settling)
+            .buffer_unordered(SETTLED_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        tracing::info!(users, "invalidated what could not be while Redis was away");
         Ok(())
     }
 
@@ -236,4 +269,36 @@ struct Unreachable;
 fn failed(error: &RedisError) {
     tally::redis_error();
     tracing::debug!(%error, "a command to the cache's Redis failed");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: UserId = UserId(1);
+    const BOB: UserId = UserId(2);
+
+    #[test]
+    fn an_attempt_settles_what_earlier_ones_left() {
+        let mut debts = Debts::default();
+        for _ in 0..1_000 {
+            debts.owe(ADA);
+        }
+        assert_eq!(debts.owed.len(), 1);
+        let attempt = debts.owe(ADA);
+        debts.settle(ADA, attempt);
+        assert!(debts.owed.is_empty());
+    }
+
+    #[test]
+    fn an_attempt_settles_nothing_of_later_ones_or_of_others() {
+        let mut debts = Debts::default();
+        let first = debts.owe(ADA);
+        debts.owe(BOB);
+        let second = debts.owe(ADA);
+        debts.settle(ADA, first);
+        assert_eq!(debts.owed.len(), 2);
+        debts.settle(ADA, second);
+        assert_eq!(debts.owed.keys().collect::<Vec<_>>(), [&BOB]);
+    }
 }
