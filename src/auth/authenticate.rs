@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 
 use super::caller::{Caller, UserCaller};
 use super::jwt::JwtVerifier;
@@ -18,6 +19,11 @@ use crate::service::Listener;
 const TOKEN_MAX_BYTES: usize = 256;
 /// Longer JSON web tokens are refused before anything is computed over them.
 const JWT_MAX_BYTES: usize = 8 * 1024;
+/// Longer headers hold more than the word `Bearer` and a token.
+const HEADER_MAX_BYTES: usize = JWT_MAX_BYTES + 64;
+
+/// The SHA-256 of the value of a header.
+type HeaderDigest = [u8; 32];
 
 /// Checks credentials, and remembers for [`TOKEN_LIFE`](super::TOKEN_LIFE) whose they are. Clones
 /// are the same. It has to hear of changes, see [`Authentication::listener`].
@@ -30,8 +36,8 @@ pub struct Authentication {
 struct Inner {
     lookup: Arc<Lookup>,
     provider: Option<JwtVerifier>,
-    /// By the value of the header.
-    callers: Arc<Memory<Arc<str>, Arc<Caller>>>,
+    /// By the digest of the header's value, which holds a secret.
+    callers: Arc<Memory<HeaderDigest, Arc<Caller>>>,
     /// By how an identity provider names them.
     owners: Arc<Memory<Subject, TokenOwner>>,
     standings: Arc<Standings>,
@@ -79,7 +85,7 @@ impl Authentication {
         let inner = Inner {
             lookup: Arc::new(lookup),
             provider,
-            callers: Arc::new(Memory::new(Arc::clone(&rules), |header| header.len())),
+            callers: Arc::new(Memory::new(Arc::clone(&rules), |_| 0)),
             owners: Arc::new(Memory::new(rules, Subject::len)),
             standings,
         };
@@ -101,17 +107,21 @@ impl Authentication {
             refuse("no credentials; send `Authorization: Bearer TOKEN` with an API token")
         })?;
         let inner = &self.inner;
-        if let Some(known) = inner.callers.get(header) {
+        if header.len() > HEADER_MAX_BYTES {
+            return Err(refuse("the token is longer than any that is accepted"));
+        }
+        let digest: HeaderDigest = Sha256::digest(header).into();
+        if let Some(known) = inner.callers.get(&digest) {
             return Ok(Arc::clone(&known.found));
         }
         // Beside the future: most are remembered, and theirs stays small.
-        Box::pin(inner.look_up(header)).await
+        Box::pin(inner.look_up(header, digest)).await
     }
 }
 
 impl Inner {
     /// The caller behind the value of a header that is not remembered.
-    async fn look_up(&self, header: &str) -> Result<Arc<Caller>> {
+    async fn look_up(&self, header: &str, digest: HeaderDigest) -> Result<Arc<Caller>> {
         let mut words = header.split_ascii_whitespace();
         let (Some(scheme), Some(token), None) = (words.next(), words.next(), words.next()) else {
             return Err(refuse(
@@ -123,16 +133,16 @@ impl Inner {
         }
         match &self.provider {
             Some(provider) if JwtVerifier::recognizes(token) => {
-                self.by_jwt(provider, header, token).await
+                self.by_jwt(provider, digest, token).await
             }
-            _ => self.by_token(header, token).await,
+            _ => self.by_token(digest, token).await,
         }
     }
 
     async fn by_jwt(
         &self,
         provider: &JwtVerifier,
-        header: &str,
+        digest: HeaderDigest,
         text: &str,
     ) -> Result<Arc<Caller>> {
         if text.len() > JWT_MAX_BYTES {
@@ -145,18 +155,18 @@ impl Inner {
         let owner = self.owners.get_or(claims.subject, look).await?;
         let caller = Arc::new(caller(owner.found.clone(), claims.scopes)?);
         let known = owner.with(Arc::clone(&caller), Some(claims.ends_at));
-        self.callers.keep(header.into(), Arc::new(known));
+        self.callers.keep(digest, Arc::new(known));
         Ok(caller)
     }
 
-    async fn by_token(&self, header: &str, token: &str) -> Result<Arc<Caller>> {
+    async fn by_token(&self, digest: HeaderDigest, token: &str) -> Result<Arc<Caller>> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(invalid());
         }
         let lookup = Arc::clone(&self.lookup);
         let text = TokenText::new(token);
         let look = async move { lookup.caller(&text).await };
-        let known = self.callers.get_or(header.into(), look).await?;
+        let known = self.callers.get_or(digest, look).await?;
         Ok(Arc::clone(&known.found))
     }
 }

@@ -119,7 +119,8 @@ impl<T> Known<T> {
 
 type Landing<T> = Shared<oneshot::Receiver<Result<Arc<Known<T>>>>>;
 
-/// Things of one kind that are remembered by `K`. Who is not known and failures are not remembered.
+/// Things of one kind that are remembered by `K`, which must be no secret: it is kept for as long as
+/// nothing takes its place. Who is not known and failures are not remembered.
 pub(super) struct Memory<K, T> {
     entries: Cache<K, Arc<Known<T>>, Weight<K>, RandomState>,
     /// What is being looked for, and how much had been heard when that began.
@@ -143,7 +144,7 @@ impl<K, V> Weighter<K, V> for Weight<K> {
 }
 
 impl<K, T> fmt::Debug for Memory<K, T> {
-    /// Keys may be secrets.
+    /// Keys may name people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory")
             .field("rules", &self.rules)
