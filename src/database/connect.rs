@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
-    DatabaseTransaction, DbBackend, EntityTrait, QueryOrder, QuerySelect, Statement,
+    DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryOrder, QuerySelect, Statement,
 };
+use tokio::time::{Instant, sleep};
 
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
+use super::error::is_locked_file;
 use super::pipeline::Target;
 use super::user::Searches;
 use crate::domain::{Error, Invalid, Result};
@@ -19,6 +21,9 @@ use crate::worker;
 /// server is at work for the one, it answers on the other, and the worker finds more to do each time
 /// it wakes up.
 pub(super) const LANES_OF_WORKER: usize = 2;
+
+/// How long to wait before a SQLite file is opened again that was locked.
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 /// How to reach the database.
 #[derive(Debug, Clone)]
@@ -88,11 +93,14 @@ impl Connection {
                 (shared, connections.saturating_sub(2 * shared).max(1))
             }
         };
-        let reader = pool(options, readers, &statements).await?;
-        let writer = if sqlite && !in_memory {
-            pool(options, 1, &statements).await?
+        let (reader, writer) = if sqlite && !in_memory {
+            // The writer first, which is one connection: several would switch a new file to its
+            // journal at once.
+            let writer = pool(options, 1, &statements).await?;
+            (pool(options, readers, &statements).await?, writer)
         } else {
-            reader.clone()
+            let reader = pool(options, readers, &statements).await?;
+            (reader.clone(), reader)
         };
         let dialect = Dialect::of(reader.get_database_backend());
         let pipelined = (!sqlite).then(|| {
@@ -244,14 +252,20 @@ async fn pool(
             .set_application_name("user-gateway")
             .statement_timeout(statement_timeout);
     }
-    let mut connection = Database::connect(connect)
-        .await
-        .map_err(|error| match error {
-            sea_orm::DbErr::Conn(_) | sea_orm::DbErr::ConnectionAcquire(_) => {
-                Error::Unavailable(Arc::new(error))
+    let give_up = Instant::now() + options.acquire_timeout;
+    let mut connection = loop {
+        match Database::connect(connect.clone()).await {
+            Ok(connection) => break connection,
+            // Another process switches the new file to its journal. SQLite does not wait for that.
+            Err(error) if is_locked_file(&error) && Instant::now() < give_up => {
+                sleep(LOCKED_PAUSE).await;
             }
-            other => other.into(),
-        })?;
+            Err(error @ (DbErr::Conn(_) | DbErr::ConnectionAcquire(_))) => {
+                return Err(Error::Unavailable(Arc::new(error)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
     let statements = Arc::clone(statements);
     connection.set_metric_callback(move |info| {
         statements.fetch_add(1, Ordering::Relaxed);

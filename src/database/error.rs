@@ -110,6 +110,32 @@ pub(super) fn violates_unique(error: &Error) -> bool {
     pipelined_code(error) == Some(UNIQUE_VIOLATION)
 }
 
+/// Whether a pipelined statement may have failed because of one row that it found, and not because
+/// of what it is or of where it went.
+pub(super) fn is_of_a_row(error: &Error) -> bool {
+    match error {
+        Error::Unavailable(_) | Error::Timeout(_) => false,
+        // Of what the server refuses, what it calls a data exception.
+        Error::Internal(cause) => cause
+            .downcast_ref::<Failure>()
+            .is_none_or(|failure| failure.code().is_some_and(|code| code.starts_with("22"))),
+        _ => true,
+    }
+}
+
+/// Whether `error` says that another connection keeps a SQLite file locked at the moment.
+pub(super) fn is_locked_file(error: &DbErr) -> bool {
+    const BUSY: u32 = 5;
+    let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
+        return false;
+    };
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == BUSY)
+}
+
 fn pipelined_code(error: &Error) -> Option<&str> {
     let Error::Internal(cause) = error else {
         return None;

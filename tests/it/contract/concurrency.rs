@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use user_gateway::domain::{Email, NewUser, OptionKey, OptionScope, SetOption, UserId};
 
-use crate::harness::TestDatabase;
+use crate::harness::{TestDatabase, look_into};
 
 /// The `n`th spelling of a text: each letter is in upper case if its bit is set.
 fn spelling(text: &str, n: usize) -> String {
@@ -99,6 +99,21 @@ database_contract! {
         });
         for result in join_all(calls).await {
             result.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_new_sqlite_file_is_opened_by_many_at_once() {
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/new.db?mode=rwc", folder.path().display());
+        let opening = (0..16).map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { look_into(&url).await })
+        });
+        for opened in join_all(opening).await {
+            assert!(!opened.unwrap().has_table("auth_user").await.unwrap());
         }
     }
 }
