@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::connect::LANES_OF_WORKER;
+use super::error::is_of_a_row;
 use super::pipeline::Pipeline;
 use super::statement::{Parameter, Prepared};
 use crate::domain::{Error, Result};
@@ -27,6 +28,8 @@ const MAX_IDS: usize = 256;
 /// From so many ids on a look-up may go by a connection of another thread, to be answered sooner.
 /// With fewer, waking the other costs more than that is worth, and the more share a statement.
 const MANY_IDS: usize = 8;
+/// The most statements that one batch becomes when rows in it cannot be read.
+const MAX_STATEMENTS: usize = 64;
 /// A look-up of more ids than this goes alone: sharing saves it next to nothing.
 const MAX_IDS_OF_ONE: usize = 64;
 
@@ -160,44 +163,44 @@ impl<T: Clone + Send + Sync + 'static> Turn<T> {
         self.pipeline.all_at(self.place, statement, &ids).await
     }
 
-    /// Asks for all, and gives each what is theirs.
+    /// Asks for all, and gives each what is theirs. A row that cannot be read fails those alone who
+    /// ask for it: all are asked for again in halves, until it is alone.
     async fn run(self, askers: Vec<Asker<T>>) {
-        let askers: Vec<_> = askers
-            .into_iter()
-            .filter(|asker| !asker.answer.is_closed())
-            .collect();
-        let mut wishes: Vec<(i64, usize)> = Vec::with_capacity(askers.len());
-        for (number, asker) in askers.iter().enumerate() {
-            wishes.extend(asker.ids.iter().map(|id| (*id, number)));
-        }
-        wishes.sort_unstable();
-        wishes.dedup();
-        let mut ids: Vec<i64> = wishes.iter().map(|(id, _)| *id).collect();
-        ids.dedup();
-        if ids.is_empty() {
-            return;
-        }
-        let rows = match self.all(&ids).await {
-            Ok(rows) => rows,
-            Err(error) => {
-                for asker in askers {
-                    let _ = asker.answer.send(Err(error.clone()));
-                }
-                return;
+        let mut batches = vec![askers];
+        let mut statements = 0;
+        while let Some(mut askers) = batches.pop() {
+            askers.retain(|asker| !asker.answer.is_closed());
+            let wishes = Wishes::of(&askers);
+            if wishes.ids.is_empty() {
+                continue;
             }
-        };
+            statements += 1;
+            match self.all(&wishes.ids).await {
+                Ok(rows) => self.answer(askers, &wishes, rows),
+                Err(error)
+                    if askers.len() > 1 && statements < MAX_STATEMENTS && is_of_a_row(&error) =>
+                {
+                    let rest = askers.split_off(askers.len() / 2);
+                    batches.extend([rest, askers]);
+                }
+                Err(error) => {
+                    for asker in askers {
+                        let _ = asker.answer.send(Err(error.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives each the rows that are theirs.
+    fn answer(&self, askers: Vec<Asker<T>>, wishes: &Wishes, rows: Vec<T>) {
         let statement = &self.shared.statement;
         let mut answers: Vec<Vec<T>> = askers
             .iter()
             .map(|asker| Vec::with_capacity(statement.expected_rows(asker.ids.len())))
             .collect();
         for row in rows {
-            let id = (self.shared.id)(&row);
-            let start = wishes.partition_point(|(wished, _)| *wished < id);
-            let mut numbers = wishes[start..]
-                .iter()
-                .take_while(|(wished, _)| *wished == id)
-                .map(|(_, number)| *number);
+            let mut numbers = wishes.numbers((self.shared.id)(&row));
             let Some(first) = numbers.next() else {
                 continue;
             };
@@ -210,6 +213,37 @@ impl<T: Clone + Send + Sync + 'static> Turn<T> {
             // Whoever has gone needs no answer.
             let _ = asker.answer.send(Ok(answer));
         }
+    }
+}
+
+/// Who wishes for which ids.
+struct Wishes {
+    /// Each id with the number of an asker, in order.
+    pairs: Vec<(i64, usize)>,
+    /// Each id once.
+    ids: Vec<i64>,
+}
+
+impl Wishes {
+    fn of<T>(askers: &[Asker<T>]) -> Self {
+        let mut pairs: Vec<(i64, usize)> = Vec::with_capacity(askers.len());
+        for (number, asker) in askers.iter().enumerate() {
+            pairs.extend(asker.ids.iter().map(|id| (*id, number)));
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut ids: Vec<i64> = pairs.iter().map(|(id, _)| *id).collect();
+        ids.dedup();
+        Self { pairs, ids }
+    }
+
+    /// The numbers of those who ask for an id.
+    fn numbers(&self, id: i64) -> impl Iterator<Item = usize> {
+        let start = self.pairs.partition_point(|(wished, _)| *wished < id);
+        self.pairs[start..]
+            .iter()
+            .take_while(move |(wished, _)| *wished == id)
+            .map(|(_, number)| *number)
     }
 }
 

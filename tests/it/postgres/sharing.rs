@@ -60,6 +60,43 @@ async fn a_look_up_that_is_alone_costs_a_statement_of_its_own() {
     assert_eq!(db.database().statement_count() - before, 3);
 }
 
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_row_that_cannot_be_read_fails_nobody_who_does_not_ask_for_it() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ids = crowd(&db, 60).await;
+    let other = open_patiently(db.url()).await;
+    let users = other.services().users;
+    assert_answered(look_up(&users, &ids[..1]), &ids[..1]).await;
+    let unreadable = [ids[7], ids[31], ids[32]];
+    for id in unreadable {
+        // Beyond what any calendar here knows.
+        db.execute(&format!(
+            "UPDATE auth_user SET date_joined = 'infinity' WHERE id = {id}"
+        ))
+        .await;
+    }
+
+    let block = block_users(&db).await;
+    let before = other.statement_count();
+    let (good, bad): (Vec<UserId>, Vec<UserId>) =
+        ids.iter().partition(|id| !unreadable.contains(id));
+    let all = look_up(&users, &bad)
+        .into_iter()
+        .chain(look_up(&users, &good));
+    let mut all: Vec<_> = all.collect();
+    tokio::task::yield_now().await;
+    block.rollback().await.unwrap();
+    let answered = all.split_off(bad.len());
+    assert_answered(answered, &good).await;
+    for failed in all {
+        let _ = failed.await.unwrap();
+    }
+    // Each is found by halving.
+    let sent = other.statement_count() - before;
+    assert!(sent <= 40, "{sent} statements for 60 look-ups");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL"]
 async fn many_requests_on_few_connections_each_get_their_own() {
