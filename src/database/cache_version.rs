@@ -32,11 +32,14 @@ impl SiloCache for Database {
                 &["key"],
             )));
         }
-        let tx = self.begin().await?;
         let statement = raise_cache_version(self.dialect(), column, key);
-        let row = tx.query_one_raw(statement).await?;
-        let version = row.ok_or(DbErr::RecordNotInserted)?.try_get_by_index(0)?;
-        tx.commit().await?;
-        Ok(version)
+        let change = self.change(|database| async move {
+            let tx = database.begin().await?;
+            let row = tx.query_one_raw(statement).await?;
+            let version: i64 = row.ok_or(DbErr::RecordNotInserted)?.try_get_by_index(0)?;
+            tx.commit().await?;
+            Ok(version)
+        });
+        change.await
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
 use super::error::is_locked_file;
 use super::pipeline::Target;
+use super::transaction::Transactions;
 use super::user::Searches;
 use crate::domain::{Error, Invalid, Result};
 use crate::worker;
@@ -53,6 +54,7 @@ pub enum Ownership {
 pub struct Connection {
     pub(super) reader: DatabaseConnection,
     pub(super) writer: DatabaseConnection,
+    pub(super) transactions: Transactions,
     pub(super) dialect: Dialect,
     pub(super) statements: Arc<AtomicU64>,
     pub(super) searches: Arc<Searches>,
@@ -103,6 +105,12 @@ impl Connection {
             (reader.clone(), reader)
         };
         let dialect = Dialect::of(reader.get_database_backend());
+        let transactions = Transactions::on(
+            &writer,
+            Arc::clone(&statements),
+            options.statement_timeout,
+            in_memory,
+        );
         let pipelined = (!sqlite).then(|| {
             let pool = reader.get_postgres_connection_pool();
             let target = Target::of(&pool.connect_options()).inspect_err(|error| {
@@ -120,6 +128,7 @@ impl Connection {
             searches: Arc::new(searches),
             reader,
             writer,
+            transactions,
             dialect,
             statements,
         })

@@ -18,13 +18,16 @@ mod seed;
 mod shared;
 mod statement;
 mod token;
+mod transaction;
 mod user;
 mod user_option;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use sea_orm::DatabaseConnection;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::domain::{Change, Clock, Error, Event, Result};
@@ -41,6 +44,10 @@ use dialect::Dialect;
 use pipeline::Pipeline;
 use shared::Shared;
 use statement::{Parameter, Prepared, Shelf};
+use transaction::{Transaction, Transactions};
+
+/// How long connections may take to be closed when the process ends.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// An open database of known form.
 #[derive(Debug, Clone)]
@@ -64,6 +71,7 @@ struct Inner {
     reader: DatabaseConnection,
     /// On SQLite a pool of one, so that writers of this process queue instead of colliding.
     writer: DatabaseConnection,
+    transactions: Transactions,
     dialect: Dialect,
     facts: Facts,
     /// Where look-ups go on PostgreSQL.
@@ -107,6 +115,7 @@ impl Database {
         let Connection {
             reader,
             writer,
+            transactions,
             dialect,
             statements,
             searches,
@@ -115,6 +124,7 @@ impl Database {
         let inner = Inner {
             reader,
             writer,
+            transactions,
             dialect,
             facts,
             pipeline,
@@ -155,18 +165,20 @@ impl Database {
         Ok(self.inner.reader.ping().await?)
     }
 
-    /// Waits until no connection is in use and closes them all.
+    /// Waits until no connection is in use and closes them all, within five seconds: what is still
+    /// under way then is given up.
     pub async fn close(&self) {
-        if let Some(pipeline) = &self.inner.pipeline {
-            pipeline.close().await;
-        }
-        if let Some(pipeline) = &self.inner.changes {
-            pipeline.close().await;
-        }
-        for pool in [&self.inner.reader, &self.inner.writer] {
-            if let Err(error) = pool.close_by_ref().await {
-                tracing::warn!(error = %error, "could not close the database connections");
-            }
+        let inner = &self.inner;
+        let closing = async {
+            tokio::join!(
+                close_pipeline(inner.pipeline.as_deref()),
+                close_pipeline(inner.changes.as_ref()),
+                close_pool(&inner.reader),
+                close_pool(&inner.writer),
+            )
+        };
+        if timeout(CLOSING, closing).await.is_err() {
+            tracing::warn!("gave up on database connections that are still in use");
         }
     }
 
@@ -235,28 +247,35 @@ impl Database {
         &*self.inner.clock
     }
 
-    /// Opens a transaction that may write.
-    async fn begin(&self) -> Result<DatabaseTransaction> {
-        self.inner.dialect.begin_write(&self.inner.writer).await
+    /// Makes a change in a task of its own, so that it is made to its end, and told of, whether or
+    /// not whoever asked for it waits. Every transaction of a service begins in here.
+    fn change<T, F>(&self, work: impl FnOnce(Self) -> F) -> impl Future<Output = Result<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let work = work(self.clone());
+        see_through(work)
+    }
+
+    /// Begins a transaction that may write.
+    async fn begin(&self) -> Result<Transaction> {
+        Ok(Box::pin(self.inner.transactions.begin()).await?)
     }
 
     /// Commits `tx` together with the outbox rows of the change made in it, and announces it.
-    async fn commit_change(&self, tx: DatabaseTransaction, change: Change) -> Result<()> {
+    async fn commit_change(&self, tx: Transaction, change: Change) -> Result<()> {
         self.commit_changes(tx, &[change]).await
     }
 
     /// As [`Database::commit_change`], for a transaction that changed several users.
-    async fn commit_changes(&self, tx: DatabaseTransaction, changes: &[Change]) -> Result<()> {
+    async fn commit_changes(&self, tx: Transaction, changes: &[Change]) -> Result<()> {
         let recorded = outbox::record(self, &tx, changes).await?;
-        let (database, changes) = (self.clone(), changes.to_vec());
-        see_through(async move {
-            let committed = tx.commit().await;
-            database.announce_committed(&changes, committed.is_ok());
-            committed?;
-            database.forget_delivered(recorded).await;
-            Ok(())
-        })
-        .await
+        let committed = tx.commit().await;
+        self.announce_committed(changes, committed.is_ok());
+        committed?;
+        self.forget_delivered(recorded).await;
+        Ok(())
     }
 
     /// Announces changes that were committed, or may have been, if that failed.
@@ -292,6 +311,18 @@ fn see_through<T: Send + 'static>(
     // What is spawned is moved more than once.
     let done = tokio::spawn(carry(Box::pin(work)));
     async move { done.await.map_err(Error::internal)? }
+}
+
+async fn close_pool(pool: &DatabaseConnection) {
+    if let Err(error) = pool.close_by_ref().await {
+        tracing::warn!(error = %error, "could not close the database connections");
+    }
+}
+
+async fn close_pipeline(pipeline: Option<&Pipeline>) {
+    if let Some(pipeline) = pipeline {
+        pipeline.close().await;
+    }
 }
 
 /// The pipelined connections for look-ups and for changes, where they can be made.

@@ -141,6 +141,83 @@ impl Database {
         Ok(self.all(lookup, &[Parameter::Text(text)]).await?.pop())
     }
 
+    async fn insert_token(&self, token: &NewToken) -> Result<()> {
+        let now = self.clock().now();
+        let scopes = StringList(token.scopes.iter().map(str::to_owned).collect());
+        if matches!(token.owner, NewTokenOwner::Service(_)) && !self.facts().has_service_token {
+            return Err(Error::Conflict(
+                "the database has no table for tokens of services and nothing is created there; \
+                 put the token's hash into the configuration instead"
+                    .to_owned(),
+            ));
+        }
+        let tx = self.begin().await?;
+        let inserted = match &token.owner {
+            NewTokenOwner::User(id) => {
+                let row = api_token::ActiveModel {
+                    user_id: Set(id.0),
+                    name: Set(Some("user-gateway".to_owned())),
+                    // The column must be unique and not null; the text itself is kept nowhere. A
+                    // Sentry on the same table takes what stands here for a token's text, so it is
+                    // made one that no header can carry: it has a space.
+                    token: Set(format!("hashed {}", token.text.hash())),
+                    hashed_token: Set(Some(token.text.hash())),
+                    token_type: Set(Some("sntryu_".to_owned())),
+                    token_last_characters: Set(Some(token.text.last_characters())),
+                    scopes: Set(0),
+                    scope_list: Set(scopes),
+                    expires_at: Set(token.expires_at),
+                    date_added: Set(now),
+                    ..Default::default()
+                };
+                let exists: Option<i64> = user::Entity::find()
+                    .select_only()
+                    .column(user::Column::Id)
+                    .filter(user::Column::Id.eq(id.0))
+                    .into_tuple()
+                    .one(&tx)
+                    .await?;
+                if exists.is_none() {
+                    return Err(Error::NotFound(format!(
+                        "there is no user with the id {id}"
+                    )));
+                }
+                api_token::Entity::insert(row).exec(&tx).await.map(|_| ())
+            }
+            NewTokenOwner::Service(name) => {
+                let row = service_token::ActiveModel {
+                    name: Set(name.clone()),
+                    hashed_token: Set(token.text.hash()),
+                    token_last_characters: Set(token.text.last_characters()),
+                    scope_list: Set(scopes),
+                    expires_at: Set(token.expires_at),
+                    date_added: Set(now),
+                    ..Default::default()
+                };
+                service_token::Entity::insert(row)
+                    .exec(&tx)
+                    .await
+                    .map(|_| ())
+            }
+        };
+        match inserted {
+            Ok(()) => {}
+            Err(error) if is_unique_violation(&error) => {
+                return Err(Error::Conflict(
+                    "a service of this name has a token already; revoke it first or choose \
+                     another name"
+                        .to_owned(),
+                ));
+            }
+            Err(error) if is_foreign_key_violation(&error) => {
+                return Err(Error::NotFound("there is no such user".to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// A token of a user belongs to them: its end is a change of theirs, which regions hear of too.
     async fn revoke_of_user(&self, id: i64) -> Result<bool> {
         use api_token::{Column as C, Entity};
@@ -238,80 +315,9 @@ impl TokenStore for Database {
     }
 
     async fn create(&self, token: &NewToken) -> Result<()> {
-        let now = self.clock().now();
-        let scopes = StringList(token.scopes.iter().map(str::to_owned).collect());
-        if matches!(token.owner, NewTokenOwner::Service(_)) && !self.facts().has_service_token {
-            return Err(Error::Conflict(
-                "the database has no table for tokens of services and nothing is created there; \
-                 put the token's hash into the configuration instead"
-                    .to_owned(),
-            ));
-        }
-        let tx = self.begin().await?;
-        let inserted = match &token.owner {
-            NewTokenOwner::User(id) => {
-                let row = api_token::ActiveModel {
-                    user_id: Set(id.0),
-                    name: Set(Some("user-gateway".to_owned())),
-                    // The column must be unique and not null; the text itself is kept nowhere. A
-                    // Sentry on the same table takes what stands here for a token's text, so it is
-                    // made one that no header can carry: it has a space.
-                    token: Set(format!("hashed {}", token.text.hash())),
-                    hashed_token: Set(Some(token.text.hash())),
-                    token_type: Set(Some("sntryu_".to_owned())),
-                    token_last_characters: Set(Some(token.text.last_characters())),
-                    scopes: Set(0),
-                    scope_list: Set(scopes),
-                    expires_at: Set(token.expires_at),
-                    date_added: Set(now),
-                    ..Default::default()
-                };
-                let exists: Option<i64> = user::Entity::find()
-                    .select_only()
-                    .column(user::Column::Id)
-                    .filter(user::Column::Id.eq(id.0))
-                    .into_tuple()
-                    .one(&tx)
-                    .await?;
-                if exists.is_none() {
-                    return Err(Error::NotFound(format!(
-                        "there is no user with the id {id}"
-                    )));
-                }
-                api_token::Entity::insert(row).exec(&tx).await.map(|_| ())
-            }
-            NewTokenOwner::Service(name) => {
-                let row = service_token::ActiveModel {
-                    name: Set(name.clone()),
-                    hashed_token: Set(token.text.hash()),
-                    token_last_characters: Set(token.text.last_characters()),
-                    scope_list: Set(scopes),
-                    expires_at: Set(token.expires_at),
-                    date_added: Set(now),
-                    ..Default::default()
-                };
-                service_token::Entity::insert(row)
-                    .exec(&tx)
-                    .await
-                    .map(|_| ())
-            }
-        };
-        match inserted {
-            Ok(()) => {}
-            Err(error) if is_unique_violation(&error) => {
-                return Err(Error::Conflict(
-                    "a service of this name has a token already; revoke it first or choose \
-                     another name"
-                        .to_owned(),
-                ));
-            }
-            Err(error) if is_foreign_key_violation(&error) => {
-                return Err(Error::NotFound("there is no such user".to_owned()));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        tx.commit().await?;
-        Ok(())
+        let token = token.clone();
+        let change = self.change(|database| async move { database.insert_token(&token).await });
+        change.await
     }
 
     async fn list(&self) -> Result<Vec<TokenSummary>> {
@@ -373,9 +379,15 @@ impl TokenStore for Database {
             .split_once(':')
             .and_then(|(kind, id)| Some((kind, id.parse::<i64>().ok()?)));
         match parsed {
-            Some(("user", id)) => self.revoke_of_user(id).await,
+            Some(("user", id)) => {
+                let change =
+                    self.change(|database| async move { database.revoke_of_user(id).await });
+                change.await
+            }
             Some(("service", id)) if self.facts().has_service_token => {
-                self.revoke_of_service(id).await
+                let change =
+                    self.change(|database| async move { database.revoke_of_service(id).await });
+                change.await
             }
             _ => Ok(false),
         }

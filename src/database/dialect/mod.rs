@@ -15,6 +15,7 @@ use sea_orm::{
 };
 use serde_json::Value as Json;
 
+use super::transaction::Transaction;
 use crate::domain::{JsonText, Result, fold, fold_char};
 
 pub(super) use outbox::{CHANNEL, DELETE_DELIVERED, Waiting};
@@ -175,8 +176,7 @@ impl Dialect {
         }
     }
 
-    /// Opens a transaction that may write. On SQLite it takes the write lock at once: one that
-    /// reads first and then writes would fail, not wait, if another wrote in between.
+    /// Opens a transaction of the driver's own, for migrations, which take no other.
     pub(super) async fn begin_write(
         self,
         writer: &DatabaseConnection,
@@ -192,7 +192,7 @@ impl Dialect {
 
     /// Makes transactions that name the same thing follow each other, across processes. On SQLite
     /// all writers do so anyway.
-    pub(super) async fn lock(self, tx: &DatabaseTransaction, name: &str) -> Result<()> {
+    pub(super) async fn lock(self, tx: &Transaction, name: &str) -> Result<()> {
         self.lock_by(
             tx,
             "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
@@ -203,11 +203,11 @@ impl Dialect {
 
     /// As [`Dialect::lock`], where names that are equal ignoring case name the same thing. The
     /// database folds them, so that they are equal here whenever its look-ups say so.
-    pub(super) async fn lock_folded(self, tx: &DatabaseTransaction, name: &str) -> Result<()> {
+    pub(super) async fn lock_folded(self, tx: &Transaction, name: &str) -> Result<()> {
         self.lock_by(tx, LOCK_FOLDED, name).await
     }
 
-    async fn lock_by(self, tx: &DatabaseTransaction, sql: &str, name: &str) -> Result<()> {
+    async fn lock_by(self, tx: &Transaction, sql: &str, name: &str) -> Result<()> {
         if self == Self::Postgres {
             let name = full_lock_name(name);
             let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [name.into()]);

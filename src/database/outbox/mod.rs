@@ -13,12 +13,10 @@ mod watch;
 
 use chrono::{DateTime, TimeZone, Utc};
 use entity::control_outbox::{Column, Entity};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    QuerySelect,
-};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::Database;
+use super::transaction::Transaction;
 use crate::domain::{Change, Event, Result, UserId};
 
 pub use clock::ServerClock;
@@ -57,7 +55,7 @@ impl OutboxPolicy {
 /// commits. The highest id among the rows of each statement, with its users.
 pub(super) async fn record(
     database: &Database,
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     changes: &[Change],
 ) -> Result<Vec<Recorded>> {
     let now = database.clock().now();

@@ -12,12 +12,13 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use entity::control_outbox::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, LockBehavior, LockType};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::super::Database;
 use super::super::dialect::Waiting;
+use super::super::transaction::Transaction;
 use super::{due_at_once, ours};
 use crate::domain::{Result, UserId};
 use crate::outbox::{
@@ -202,7 +203,7 @@ impl Database {
     /// claim that committed since; this one cannot, because the users are locked by now.
     async fn take(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         region: &str,
         users: &[i64],
         now: DateTime<Utc>,

@@ -2,15 +2,13 @@
 
 use entity::{user, user_email, user_permission};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::Database;
 use super::super::error::is_unique_violation;
 use super::super::rows::Account;
 use super::super::statement::fetch;
+use super::super::transaction::Transaction;
 use super::provision::taken;
 use crate::domain::{Change, Error, Result, UserFlags, UserId, UserProfile, UserUpdate};
 
@@ -52,7 +50,7 @@ pub(super) async fn update(
             _ => error.into(),
         })?;
     if updated.rows_affected == 0 {
-        tx.rollback().await?;
+        tx.rollback().await;
         return Ok(None);
     }
     let profile = profile(&tx, id).await?;
@@ -87,7 +85,7 @@ pub(super) async fn verify_email(
     }
     let found: Option<(i64, i64, bool)> = select.into_tuple().one(&tx).await?;
     let Some((address, owner, false)) = found else {
-        tx.rollback().await?;
+        tx.rollback().await;
         return Ok(false);
     };
     let updated = Entity::update_many()
@@ -152,7 +150,7 @@ pub(super) async fn add_permission(
     match user_permission::Entity::insert(row).exec(&tx).await {
         Ok(_) => {}
         Err(error) if is_unique_violation(&error) => {
-            tx.rollback().await?;
+            tx.rollback().await;
             return Ok(false);
         }
         Err(error) => return Err(error.into()),
@@ -176,16 +174,11 @@ pub(super) async fn remove_permission(
 }
 
 /// Commits with the outbox row if anything has changed, else gives up the transaction.
-async fn finish(
-    database: &Database,
-    tx: DatabaseTransaction,
-    id: UserId,
-    changed: bool,
-) -> Result<bool> {
+async fn finish(database: &Database, tx: Transaction, id: UserId, changed: bool) -> Result<bool> {
     if changed {
         database.commit_change(tx, Change { user_id: id }).await?;
     } else {
-        tx.rollback().await?;
+        tx.rollback().await;
     }
     Ok(changed)
 }

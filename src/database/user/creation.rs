@@ -10,13 +10,13 @@ use sea_orm::{
     QueryFilter as _, QuerySelect as _, QueryTrait as _,
 };
 
+use super::super::Database;
 use super::super::dialect::{Kind, LOCK_FOLDED, creating_user, full_lock_name};
 use super::super::error::{is_unfit, violates_unique};
 use super::super::outbox::{Note, Recorded};
 use super::super::pipeline::{Bound, Pipeline};
 use super::super::rows::Account;
 use super::super::statement::{Columns, Parameter, Prepared, Shelf};
-use super::super::{Database, see_through};
 use super::provision::{Draft, lock_name, newcomer, signup, username, validation_hash};
 use crate::domain::{Change, Error, Event, NewUser, Result, UserProfile};
 
@@ -101,37 +101,33 @@ pub(super) async fn create_at_once(
     database: &Database,
     new: &NewUser,
 ) -> Result<Option<UserProfile>> {
-    let (database, new) = (database.clone(), new.clone());
-    see_through(async move {
-        let Some(changes) = &database.inner.changes else {
-            return Ok(None);
-        };
-        let written = send(&database, changes, &new).await;
-        if written
-            .as_ref()
-            .is_err_and(|error| is_unfit(error) || violates_unique(error))
-        {
-            return Ok(None);
-        }
-        if let Err(Error::Unavailable(_)) = &written {
-            database.announce_committed(&[], false);
-            // Somebody may have been created, and nobody knows who.
-            database.announce(&Event::Missed);
-        }
-        let Some((user, up_to)) = written?.pop() else {
-            return Ok(None);
-        };
-        let user_id = user.id;
-        database.announce_committed(&[Change { user_id }], true);
-        database.announce(&Event::SignedUp(signup(&user, &new)));
-        let recorded = up_to.map(|up_to| Recorded {
-            users: vec![user_id.0],
-            up_to,
-        });
-        database.forget_delivered(recorded).await;
-        Ok(Some(user))
-    })
-    .await
+    let Some(changes) = &database.inner.changes else {
+        return Ok(None);
+    };
+    let written = send(database, changes, new).await;
+    if written
+        .as_ref()
+        .is_err_and(|error| is_unfit(error) || violates_unique(error))
+    {
+        return Ok(None);
+    }
+    if let Err(Error::Unavailable(_)) = &written {
+        database.announce_committed(&[], false);
+        // Somebody may have been created, and nobody knows who.
+        database.announce(&Event::Missed);
+    }
+    let Some((user, up_to)) = written?.pop() else {
+        return Ok(None);
+    };
+    let user_id = user.id;
+    database.announce_committed(&[Change { user_id }], true);
+    database.announce(&Event::SignedUp(signup(&user, new)));
+    let recorded = up_to.map(|up_to| Recorded {
+        users: vec![user_id.0],
+        up_to,
+    });
+    database.forget_delivered(recorded).await;
+    Ok(Some(user))
 }
 
 async fn send(database: &Database, changes: &Pipeline, new: &NewUser) -> Result<Vec<Created>> {

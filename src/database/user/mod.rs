@@ -39,6 +39,14 @@ impl DatabaseUserService {
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
+
+    async fn verify(&self, id: Option<UserId>, email: &str) -> Result<bool> {
+        let email = email.to_owned();
+        let change = self
+            .database
+            .change(|database| async move { change::verify_email(&database, id, &email).await });
+        change.await
+    }
 }
 
 #[async_trait]
@@ -111,19 +119,27 @@ impl UserService for DatabaseUserService {
         username: &str,
         email: &str,
     ) -> Result<UserProfile> {
-        provision::create(&self.database, username, email).await
+        let (username, email) = (username.to_owned(), email.to_owned());
+        let change = self.database.change(|database| async move {
+            provision::create(&database, &username, &email).await
+        });
+        change.await
     }
 
     async fn update_user(&self, id: UserId, update: &UserUpdate) -> Result<Option<UserProfile>> {
-        change::update(&self.database, id, update).await
+        let update = update.clone();
+        let change = self
+            .database
+            .change(|database| async move { change::update(&database, id, &update).await });
+        change.await
     }
 
     async fn verify_user_email(&self, id: UserId, email: &str) -> Result<bool> {
-        change::verify_email(&self.database, Some(id), email).await
+        self.verify(Some(id), email).await
     }
 
     async fn verify_any_email(&self, email: &str) -> Result<bool> {
-        change::verify_email(&self.database, None, email).await
+        self.verify(None, email).await
     }
 
     async fn verify_user_emails(
@@ -139,19 +155,33 @@ impl UserService for DatabaseUserService {
     }
 
     async fn flush_nonce(&self, id: UserId) -> Result<()> {
-        change::flush_nonce(&self.database, id).await
+        let change = self
+            .database
+            .change(|database| async move { change::flush_nonce(&database, id).await });
+        change.await
     }
 
     async fn trigger_user_consent_email_if_applicable(&self, id: UserId) -> Result<()> {
-        change::prompt_newsletter_consent(&self.database, id).await
+        let change = self.database.change(|database| async move {
+            change::prompt_newsletter_consent(&database, id).await
+        });
+        change.await
     }
 
     async fn add_permission(&self, id: UserId, permission: &str) -> Result<bool> {
-        change::add_permission(&self.database, id, permission).await
+        let permission = permission.to_owned();
+        let change = self.database.change(|database| async move {
+            change::add_permission(&database, id, &permission).await
+        });
+        change.await
     }
 
     async fn remove_permission(&self, id: UserId, permission: &str) -> Result<bool> {
-        change::remove_permission(&self.database, id, permission).await
+        let permission = permission.to_owned();
+        let change = self.database.change(|database| async move {
+            change::remove_permission(&database, id, &permission).await
+        });
+        change.await
     }
 
     async fn get_profiles(&self, ids: &[UserId]) -> Result<Vec<UserProfile>> {

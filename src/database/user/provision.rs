@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use entity::{auth_identity, user, user_email};
 use rand::distr::{Alphanumeric, SampleString};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ use super::super::Database;
 use super::super::error::is_unique_violation;
 use super::super::facts::Facts;
 use super::super::statement::Parameter;
+use super::super::transaction::Transaction;
 use super::creation::create_at_once;
 use crate::domain::{
     Change, Error, Event, Invalid, InvalidCode, NewUser, Result, Signup, UserCreateResult,
@@ -39,7 +40,7 @@ pub(super) async fn find(
 /// As [`find`], in a transaction.
 async fn find_within(
     database: &Database,
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     email: &str,
     ident: Option<&str>,
 ) -> Result<Option<UserProfile>> {
@@ -108,6 +109,14 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
     if let Some(user) = find(database, email, ident).await? {
         return Ok(found(user, new));
     }
+    let new = new.clone();
+    let change = database.change(|database| async move { create_or_find(&database, &new).await });
+    change.await
+}
+
+/// Creates the user of an address that nobody had a moment ago.
+async fn create_or_find(database: &Database, new: &NewUser) -> Result<UserCreateResult> {
+    let email = new.email.as_str();
     if database.inner.changes.is_some() {
         if let Some(user) = create_at_once(database, new).await? {
             return Ok(UserCreateResult {
@@ -116,7 +125,7 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
             });
         }
         // Mostly because somebody else was faster.
-        if let Some(user) = find(database, email, ident).await? {
+        if let Some(user) = find(database, email, new.ident.as_deref()).await? {
             return Ok(found(user, new));
         }
     }
@@ -134,7 +143,7 @@ async fn create_unless_found(database: &Database, new: &NewUser) -> Result<UserC
             .lock_folded(&tx, &lock_name(email))
             .await?;
         if let Some(user) = find_within(database, &tx, email, ident).await? {
-            tx.rollback().await?;
+            tx.rollback().await;
             return Ok(found(user, new));
         }
         let draft = Draft::signup(username(new), email, unique);
@@ -153,7 +162,7 @@ async fn create_unless_found(database: &Database, new: &NewUser) -> Result<UserC
             // Somebody who takes no lock, such as a Sentry on the same database, has claimed the
             // address: another look finds the winner. If nobody is found then, an inactive
             // account holds it, and the new one does without the claim.
-            Err(error) if unique && is_unique_violation(&error) => tx.rollback().await?,
+            Err(error) if unique && is_unique_violation(&error) => tx.rollback().await,
             Err(error) => return Err(error.into()),
         }
     }
@@ -272,11 +281,7 @@ impl<'a> Draft<'a> {
 }
 
 /// The row that was inserted.
-async fn inserted(
-    database: &Database,
-    tx: &DatabaseTransaction,
-    id: UserId,
-) -> Result<UserProfile> {
+async fn inserted(database: &Database, tx: &Transaction, id: UserId) -> Result<UserProfile> {
     let profiles = &database.lookups().users.profiles;
     let mut found = profiles
         .statement()
@@ -329,11 +334,7 @@ pub(super) fn validation_hash() -> String {
 }
 
 /// Inserts a user and, if there is one, their address, unverified.
-async fn insert(
-    database: &Database,
-    tx: &DatabaseTransaction,
-    draft: Draft<'_>,
-) -> Result<UserId, DbErr> {
+async fn insert(database: &Database, tx: &Transaction, draft: Draft<'_>) -> Result<UserId, DbErr> {
     let now = database.clock().now();
     let email = draft.email;
     let row = newcomer(database.facts(), draft, now);

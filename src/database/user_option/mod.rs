@@ -75,35 +75,42 @@ impl UserOptionService for DatabaseUserOptionService {
     }
 
     async fn delete_options(&self, ids: &[UserOptionId]) -> Result<Vec<UserOptionId>> {
-        use entity::user_option::{Column as C, Entity};
-        let database = &self.database;
-        let dialect = database.dialect();
-        let named = || dialect.any_id(C::Id, ids.iter().map(|id| id.0));
-        let tx = database.begin().await?;
-        let found: Vec<(i64, i64)> = Entity::find()
-            .select_only()
-            .columns([C::Id, C::UserId])
-            .filter(named())
-            .order_by_asc(C::Id)
-            .lock_exclusive()
-            .into_tuple()
-            .all(&tx)
-            .await?;
-        if found.is_empty() {
-            tx.rollback().await?;
-            return Ok(Vec::new());
-        }
-        Entity::delete_many().filter(named()).exec(&tx).await?;
-        let mut owners: Vec<i64> = found.iter().map(|(_, owner)| *owner).collect();
-        owners.sort_unstable();
-        owners.dedup();
-        let changes = owners
-            .into_iter()
-            .map(|id| Change {
-                user_id: UserId(id),
-            })
-            .collect::<Vec<_>>();
-        database.commit_changes(tx, &changes).await?;
-        Ok(found.into_iter().map(|(id, _)| UserOptionId(id)).collect())
+        let ids = ids.to_vec();
+        let change = self
+            .database
+            .change(|database| async move { delete(&database, &ids).await });
+        change.await
     }
+}
+
+async fn delete(database: &Database, ids: &[UserOptionId]) -> Result<Vec<UserOptionId>> {
+    use entity::user_option::{Column as C, Entity};
+    let dialect = database.dialect();
+    let named = || dialect.any_id(C::Id, ids.iter().map(|id| id.0));
+    let tx = database.begin().await?;
+    let found: Vec<(i64, i64)> = Entity::find()
+        .select_only()
+        .columns([C::Id, C::UserId])
+        .filter(named())
+        .order_by_asc(C::Id)
+        .lock_exclusive()
+        .into_tuple()
+        .all(&tx)
+        .await?;
+    if found.is_empty() {
+        tx.rollback().await;
+        return Ok(Vec::new());
+    }
+    Entity::delete_many().filter(named()).exec(&tx).await?;
+    let mut owners: Vec<i64> = found.iter().map(|(_, owner)| *owner).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let changes = owners
+        .into_iter()
+        .map(|id| Change {
+            user_id: UserId(id),
+        })
+        .collect::<Vec<_>>();
+    database.commit_changes(tx, &changes).await?;
+    Ok(found.into_iter().map(|(id, _)| UserOptionId(id)).collect())
 }

@@ -3,17 +3,17 @@
 use entity::{user, user_option};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use serde_json::Value;
 
+use super::super::Database;
 use super::super::dialect::json_text;
 use super::super::error::{is_unfit, is_unique_violation};
 use super::super::outbox::{Note, Recorded};
 use super::super::rows::stored_value;
 use super::super::statement::Parameter;
-use super::super::{Database, see_through};
+use super::super::transaction::Transaction;
 use super::lookup::{Written, scoped};
 use crate::domain::{
     Change, Error, Invalid, InvalidCode, JsonText, OptionScope, Result, SetOption, SetOptionResult,
@@ -27,6 +27,12 @@ pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOp
             &["value"],
         )));
     }
+    let option = option.clone();
+    let change = database.change(|database| async move { write(&database, &option).await });
+    change.await
+}
+
+async fn write(database: &Database, option: &SetOption) -> Result<SetOptionResult> {
     if option.scope == OptionScope::GLOBAL
         && let Some(result) = set_at_once(database, option).await?
     {
@@ -50,53 +56,46 @@ pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOp
 /// tables are not as it needs them, or if it came to nothing, because there is no such user or
 /// somebody else is at work on the option.
 async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<SetOptionResult>> {
-    if database.inner.changes.is_none() {
+    let set_global = database.lookups().user_options.set_global.as_ref();
+    let (Some(statement), Some(changes)) = (set_global, &database.inner.changes) else {
+        return Ok(None);
+    };
+    let user_id = option.user_id;
+    let note = Note::of(database);
+    let [now, due] = note.schedule;
+    let parameters = [
+        Parameter::Id(user_id.0),
+        Parameter::Text(option.key.as_str()),
+        Parameter::Text(option.value.as_str()),
+        Parameter::Texts(&note.regions),
+        Parameter::Moment(now),
+        Parameter::Moment(due),
+        Parameter::Text(note.origin),
+    ];
+    let written = changes.all(statement, &parameters).await;
+    if let Err(Error::Unavailable(_)) = &written {
+        database.announce_committed(&[Change { user_id }], false);
+    }
+    if written.as_ref().is_err_and(is_unfit) {
         return Ok(None);
     }
-    let (database, option) = (database.clone(), option.clone());
-    see_through(async move {
-        let set_global = database.lookups().user_options.set_global.as_ref();
-        let (Some(statement), Some(changes)) = (set_global, &database.inner.changes) else {
-            return Ok(None);
-        };
-        let user_id = option.user_id;
-        let note = Note::of(&database);
-        let [now, due] = note.schedule;
-        let parameters = [
-            Parameter::Id(user_id.0),
-            Parameter::Text(option.key.as_str()),
-            Parameter::Text(option.value.as_str()),
-            Parameter::Texts(&note.regions),
-            Parameter::Moment(now),
-            Parameter::Moment(due),
-            Parameter::Text(note.origin),
-        ];
-        let written = changes.all(statement, &parameters).await;
-        if let Err(Error::Unavailable(_)) = &written {
-            database.announce_committed(&[Change { user_id }], false);
-        }
-        if written.as_ref().is_err_and(is_unfit) {
-            return Ok(None);
-        }
-        let Some(Written {
-            id: Some(id),
-            changed,
+    let Some(Written {
+        id: Some(id),
+        changed,
+        up_to,
+    }) = written?.pop()
+    else {
+        return Ok(None);
+    };
+    if changed {
+        database.announce_committed(&[Change { user_id }], true);
+        let recorded = up_to.map(|up_to| Recorded {
+            users: vec![user_id.0],
             up_to,
-        }) = written?.pop()
-        else {
-            return Ok(None);
-        };
-        if changed {
-            database.announce_committed(&[Change { user_id }], true);
-            let recorded = up_to.map(|up_to| Recorded {
-                users: vec![user_id.0],
-                up_to,
-            });
-            database.forget_delivered(recorded).await;
-        }
-        Ok(Some(result(id, &option, changed)))
-    })
-    .await
+        });
+        database.forget_delivered(recorded).await;
+    }
+    Ok(Some(result(id, option, changed)))
 }
 
 /// Sets an option; `None` if its place is taken by a row that was not there to be found.
@@ -118,13 +117,13 @@ async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<Se
     let (id, changed) = match stored(&tx, option).await? {
         None => {
             let Some(id) = insert(database, &tx, option).await? else {
-                tx.rollback().await?;
+                tx.rollback().await;
                 return Ok(None);
             };
             (id, true)
         }
         Some((_, StoredValue::Unreadable)) => {
-            tx.rollback().await?;
+            tx.rollback().await;
             return Err(Error::Unreadable(format!(
                 "the stored value of the option `{}` has a form that cannot be read and is \
                  not overwritten; delete the option first",
@@ -145,7 +144,7 @@ async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<Se
         let user_id = option.user_id;
         database.commit_change(tx, Change { user_id }).await?;
     } else {
-        tx.rollback().await?;
+        tx.rollback().await;
     }
     Ok(Some(result(id, option, changed)))
 }
@@ -161,10 +160,7 @@ fn result(id: i64, option: &SetOption, changed: bool) -> SetOptionResult {
     SetOptionResult { option, changed }
 }
 
-async fn stored(
-    tx: &DatabaseTransaction,
-    option: &SetOption,
-) -> Result<Option<(i64, StoredValue)>> {
+async fn stored(tx: &Transaction, option: &SetOption) -> Result<Option<(i64, StoredValue)>> {
     use user_option::Column as C;
     let row: Option<(i64, Option<String>)> = user_option::Entity::find()
         .select_only()
@@ -181,11 +177,7 @@ async fn stored(
 }
 
 /// Inserts an option; `None` if a unique constraint is in the way.
-async fn insert(
-    database: &Database,
-    tx: &DatabaseTransaction,
-    option: &SetOption,
-) -> Result<Option<i64>> {
+async fn insert(database: &Database, tx: &Transaction, option: &SetOption) -> Result<Option<i64>> {
     use sea_orm::sea_query::Query;
     use user_option::{Column as C, Entity};
     // The foreign key is checked at the end of the transaction only; this says it sooner.

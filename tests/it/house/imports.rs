@@ -94,6 +94,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// flags where it describes settings, so that they cannot differ; it therefore knows clap's derive.
 const OWNERS: &[(&str, &[&str])] = &[
     ("sea_orm", &["database"]),
+    ("sea_query_sqlx", &["database"]),
     ("entity", &["database"]),
     ("migration", &["app", "cli"]),
     ("async_graphql", &["graphql"]),

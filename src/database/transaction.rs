@@ -1,0 +1,331 @@
+//! Transactions whose connection is used again only when the server has said that it is idle.
+//!
+//! The driver's own transactions give their connection back in any state: when `BEGIN` is given up
+//! on PostgreSQL the session stays "idle in transaction", and when `COMMIT` fails on SQLite later
+//! transactions become savepoints of one that is never committed. Here a connection goes back to
+//! the pool after an acknowledged `COMMIT` or `ROLLBACK`, and is closed otherwise.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sea_orm::sea_query::Values;
+use sea_orm::sqlx::pool::PoolConnection;
+use sea_orm::sqlx::query::Query;
+use sea_orm::sqlx::{self, AssertSqlSafe, Executor as _, IntoArguments, Postgres, Sqlite};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
+    Statement,
+};
+use sea_query_sqlx::SqlxValues;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+
+use super::dialect::Dialect;
+
+/// How much longer than the server may work on a statement its answer may take. SQLite waits for
+/// another writer meanwhile.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Where transactions begin.
+#[derive(Debug, Clone)]
+pub(super) struct Transactions {
+    pool: Pool,
+    /// How many statements have been sent.
+    statements: Arc<AtomicU64>,
+    /// How long the answer to a statement may take.
+    limit: Duration,
+    /// A database in memory belongs to its connection, which is never closed.
+    is_in_memory: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Pool {
+    Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
+}
+
+impl Transactions {
+    /// Transactions on connections of the pool of `writer`, whose server works on a statement for
+    /// `statement_timeout` at most; for any time, if that is zero.
+    pub(super) fn on(
+        writer: &DatabaseConnection,
+        statements: Arc<AtomicU64>,
+        statement_timeout: Duration,
+        is_in_memory: bool,
+    ) -> Self {
+        let pool = match Dialect::of(writer.get_database_backend()) {
+            Dialect::Sqlite => Pool::Sqlite(writer.get_sqlite_connection_pool().clone()),
+            Dialect::Postgres => Pool::Postgres(writer.get_postgres_connection_pool().clone()),
+        };
+        let limit = if statement_timeout.is_zero() {
+            Duration::MAX
+        } else {
+            statement_timeout.saturating_add(GRACE)
+        };
+        Self {
+            pool,
+            statements,
+            limit,
+            is_in_memory,
+        }
+    }
+
+    /// Begins a transaction that may write. On SQLite it takes the write lock at once: one that
+    /// reads first and then writes would fail, not wait, if another wrote in between.
+    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+        let (dialect, begin, connection) = match &self.pool {
+            Pool::Sqlite(pool) => (
+                Dialect::Sqlite,
+                "BEGIN IMMEDIATE",
+                pool.acquire().await.map(Pinned::Sqlite),
+            ),
+            Pool::Postgres(pool) => (
+                Dialect::Postgres,
+                "BEGIN",
+                pool.acquire().await.map(Pinned::Postgres),
+            ),
+        };
+        let connection =
+            connection.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))?;
+        let mut tx = Transaction {
+            dialect,
+            statements: Arc::clone(&self.statements),
+            session: Mutex::new(Session {
+                connection: Some(connection),
+                is_running: false,
+                has_failed: false,
+                limit: self.limit,
+                is_in_memory: self.is_in_memory,
+            }),
+        };
+        let session = tx.session.get_mut();
+        if let Err(error) = session.run(begin.to_owned()).await {
+            if is_busy(&error) {
+                // Another process is writing, and nothing has begun.
+                session.connection = None;
+            } else {
+                session.is_running = true;
+            }
+            return Err(exec_error(error));
+        }
+        Ok(tx)
+    }
+}
+
+/// A transaction that has begun. Dropped, it is rolled back by a task of its own; if it is dropped
+/// while a statement is under way, its connection is closed.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    dialect: Dialect,
+    statements: Arc<AtomicU64>,
+    session: Mutex<Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    /// `None` when it has ended.
+    connection: Option<Pinned>,
+    /// Whether the last statement has not been answered.
+    is_running: bool,
+    /// Whether a statement has failed. Then it cannot be committed.
+    has_failed: bool,
+    limit: Duration,
+    is_in_memory: bool,
+}
+
+impl Transaction {
+    /// Commits. If that fails nobody knows whether it is done, unless a statement had failed
+    /// before: then it is not.
+    pub(super) async fn commit(mut self) -> Result<(), DbErr> {
+        let session = self.session.get_mut();
+        if session.has_failed {
+            return Err(DbErr::Custom(
+                "a statement of the transaction has failed; it is rolled back".to_owned(),
+            ));
+        }
+        let committed = session.run("COMMIT".to_owned()).await;
+        session.is_running = committed.is_err();
+        committed.map_err(exec_error)?;
+        session.connection = None;
+        Ok(())
+    }
+
+    /// Rolls back, and waits until that is done.
+    pub(super) async fn rollback(mut self) {
+        if let Some(ending) = self.end() {
+            // It only ends early with the process.
+            let _ = ending.await;
+        }
+    }
+
+    /// Begins to roll back, if that is left to do.
+    fn end(&mut self) -> Option<JoinHandle<()>> {
+        let session = self.session.get_mut();
+        let mut connection = session.connection.take()?;
+        let (limit, is_in_memory) = (session.limit, session.is_in_memory);
+        let is_unknown = session.is_running && !is_in_memory;
+        match Handle::try_current() {
+            Ok(runtime) if !is_unknown => Some(runtime.spawn(async move {
+                let done = timeout(limit, connection.run("ROLLBACK".to_owned())).await;
+                if !matches!(done, Ok(Ok(_))) && !is_in_memory {
+                    connection.close();
+                }
+            })),
+            _ => {
+                connection.close();
+                None
+            }
+        }
+    }
+
+    fn count(&self, sql: &str) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        tracing::trace!(db.statement = %sql, "statement");
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        drop(self.end());
+    }
+}
+
+impl Session {
+    async fn run(&mut self, sql: String) -> Result<ExecResult, sqlx::Error> {
+        let limit = self.limit;
+        let answer = timeout(limit, self.start()?.run(sql)).await;
+        self.answered(answer)
+    }
+
+    async fn execute(&mut self, statement: Statement) -> Result<ExecResult, sqlx::Error> {
+        let limit = self.limit;
+        let answer = timeout(limit, self.start()?.execute(statement)).await;
+        self.answered(answer)
+    }
+
+    async fn rows(&mut self, statement: Statement) -> Result<Vec<QueryResult>, sqlx::Error> {
+        let limit = self.limit;
+        let answer = timeout(limit, self.start()?.rows(statement)).await;
+        self.answered(answer)
+    }
+
+    /// The connection, which is not idle from here on until the answer is there.
+    fn start(&mut self) -> Result<&mut Pinned, sqlx::Error> {
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        self.is_running = true;
+        Ok(connection)
+    }
+
+    fn answered<T>(
+        &mut self,
+        answer: Result<Result<T, sqlx::Error>, Elapsed>,
+    ) -> Result<T, sqlx::Error> {
+        let Ok(answer) = answer else {
+            return Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+        };
+        self.is_running = false;
+        self.has_failed |= answer.is_err();
+        answer
+    }
+}
+
+/// A connection that belongs to one transaction.
+#[derive(Debug)]
+enum Pinned {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Pinned {
+    async fn run(&mut self, sql: String) -> Result<ExecResult, sqlx::Error> {
+        let sql = AssertSqlSafe(sql);
+        Ok(match self {
+            Self::Sqlite(connection) => connection.execute(sql).await?.into(),
+            Self::Postgres(connection) => connection.execute(sql).await?.into(),
+        })
+    }
+
+    async fn execute(&mut self, statement: Statement) -> Result<ExecResult, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(connection) => query(statement).execute(&mut **connection).await?.into(),
+            Self::Postgres(connection) => query(statement).execute(&mut **connection).await?.into(),
+        })
+    }
+
+    async fn rows(&mut self, statement: Statement) -> Result<Vec<QueryResult>, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(connection) => {
+                let rows = query(statement).fetch_all(&mut **connection).await?;
+                rows.into_iter().map(QueryResult::from).collect()
+            }
+            Self::Postgres(connection) => {
+                let rows = query(statement).fetch_all(&mut **connection).await?;
+                rows.into_iter().map(QueryResult::from).collect()
+            }
+        })
+    }
+
+    /// Has the connection closed, and not returned to the pool, when this is dropped.
+    fn close(&mut self) {
+        match self {
+            Self::Sqlite(connection) => connection.close_on_drop(),
+            Self::Postgres(connection) => connection.close_on_drop(),
+        }
+    }
+}
+
+fn query<DB: sqlx::Database>(statement: Statement) -> Query<'static, DB, SqlxValues>
+where
+    SqlxValues: IntoArguments<DB>,
+{
+    let values = statement.values.unwrap_or_else(|| Values(Vec::new()));
+    sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.dialect.backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.count(&statement.sql);
+        let mut session = self.session.lock().await;
+        session.execute(statement).await.map_err(exec_error)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.count(sql);
+        let mut session = self.session.lock().await;
+        session.run(sql.to_owned()).await.map_err(exec_error)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.count(&statement.sql);
+        let mut session = self.session.lock().await;
+        let rows = session.rows(statement).await;
+        rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))))
+    }
+}
+
+fn exec_error(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// Whether SQLite has waited in vain for another process to stop writing.
+fn is_busy(error: &sqlx::Error) -> bool {
+    const BUSY: u32 = 5;
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code = code.and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == BUSY)
+}
