@@ -66,7 +66,7 @@ pub(super) fn over_database(
         spare_token_life: Duration::ZERO,
         readiness: Arc::new(move || {
             let database = pinged.clone();
-            async move { database.ping().await }.boxed()
+            async move { database.ready().await }.boxed()
         }),
         rpc,
     }

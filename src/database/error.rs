@@ -78,24 +78,55 @@ fn kind_of(code: &str) -> Kind {
         ),
         // PostgreSQL: longer than the column. SQLite's columns have no length.
         "22001" => Kind::Input(InvalidCode::TooLong, "a text is longer than can be stored"),
-        // PostgreSQL: connection trouble, shutdown, too many connections, disk full.
+        code if stores_nothing(code) => Kind::Unavailable,
+        // PostgreSQL: connection trouble, shutdown, too many connections, no memory.
         code if ["08", "57P", "53"]
             .iter()
             .any(|class| code.starts_with(class)) =>
         {
             Kind::Unavailable
         }
-        // SQLite's primary result codes: busy, locked, I/O error, disk full, cannot open. The
-        // extended ones hold them in their low byte.
-        code if matches!(
-            code.parse::<u32>().map(|c| c & 0xff),
-            Ok(5 | 6 | 10 | 13 | 14)
-        ) =>
-        {
-            Kind::Unavailable
-        }
+        // SQLite: busy, locked.
+        code if matches!(primary_code(code), Some(5 | 6)) => Kind::Unavailable,
         _ => Kind::Fault,
     }
+}
+
+/// Whether a code of either engine says that nothing can be stored at the moment.
+fn stores_nothing(code: &str) -> bool {
+    match primary_code(code) {
+        // SQLite: read-only, I/O error, disk full, cannot open.
+        Some(primary) => matches!(primary, 8 | 10 | 13 | 14),
+        // PostgreSQL: read-only, disk full, I/O error and other trouble of the system.
+        None => matches!(code, "25006" | "53100") || code.starts_with("58"),
+    }
+}
+
+/// SQLite's primary result code, which the extended ones hold in their low byte. Those of
+/// PostgreSQL have five characters, SQLite's fewer.
+fn primary_code(code: &str) -> Option<u32> {
+    let number = code.parse::<u32>().ok().filter(|_| code.len() < 5)?;
+    Some(number & 0xff)
+}
+
+/// Whether `error` says that a change could not be stored: the disk is full, say, or read-only.
+pub(super) fn is_storage_failure(error: &Error) -> bool {
+    let Error::Unavailable(cause) = error else {
+        return false;
+    };
+    if let Some(failure) = cause.downcast_ref::<Failure>() {
+        return failure.code().is_some_and(stores_nothing);
+    }
+    let Some(DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime)) =
+        cause.downcast_ref::<DbErr>()
+    else {
+        return false;
+    };
+    let RuntimeErr::SqlxError(error) = runtime else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| stores_nothing(&code))
 }
 
 /// Whether `error` says that a statement does not fit the tables: an index that it relies on, say,
@@ -157,4 +188,25 @@ pub(super) fn is_foreign_key_violation(error: &DbErr) -> bool {
         error.sql_err(),
         Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_one_of_sqlite_or_one_of_postgresql() {
+        // Extended codes of SQLite: I/O error while syncing, read-only directory.
+        for code in [
+            "8", "10", "13", "14", "1034", "1544", "25006", "53100", "58030",
+        ] {
+            assert!(stores_nothing(code), "{code}");
+            assert!(matches!(kind_of(code), Kind::Unavailable), "{code}");
+        }
+        // The last is a number whose low byte is that of a full disk.
+        for code in ["1", "5", "19", "23505", "53300", "23053"] {
+            assert!(!stores_nothing(code), "{code}");
+        }
+        assert!(matches!(kind_of("23053"), Kind::Fault));
+    }
 }

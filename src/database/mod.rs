@@ -17,6 +17,7 @@ mod rows;
 mod seed;
 mod shared;
 mod statement;
+mod storage;
 mod token;
 mod transaction;
 mod user;
@@ -44,6 +45,7 @@ use dialect::Dialect;
 use pipeline::Pipeline;
 use shared::Shared;
 use statement::{Parameter, Prepared, Shelf};
+use storage::Storage;
 use transaction::{Transaction, Transactions};
 
 /// How long connections may take to be closed when the process ends.
@@ -72,6 +74,7 @@ struct Inner {
     /// On SQLite a pool of one, so that writers of this process queue instead of colliding.
     writer: DatabaseConnection,
     transactions: Transactions,
+    storage: Storage,
     dialect: Dialect,
     facts: Facts,
     /// Where look-ups go on PostgreSQL.
@@ -125,6 +128,7 @@ impl Database {
             reader,
             writer,
             transactions,
+            storage: Storage::default(),
             dialect,
             facts,
             pipeline,
@@ -254,8 +258,15 @@ impl Database {
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        let database = self.clone();
         let work = work(self.clone());
-        see_through(work)
+        see_through(async move {
+            let outcome = work.await;
+            if let Err(error) = &outcome {
+                database.note_failure(error);
+            }
+            outcome
+        })
     }
 
     /// Begins a transaction that may write.
@@ -280,7 +291,9 @@ impl Database {
 
     /// Announces changes that were committed, or may have been, if that failed.
     fn announce_committed(&self, changes: &[Change], is_certain: bool) {
-        if !is_certain {
+        if is_certain {
+            self.note_stored();
+        } else {
             // It may have been done all the same, or be done yet. Then PostgreSQL tells.
             self.inner.hears_itself.store(true, Ordering::Release);
         }

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::HttpState;
+use crate::domain::Code;
 use crate::graphql::log;
 
 /// A database that takes longer than this to say anything is not there for a request either.
@@ -20,23 +21,17 @@ pub(super) async fn healthz() -> Json<Value> {
 
 /// The process can do its work.
 pub(super) async fn readyz(State(state): State<HttpState>) -> (StatusCode, Json<Value>) {
-    let ready = match tokio::time::timeout(PATIENCE, (state.readiness)()).await {
-        Ok(Ok(())) => true,
+    let code = match tokio::time::timeout(PATIENCE, (state.readiness)()).await {
+        Ok(Ok(())) => return (StatusCode::OK, Json(json!({ "status": "ok" }))),
         Ok(Err(error)) => {
             log(&error);
-            false
+            error.code()
         }
         Err(_) => {
             tracing::warn!("the database does not answer");
-            false
+            Code::Timeout
         }
     };
-    if ready {
-        (StatusCode::OK, Json(json!({ "status": "ok" })))
-    } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            Json(json!({ "status": "unavailable" })),
-        )
-    }
+    let body = json!({ "status": "unavailable", "code": code.as_str() });
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body))
 }

@@ -46,7 +46,8 @@ async fn a_gateway_without_its_database_lives_and_is_not_ready() {
     assert_eq!(health.status, 200);
     let ready = Answer::to(open.gateway.get("/readyz")).await;
     assert_eq!(ready.status, 503);
-    assert_eq!(ready.json(), json!({ "status": "unavailable" }));
+    let unavailable = json!({ "status": "unavailable", "code": "UNAVAILABLE" });
+    assert_eq!(ready.json(), unavailable);
 
     let answer = open.query("{ viewer { scopes } }").await;
     answer.refuses(503, "UNAVAILABLE");
