@@ -122,11 +122,15 @@ pub(super) fn is_storage_failure(error: &Error) -> bool {
     else {
         return false;
     };
-    let RuntimeErr::SqlxError(error) = runtime else {
-        return false;
-    };
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| stores_nothing(&code))
+    match runtime {
+        RuntimeErr::SqlxError(error) => match &**error {
+            sqlx::Error::Database(database) => {
+                database.code().is_some_and(|code| stores_nothing(&code))
+            }
+            _ => false,
+        },
+        RuntimeErr::Internal(_) => false,
+    }
 }
 
 /// Whether `error` says that a statement does not fit the tables: an index that it relies on, say,

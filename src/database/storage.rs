@@ -2,14 +2,15 @@
 //!
 //! `user_gateway_storage_failures_total` counts the changes, and the trials of readiness, that
 //! failed for such a reason; `user_gateway_storage_failing` is 1 from the first of them until
-//! something is stored again.
+//! something is stored and none has failed for two seconds: a database that is nearly full stores
+//! some changes and refuses others.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge};
 use sea_orm::{ConnectionTrait, DbErr, Statement};
-use tokio::sync::Mutex;
 
 use super::Database;
 use super::dialect::Dialect;
@@ -17,15 +18,33 @@ use super::error::is_storage_failure;
 use super::outbox::due_at_once;
 use crate::domain::{Error, Result};
 
+/// How long after a change has failed nothing else is believed.
+const RECENTLY: Duration = Duration::from_secs(2);
+
 /// What is known of the storage from the changes that were made.
 #[derive(Debug, Default)]
 pub(super) struct Storage {
+    /// Whether a change has failed and none was stored since: all that a change looks at which is
+    /// stored.
     is_failing: AtomicBool,
+    /// When a change last failed.
+    failed: Mutex<Option<Instant>>,
     /// Held by whoever tries to store something.
-    trial: Mutex<()>,
+    trial: tokio::sync::Mutex<()>,
 }
 
-/// The last change could not be stored, and whether another could is being tried out.
+impl Storage {
+    fn failed(&self) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn has_failed_recently(&self) -> bool {
+        let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.is_some_and(|failed| failed.elapsed() < RECENTLY)
+    }
+}
+
+/// A change could not be stored a moment ago, or whether another can be is being tried out.
 #[derive(Debug, thiserror::Error)]
 #[error("changes cannot be stored")]
 struct Failing;
@@ -34,12 +53,15 @@ impl Database {
     /// Whether the database answers and, if a change could not be stored, whether one can be again.
     pub async fn ready(&self) -> Result<()> {
         self.ping().await?;
-        if !self.inner.storage.is_failing.load(Ordering::Relaxed) {
+        let storage = &self.inner.storage;
+        if !storage.is_failing.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let Ok(_alone) = self.inner.storage.trial.try_lock() else {
-            return Err(Error::Unavailable(Arc::new(Failing)));
-        };
+        let failing = || Error::Unavailable(Arc::new(Failing));
+        if storage.has_failed_recently() {
+            return Err(failing());
+        }
+        let _alone = storage.trial.try_lock().map_err(|_| failing())?;
         self.change(|database| async move { database.try_to_store().await })
             .await
     }
@@ -50,6 +72,7 @@ impl Database {
             return;
         }
         counter!("user_gateway_storage_failures_total").increment(1);
+        self.inner.storage.failed();
         if !self.inner.storage.is_failing.swap(true, Ordering::Relaxed) {
             gauge!("user_gateway_storage_failing").set(1.0);
             let cause = error.causes().unwrap_or_default();
@@ -59,8 +82,11 @@ impl Database {
 
     /// Takes note of a change that was stored.
     pub(super) fn note_stored(&self) {
-        let is_failing = &self.inner.storage.is_failing;
-        if is_failing.load(Ordering::Relaxed) && is_failing.swap(false, Ordering::Relaxed) {
+        let storage = &self.inner.storage;
+        if storage.is_failing.load(Ordering::Relaxed)
+            && !storage.has_failed_recently()
+            && storage.is_failing.swap(false, Ordering::Relaxed)
+        {
             gauge!("user_gateway_storage_failing").set(0.0);
             tracing::info!("changes can be stored again");
         }

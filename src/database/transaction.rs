@@ -325,7 +325,9 @@ fn exec_error(error: sqlx::Error) -> DbErr {
 /// Whether SQLite has waited in vain for another process to stop writing.
 fn is_busy(error: &sqlx::Error) -> bool {
     const BUSY: u32 = 5;
-    let code = error.as_database_error().and_then(|error| error.code());
-    let code = code.and_then(|code| code.parse::<u32>().ok());
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
     code.is_some_and(|code| code & 0xff == BUSY)
 }
