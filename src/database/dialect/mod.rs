@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use sea_orm::sea_query::{Alias, ArrayType, Expr, ExprTrait, IntoColumnRef, Value};
+use sea_orm::sea_query::{
+    Alias, ArrayType, Expr, ExprTrait, IntoColumnRef, SelectStatement, SubQueryStatement, Value,
+};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
     Statement, TransactionOptions, TransactionTrait,
@@ -78,14 +80,62 @@ impl Dialect {
         column: impl IntoColumnRef,
         ids: impl IntoIterator<Item = i64>,
     ) -> Expr {
-        let list = match self {
+        self.any(column, self.id_list(ids))
+    }
+
+    /// As [`Dialect::any_id`], where PostgreSQL's planner does not see the list and takes it for
+    /// short: it looks each id up, and does not hope to come upon them in the order of another index.
+    pub(super) fn any_listed_id(
+        self,
+        column: impl IntoColumnRef,
+        ids: impl IntoIterator<Item = i64>,
+    ) -> Expr {
+        let list = self.id_list(ids);
+        match self {
+            Self::Sqlite => self.any(column, list),
+            Self::Postgres => Expr::cust_with_exprs(
+                "$1 = ANY(ARRAY(SELECT UNNEST($2::bigint[])))",
+                [Expr::col(column), list],
+            ),
+        }
+    }
+
+    /// As [`Dialect::any_listed_id`], for texts.
+    pub(super) fn any_listed_text<'a>(
+        self,
+        column: impl IntoColumnRef,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Expr {
+        match self {
+            Self::Sqlite => self.any_text(column, texts),
+            Self::Postgres => Expr::cust_with_exprs(
+                "$1 = ANY(ARRAY(SELECT UNNEST($2::text[])))",
+                [Expr::col(column), text_array(texts)],
+            ),
+        }
+    }
+
+    /// `column` is one of the ids that `ids` selects; PostgreSQL's planner takes them for few, as in
+    /// [`Dialect::any_listed_id`].
+    pub(super) fn any_selected_id(self, column: impl IntoColumnRef, ids: SelectStatement) -> Expr {
+        let column = Expr::col(column);
+        match self {
+            Self::Sqlite => column.in_subquery(ids),
+            Self::Postgres => {
+                let ids = Expr::from(SubQueryStatement::from(ids));
+                Expr::cust_with_exprs("$1 = ANY(ARRAY($2))", [column, ids])
+            }
+        }
+    }
+
+    fn id_list(self, ids: impl IntoIterator<Item = i64>) -> Expr {
+        match self {
             Self::Sqlite => Expr::val(Json::from_iter(ids).to_string()),
             Self::Postgres => {
                 let list = ids.into_iter().map(|id| Value::BigInt(Some(id))).collect();
                 Expr::val(Value::Array(ArrayType::BigInt, Some(Box::new(list))))
             }
-        };
-        self.any(column, list)
+        }
     }
 
     /// `column` is exactly one of `texts`.

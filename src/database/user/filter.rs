@@ -2,14 +2,143 @@
 //!
 //! Conditions on what belongs to a user are subqueries, never joins, so that a user appears once
 //! however many addresses match.
+//!
+//! What a filter names decides where a statement starts ([`Start`]). Users who are named are fetched
+//! by id first, and everything else that the filter says is looked up for each of them. So a statement
+//! costs what is named, in whatever order the list is, and not what the directory costs: a planner
+//! that is free to choose reads everybody where it expects to come upon the named ones soon.
 
 use entity::{authenticator, organization_member_mapping, user, user_email};
-use sea_orm::sea_query::{Cond, Condition, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::{
+    Asterisk, Cond, Condition, Expr, ExprTrait, IntoColumnRef, Query, SelectStatement,
+    SubQueryStatement,
+};
+use sea_orm::{QueryFilter, QuerySelect, Select};
 
 use super::super::Database;
 use super::super::organization::is_joined;
 use super::search::Search;
-use crate::domain::{AuthenticatorFilter, Error, Invalid, Result, UserFilter, UserId, Viewer};
+use crate::domain::{
+    AuthenticatorFilter, Error, Invalid, OrganizationId, Result, UserFilter, UserId, Viewer,
+};
+
+/// A limit that limits nothing. A planner may not merge a subquery with a limit into the statement
+/// around it.
+const ALL: u64 = i64::MAX.unsigned_abs();
+
+/// Where a statement starts to look for the users of a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// With the viewer, who alone can be found; with nobody, if the viewer is no user.
+    Viewer(Option<UserId>),
+    /// With the ids that the filter names.
+    Ids,
+    /// With the usernames that it names.
+    Usernames,
+    /// With the addresses that it names.
+    Emails,
+    /// With the members of its organization.
+    Members,
+    /// With those members, who are more than this number.
+    ManyMembers(u64),
+    /// With users next to each other in a list, whom the statement has fetched already.
+    Next,
+    /// With everybody: the filter names nobody.
+    Everybody,
+}
+
+impl Start {
+    /// The start that leads to the fewest users.
+    pub(super) const fn of(filter: &UserFilter, viewer: Viewer) -> Self {
+        let is_private = filter.emails.is_some()
+            || filter.email_verified.is_some()
+            || filter.authenticators.is_some();
+        match viewer {
+            Viewer::Alone(me) => return Self::Viewer(Some(me)),
+            Viewer::Member(me) if is_private => return Self::Viewer(Some(me)),
+            Viewer::Public(me) if is_private => return Self::Viewer(me),
+            Viewer::All | Viewer::Public(_) | Viewer::Member(_) => {}
+        }
+        if filter.user_ids.is_some() {
+            Self::Ids
+        } else if filter.usernames.is_some() {
+            Self::Usernames
+        } else if filter.emails.is_some() {
+            Self::Emails
+        } else if filter.organization_id.is_some() {
+            Self::Members
+        } else {
+            Self::Everybody
+        }
+    }
+
+    /// Whether so few users are looked at that a text is searched for in each of them.
+    pub(super) const fn is_narrow(self) -> bool {
+        !matches!(self, Self::ManyMembers(_) | Self::Everybody)
+    }
+
+    /// The condition on `auth_user` that names those with whom the statement starts.
+    fn named(self, database: &Database, filter: &UserFilter) -> Option<Expr> {
+        let dialect = database.dialect();
+        let id = (user::Entity, user::Column::Id);
+        match self {
+            Self::Viewer(me) => Some(me.map_or_else(|| Expr::val(false), is)),
+            Self::Ids => {
+                let ids = filter.user_ids.iter().flatten().map(|id| id.0);
+                Some(dialect.any_listed_id(id, ids))
+            }
+            Self::Usernames => {
+                let column = (user::Entity, user::Column::Username);
+                let names = filter.usernames.iter().flatten().map(String::as_str);
+                Some(dialect.any_listed_text(column, names))
+            }
+            Self::Emails => {
+                let owners = addresses(database, filter).column(EMAIL_OWNER).take();
+                Some(dialect.any_selected_id(id, owners))
+            }
+            Self::Members | Self::ManyMembers(_) => {
+                let members = members(filter.organization_id?).column(MEMBER).take();
+                Some(dialect.any_selected_id(id, members))
+            }
+            Self::Next | Self::Everybody => None,
+        }
+    }
+
+    /// That one of `rows` belongs to the user at hand; `owner` is their column with its id.
+    fn owns(self, mut rows: SelectStatement, owner: impl IntoColumnRef + Copy) -> Expr {
+        match self {
+            Self::Everybody => user_id().in_subquery(rows.column(owner).take()),
+            _ => one(rows, owner),
+        }
+    }
+
+    /// That none of them does.
+    fn lacks(self, mut rows: SelectStatement, owner: impl IntoColumnRef + Copy) -> Expr {
+        match self {
+            Self::Everybody => {
+                rows.expr(Expr::cust("1"))
+                    .and_where(Expr::col(owner).eq(user_id()));
+                Expr::not_exists(rows)
+            }
+            _ => one(rows, owner).is_null(),
+        }
+    }
+}
+
+/// Whose an address is.
+const EMAIL_OWNER: (user_email::Entity, user_email::Column) =
+    (user_email::Entity, user_email::Column::UserId);
+/// Whose a membership is.
+const MEMBER: (
+    organization_member_mapping::Entity,
+    organization_member_mapping::Column,
+) = (
+    organization_member_mapping::Entity,
+    organization_member_mapping::Column::UserId,
+);
+/// Whose a second factor is.
+const FACTOR_OWNER: (authenticator::Entity, authenticator::Column) =
+    (authenticator::Entity, authenticator::Column::UserId);
 
 /// Refuses a filter that would answer the whole directory.
 pub(super) fn require_anchor(filter: &UserFilter) -> Result<()> {
@@ -22,122 +151,173 @@ pub(super) fn require_anchor(filter: &UserFilter) -> Result<()> {
     )))
 }
 
-/// The condition that `filter` sets on `auth_user`, for the eyes of `viewer`.
-pub(super) fn condition(database: &Database, filter: &UserFilter, viewer: Viewer) -> Condition {
+/// Of what `select` reads of users, the rows of those whom `filter` finds for the eyes of `viewer`.
+pub(super) fn apply(
+    database: &Database,
+    mut select: Select<user::Entity>,
+    filter: &UserFilter,
+    viewer: Viewer,
+    start: Start,
+) -> Select<user::Entity> {
+    if let Some(named) = start.named(database, filter) {
+        let users = Query::select()
+            .column(Asterisk)
+            .from(user::Entity)
+            .and_where(named)
+            .limit(ALL)
+            .take();
+        // In the place of the table, so that what is said of its columns is said of theirs.
+        QuerySelect::query(&mut select)
+            .from_clear()
+            .from_subquery(users, user::Entity);
+    }
+    select.filter(condition(database, filter, viewer, start))
+}
+
+/// As [`apply`], for somebody who may see everybody, and everything of them.
+pub(super) fn everybodys(
+    database: &Database,
+    select: Select<user::Entity>,
+    filter: &UserFilter,
+) -> Select<user::Entity> {
+    let start = Start::of(filter, Viewer::All);
+    apply(database, select, filter, Viewer::All, start)
+}
+
+/// What `filter` says of the users with whom a statement starts, for the eyes of `viewer`.
+pub(super) fn condition(
+    database: &Database,
+    filter: &UserFilter,
+    viewer: Viewer,
+    start: Start,
+) -> Condition {
     let dialect = database.dialect();
-    let id = || Expr::col((user::Entity, user::Column::Id));
     let mut all = Cond::all();
 
-    if let Some(ids) = &filter.user_ids {
+    if start != Start::Ids
+        && let Some(ids) = &filter.user_ids
+    {
         let column = (user::Entity, user::Column::Id);
         all = all.add(dialect.any_id(column, ids.iter().map(|id| id.0)));
     }
     if let Some(is_active) = filter.is_active {
         all = all.add(Expr::col((user::Entity, user::Column::IsActive)).eq(is_active));
     }
-    if let Some(organization) = filter.organization_id {
-        use organization_member_mapping::{Column as C, Entity};
-        let members = select(C::UserId, Entity)
-            .and_where(Expr::col(C::OrganizationId).eq(organization.0))
-            .and_where(Expr::col(C::UserId).is_not_null())
-            .take();
-        all = all.add(id().in_subquery(members));
+    if !matches!(start, Start::Members | Start::ManyMembers(_))
+        && let Some(organization) = filter.organization_id
+    {
+        all = all.add(start.owns(members(organization), MEMBER));
     }
     if filter.without_organization {
-        use organization_member_mapping::{Column as C, Entity};
-        let members = select(C::UserId, Entity)
-            .and_where(Expr::col(C::UserId).is_not_null())
+        let memberships = Query::select()
+            .from(organization_member_mapping::Entity)
             .take();
-        all = all.add(id().not_in_subquery(members));
+        all = all.add(start.lacks(memberships, MEMBER));
     }
-    if let Some(usernames) = &filter.usernames {
+    if start != Start::Usernames
+        && let Some(usernames) = &filter.usernames
+    {
         let column = (user::Entity, user::Column::Username);
         all = all.add(dialect.any_text(column, usernames.iter().map(String::as_str)));
     }
-    if filter.emails.is_some() || filter.email_verified.is_some() {
-        use user_email::{Column as C, Entity};
-        let mut owners = select(C::UserId, Entity);
-        if let Some(emails) = &filter.emails {
-            owners.and_where(dialect.any_folded(C::Email, emails.iter().map(String::as_str)));
-        }
-        if let Some(is_verified) = filter.email_verified {
-            owners.and_where(Expr::col(C::IsVerified).eq(is_verified));
-        }
-        all = all
-            .add(id().in_subquery(owners))
-            .add_option(private_of(viewer));
+    if start != Start::Emails && (filter.emails.is_some() || filter.email_verified.is_some()) {
+        all = all.add(start.owns(addresses(database, filter), EMAIL_OWNER));
     }
     if let Some(search) = Search::of(database, filter, viewer) {
-        all = if is_short(filter) {
-            all.add(search.is_held())
+        all = if start == Start::Everybody {
+            all.add(user_id().in_subquery(search.holders()))
         } else {
-            all.add(id().in_subquery(search.holders()))
+            all.add(search.is_held())
         };
     }
     if let Some(authenticators) = &filter.authenticators {
-        use authenticator::{Column as C, Entity};
-        let mut owners = select(C::UserId, Entity);
-        let condition = match authenticators {
-            AuthenticatorFilter::None => id().not_in_subquery(owners),
+        let mut factors = Query::select().from(authenticator::Entity).take();
+        all = all.add(match authenticators {
+            AuthenticatorFilter::None => start.lacks(factors, FACTOR_OWNER),
             AuthenticatorFilter::AnyOf(kinds) => {
                 let kinds = kinds.iter().map(|kind| i64::from(kind.stored()));
-                owners.and_where(dialect.any_id(C::Kind, kinds));
-                id().in_subquery(owners)
+                let column = (authenticator::Entity, authenticator::Column::Kind);
+                factors.and_where(dialect.any_id(column, kinds));
+                start.owns(factors, FACTOR_OWNER)
             }
-        };
-        all = all.add(condition).add_option(private_of(viewer));
+        });
     }
-    all.add_option(visible_to(viewer))
+    all.add_option(visible_to(viewer, start))
 }
 
-/// Whether the list of a filter is likely to be shorter than what the indexes find for a text.
-const fn is_short(filter: &UserFilter) -> bool {
-    filter.user_ids.is_some()
-        || filter.organization_id.is_some()
-        || filter.emails.is_some()
-        || filter.usernames.is_some()
+/// The addresses that a filter wants.
+fn addresses(database: &Database, filter: &UserFilter) -> SelectStatement {
+    use user_email::{Column as C, Entity};
+    let mut addresses = Query::select().from(Entity).take();
+    if let Some(emails) = &filter.emails {
+        let emails = emails.iter().map(String::as_str);
+        addresses.and_where(database.dialect().any_folded((Entity, C::Email), emails));
+    }
+    if let Some(is_verified) = filter.email_verified {
+        addresses.and_where(Expr::col((Entity, C::IsVerified)).eq(is_verified));
+    }
+    addresses
 }
 
-/// Whose private fields `viewer` may set conditions on; `None` means everybody's.
-fn private_of(viewer: Viewer) -> Option<Expr> {
-    match viewer {
-        Viewer::All => None,
-        Viewer::Public(None) => Some(Expr::val(false)),
-        Viewer::Public(Some(me)) | Viewer::Member(me) | Viewer::Alone(me) => Some(is(me)),
-    }
+/// The memberships in an organization of those who have an account.
+fn members(organization: OrganizationId) -> SelectStatement {
+    use organization_member_mapping::{Column as C, Entity};
+    Query::select()
+        .from(Entity)
+        .and_where(Expr::col((Entity, C::OrganizationId)).eq(organization.0))
+        .and_where(Expr::col(MEMBER).is_not_null())
+        .take()
 }
 
-fn visible_to(viewer: Viewer) -> Option<Expr> {
-    match viewer {
-        Viewer::All | Viewer::Public(_) => None,
-        Viewer::Alone(me) => Some(is(me)),
-        Viewer::Member(me) => Some(
-            is(me).or(Expr::col((user::Entity, user::Column::Id)).in_subquery(colleagues(me.0))),
-        ),
-    }
+/// Whom `viewer` sees of those with whom a statement starts.
+fn visible_to(viewer: Viewer, start: Start) -> Option<Expr> {
+    let Viewer::Member(me) = viewer else {
+        // Somebody who sees nobody else is where the statement starts.
+        return None;
+    };
+    let is_colleague = match start {
+        // Of many it is cheaper to know all whom the viewer sees.
+        Start::ManyMembers(_) | Start::Everybody => user_id().in_subquery(colleagues(me.0)),
+        _ => one(shared_memberships(me.0), MEMBER),
+    };
+    Some(is(me).or(is_colleague))
+}
+
+fn user_id() -> Expr {
+    Expr::col((user::Entity, user::Column::Id))
 }
 
 fn is(me: UserId) -> Expr {
-    Expr::col((user::Entity, user::Column::Id)).eq(me.0)
+    user_id().eq(me.0)
+}
+
+/// True if one of `rows` belongs to the user at hand, and null if none does. It is looked up for the
+/// user at hand alone: PostgreSQL might answer `EXISTS` and `IN` from a list of the owners of all rows.
+pub(super) fn one(mut rows: SelectStatement, owner: impl IntoColumnRef) -> Expr {
+    rows.expr(Expr::cust("TRUE"))
+        .and_where(Expr::col(owner).eq(user_id()))
+        .limit(1);
+    Expr::from(SubQueryStatement::from(rows))
 }
 
 /// Who shares an organization with `me`.
 pub(in super::super) fn colleagues(me: impl Into<Expr>) -> SelectStatement {
-    use organization_member_mapping::{Column as C, Entity};
-    let mine = select(C::OrganizationId, Entity)
-        .and_where(Expr::col(C::UserId).eq(me.into()))
-        .cond_where(is_joined())
-        .take();
-    select(C::UserId, Entity)
-        .and_where(Expr::col(C::OrganizationId).in_subquery(mine))
-        .and_where(Expr::col(C::UserId).is_not_null())
-        .cond_where(is_joined())
-        .take()
+    shared_memberships(me).column(MEMBER).take()
 }
 
-fn select(
-    column: impl sea_orm::sea_query::IntoColumnRef,
-    table: impl sea_orm::sea_query::IntoTableRef,
-) -> SelectStatement {
-    Query::select().column(column).from(table).take()
+/// The memberships of those who share an organization with `me`.
+fn shared_memberships(me: impl Into<Expr>) -> SelectStatement {
+    use organization_member_mapping::{Column as C, Entity};
+    let mine = Query::select()
+        .column((Entity, C::OrganizationId))
+        .from(Entity)
+        .and_where(Expr::col(MEMBER).eq(me.into()))
+        .cond_where(is_joined())
+        .take();
+    Query::select()
+        .from(Entity)
+        .and_where(Expr::col((Entity, C::OrganizationId)).in_subquery(mine))
+        .and_where(Expr::col(MEMBER).is_not_null())
+        .cond_where(is_joined())
+        .take()
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use entity::{user, user_avatar, user_email};
+use entity::{organization_member_mapping, user, user_avatar, user_email};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use smol_str::SmolStr;
 
@@ -10,6 +11,7 @@ use super::super::dialect::Kind;
 use super::super::rows::Account;
 use super::super::shared::Shared;
 use super::super::statement::{Columns, Prepared, Shelf};
+use super::search::{FAR, FEW};
 use crate::domain::{
     Avatar, AvatarKind, Result, UserBrief, UserEmail, UserEmailId, UserId, UserProfile,
 };
@@ -25,6 +27,8 @@ pub(in super::super) struct Lookups {
     pub(super) active_by_email: Prepared<UserProfile>,
     /// Those of the texts `$1` that are usernames.
     pub(super) usernames: Prepared<SmolStr>,
+    /// For each of these numbers, a row if the organization `$1` has more memberships.
+    pub(super) more_members: [(u64, Prepared<i64>); 2],
     /// The addresses of the users `$1`, by user and id.
     pub(super) emails: Arc<Shared<(UserId, UserEmail)>>,
     /// The pictures of the users `$1`, by user.
@@ -45,6 +49,17 @@ impl Lookups {
             .select_only()
             .column(user::Column::Username)
             .filter(dialect.any(user::Column::Username, texts));
+        let more_members = [FEW, FAR].map(|number| {
+            use organization_member_mapping::{Column as C, Entity};
+            let more = Entity::find()
+                .select_only()
+                .column(C::UserId)
+                .filter(Expr::col(C::OrganizationId).eq(dialect.parameter(1, Kind::Id)))
+                .filter(C::UserId.is_not_null())
+                .offset(number)
+                .limit(1);
+            (number, shelf.keep(&more, member))
+        });
         let emails = {
             use user_email::{Column as C, Entity};
             Entity::find()
@@ -67,6 +82,7 @@ impl Lookups {
             briefs: accounts_by_id(shelf),
             active_by_email: shelf.keep(&active_by_email, UserProfile::read),
             usernames: shelf.keep(&usernames, username),
+            more_members,
             emails: Shared::new(shelf.keep(&emails, email_of), |(user, _)| user.0),
             avatars: Shared::new(shelf.keep(&avatars, avatar_of), |(user, _)| user.0),
         }
@@ -84,6 +100,10 @@ fn accounts_by_id<T: Account>(shelf: &Shelf<'_>) -> Arc<Shared<T>> {
 
 fn username(columns: &mut Columns<'_>) -> Result<SmolStr> {
     columns.text()
+}
+
+fn member(columns: &mut Columns<'_>) -> Result<i64> {
+    columns.take()
 }
 
 fn email_of(columns: &mut Columns<'_>) -> Result<(UserId, UserEmail)> {

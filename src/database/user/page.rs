@@ -9,7 +9,8 @@ use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 use super::super::Database;
 use super::super::rows::Account;
 use super::super::shared::Shared;
-use super::super::statement::{fetch, numbers};
+use super::super::statement::{Parameter, fetch, numbers};
+use super::filter::Start;
 use super::lookup::Lookups;
 use super::{filter, search};
 use crate::domain::{
@@ -36,20 +37,51 @@ impl Listed for UserBrief {
 }
 
 pub(super) async fn page<T: Listed>(database: &Database, query: &UserPageQuery) -> Result<Page<T>> {
-    if query.filter.query.is_some() {
-        return search::page(database, query).await;
-    }
-    list(database, query).await
-}
-
-/// A page of the list that the filter of a query makes, whatever it says.
-pub(super) async fn list<T: Listed>(database: &Database, query: &UserPageQuery) -> Result<Page<T>> {
     if let Some(ids) = named(query) {
         let by_id = T::by_id(&database.lookups().users);
         let accounts = database.look_up(by_id, &numbers(ids)).await?;
         return Ok(cut(accounts, query));
     }
-    let select = T::select().filter(filter::condition(database, &query.filter, query.viewer));
+    let start = start(database, query).await?;
+    if is_search(query, start) {
+        return search::page(database, query, start).await;
+    }
+    list(database, query, start).await
+}
+
+/// Where to start. Whether the members of an organization are many is asked of the index that holds
+/// them.
+async fn start(database: &Database, query: &UserPageQuery) -> Result<Start> {
+    let mut start = Start::of(&query.filter, query.viewer);
+    if let Some(organization) = query.filter.organization_id
+        && start == Start::Members
+    {
+        let id = [Parameter::Id(organization.0)];
+        for (number, more_members) in &database.lookups().users.more_members {
+            if database.all(more_members, &id).await?.is_empty() {
+                break;
+            }
+            start = Start::ManyMembers(*number);
+        }
+    }
+    Ok(start)
+}
+
+/// Whether those of a query have to be searched for, among everybody or among many.
+const fn is_search(query: &UserPageQuery, start: Start) -> bool {
+    match start {
+        Start::Everybody => query.filter.query.is_some(),
+        start => !start.is_narrow(),
+    }
+}
+
+/// A page of the list that the filter of a query makes, whatever it says.
+pub(super) async fn list<T: Listed>(
+    database: &Database,
+    query: &UserPageQuery,
+    start: Start,
+) -> Result<Page<T>> {
+    let select = filter::apply(database, T::select(), &query.filter, query.viewer, start);
     let select = ordered(between(select, query), query).limit(u64::from(query.page.size) + 1);
     let accounts = fetch(database.reader(), &select, T::read).await?;
     Ok(Page::from_overfull(accounts, &query.page))
@@ -136,21 +168,22 @@ fn cut<T: Account>(mut accounts: Vec<T>, query: &UserPageQuery) -> Page<T> {
 }
 
 pub(super) async fn count(database: &Database, query: &UserPageQuery) -> Result<u64> {
-    if query.filter.query.is_some() {
-        return search::count(database, query).await;
+    let start = start(database, query).await?;
+    if is_search(query, start) {
+        return search::count(database, query, start).await;
     }
-    number(database, query).await
+    number(database, query, start).await
 }
 
 /// How many are on the list that the filter of a query makes, whatever it says.
-pub(super) async fn number(database: &Database, query: &UserPageQuery) -> Result<u64> {
-    let condition = filter::condition(database, &query.filter, query.viewer);
-    Ok(user::Entity::find()
-        .select_only()
-        .column(user::Column::Id)
-        .filter(condition)
-        .count(database.reader())
-        .await?)
+pub(super) async fn number(
+    database: &Database,
+    query: &UserPageQuery,
+    start: Start,
+) -> Result<u64> {
+    let ids = user::Entity::find().select_only().column(user::Column::Id);
+    let select = filter::apply(database, ids, &query.filter, query.viewer, start);
+    Ok(select.count(database.reader()).await?)
 }
 
 const fn order_column(field: OrderField) -> user::Column {

@@ -12,7 +12,8 @@ use smol_str::SmolStr;
 use super::super::Database;
 use super::super::rows::Account;
 use super::super::statement::{Parameter, fetch, numbers};
-use super::{filter, parts};
+use super::filter::{self, Start};
+use super::parts;
 use crate::domain::{
     EmailMatch, EmailQuery, Result, SocialAuthQuery, User, UserFilter, UserId, UserProfile,
     UsernameQuery, VerifyUserEmail, Viewer, fold,
@@ -25,10 +26,8 @@ pub(super) async fn many(database: &Database, filter: &UserFilter) -> Result<Vec
 
 pub(super) async fn ids(database: &Database, filter: &UserFilter) -> Result<Vec<UserId>> {
     filter::require_anchor(filter)?;
-    let ids: Vec<i64> = user::Entity::find()
-        .select_only()
-        .column(user::Column::Id)
-        .filter(filter::condition(database, filter, Viewer::All))
+    let ids = user::Entity::find().select_only().column(user::Column::Id);
+    let ids: Vec<i64> = filter::everybodys(database, ids, filter)
         .order_by_asc(user::Column::Id)
         .into_tuple()
         .all(database.reader())
@@ -38,9 +37,8 @@ pub(super) async fn ids(database: &Database, filter: &UserFilter) -> Result<Vec<
 
 pub(super) async fn profiles(database: &Database, filter: &UserFilter) -> Result<Vec<UserProfile>> {
     filter::require_anchor(filter)?;
-    let select = UserProfile::select()
-        .filter(filter::condition(database, filter, Viewer::All))
-        .order_by_asc(user::Column::Id);
+    let select =
+        filter::everybodys(database, UserProfile::select(), filter).order_by_asc(user::Column::Id);
     fetch(database.reader(), &select, UserProfile::read).await
 }
 
@@ -215,9 +213,15 @@ pub(super) async fn by_social_auth(
         organization_id: Some(query.organization_id),
         ..UserFilter::default()
     };
+    let id = (user::Entity, user::Column::Id);
     let select = UserProfile::select()
-        .filter(user::Column::Id.in_subquery(owners))
-        .filter(filter::condition(database, &members, Viewer::All))
+        .filter(database.dialect().any_selected_id(id, owners))
+        .filter(filter::condition(
+            database,
+            &members,
+            Viewer::All,
+            Start::Next,
+        ))
         .order_by_asc(user::Column::Id)
         .limit(1);
     Ok(fetch(database.reader(), &select, UserProfile::read)

@@ -1,4 +1,4 @@
-//! Searching names and addresses for a text.
+//! Searching names and addresses for a text, and the members of a large organization.
 //!
 //! A text may be in one name or in all of them, and nothing tells beforehand. The index of trigrams
 //! finds the few names that hold a rare text, but has to fetch all that hold a common one before
@@ -16,37 +16,48 @@
 //! indexes grows with the directory, a few bytes for each name that shares a trigram with the text. A
 //! text without three letters or digits in a row has no trigram; if it is rare, all names are read.
 //!
+//! The same holds for the members of an organization. If they are no more than [`FEW`], they are
+//! fetched and sorted, and a text is searched for in each of them. Of more, a page is filled from the
+//! next users of the list if that does it; but no more of these are read than there are members, so
+//! that a small part of a large directory never costs what the directory costs.
+//!
 //! Only so many searches run at a time that half of the connections are left to others.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entity::{user, user_email};
 use sea_orm::sea_query::{
     Asterisk, CommonTableExpression, Cond, Condition, Expr, ExprTrait, Query, SelectStatement,
-    SubQueryStatement, UnionType, WithClause,
+    UnionType, WithClause,
 };
 use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::super::connect::Ownership;
 use super::super::dialect::Dialect;
 use super::super::statement::fetch;
 use super::super::{Database, see_through};
-use super::filter;
+use super::filter::{self, Start};
 use super::page::{self, Listed};
-use crate::domain::{Error, Page, Result, UserFilter, UserId, UserPageQuery, Viewer};
+use crate::domain::{Error, OrderField, Page, Result, UserFilter, UserId, UserPageQuery, Viewer};
 
 /// How many users of a list are read before the indexes are asked.
 const NEAR: u64 = 300;
-/// How often the indexes may find a text before it counts as common.
-const FEW: u64 = 1_000;
-/// How many users of a list are read if a text is common.
-const FAR: u64 = 10_000;
+/// How often the indexes may find a text before it counts as common, and how many members an
+/// organization may have before they count as many.
+pub(super) const FEW: u64 = 1_000;
+/// How many users of a list are read if a text is common, or the members of an organization are at
+/// least as many.
+pub(super) const FAR: u64 = 10_000;
 
 /// What the indexes have found is called so in a statement.
 const FOUND: &str = "found";
+
+/// Whose an address is.
+const OWNER: (user_email::Entity, user_email::Column) =
+    (user_email::Entity, user_email::Column::UserId);
 
 /// A text, and where it is looked for.
 #[derive(Debug, Clone, Copy)]
@@ -75,18 +86,14 @@ impl<'a> Search<'a> {
 
     /// The condition that a name or an address of the user at hand holds the text.
     pub(super) fn is_held(&self) -> Condition {
-        let id = || Expr::col((user::Entity, user::Column::Id));
-        // One row is selected, and not its existence asked: PostgreSQL might answer that from a
-        // list of all addresses that hold the text.
-        let mut address = self.addresses(Expr::cust("TRUE"));
-        address
-            .and_where(Expr::col((user_email::Entity, user_email::Column::UserId)).eq(id()))
-            .limit(1);
-        let address = Expr::from(SubQueryStatement::from(address));
+        let address = filter::one(self.addresses(), OWNER);
         let any = self.any_name();
         match self.whose() {
             Addresses::Everybodys => any.add(address),
-            Addresses::Of(me) => any.add(id().eq(me.0).and(address)),
+            Addresses::Of(me) => {
+                let id = Expr::col((user::Entity, user::Column::Id));
+                any.add(id.eq(me.0).and(address))
+            }
             Addresses::Nobodys => any,
         }
     }
@@ -99,12 +106,11 @@ impl<'a> Search<'a> {
             .column(user::Column::Id)
             .from(user::Entity)
             .cond_where(self.any_name());
-        let user_id = || Expr::col((user_email::Entity, user_email::Column::UserId));
-        let mut addresses = self.addresses(user_id());
+        let mut addresses = self.addresses().column(OWNER).take();
         match self.whose() {
             Addresses::Everybodys => {}
             Addresses::Of(me) => {
-                addresses.and_where(user_id().eq(me.0));
+                addresses.and_where(Expr::col(OWNER).eq(me.0));
             }
             Addresses::Nobodys => return holders,
         }
@@ -118,11 +124,10 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Of each address that holds the text, `what`.
-    fn addresses(&self, what: Expr) -> SelectStatement {
+    /// The addresses that hold the text.
+    fn addresses(&self) -> SelectStatement {
         let column = (user_email::Entity, user_email::Column::Email);
         Query::select()
-            .expr(what)
             .from(user_email::Entity)
             .and_where(self.dialect.contains_folded(column, self.text))
             .take()
@@ -145,60 +150,72 @@ enum Addresses {
     Nobodys,
 }
 
-/// A page of those who hold the text of a query.
-pub(super) async fn page<T: Listed>(database: &Database, query: &UserPageQuery) -> Result<Page<T>> {
+/// A page of those who hold the text of a query, or of the many members of its organization.
+pub(super) async fn page<T: Listed>(
+    database: &Database,
+    query: &UserPageQuery,
+    start: Start,
+) -> Result<Page<T>> {
     let (owned, query) = (database.clone(), query.clone());
     let search = async move {
         let database = &owned;
-        if let Some(page) = among_next(NEAR, database, &query).await? {
+        if query.filter.query.is_some() {
+            if let Some(page) = among_next(NEAR, database, &query).await? {
+                return Ok(page);
+            }
+            if let Some(few) = few(database, &query).await? {
+                return page::list(database, &few, Start::Ids).await;
+            }
+        }
+        let far = match start {
+            Start::ManyMembers(_) if !has_index(database, &query) => 0,
+            Start::ManyMembers(members) => members.min(FAR),
+            _ => FAR,
+        };
+        if far > 0
+            && let Some(page) = among_next(far, database, &query).await?
+        {
             return Ok(page);
         }
-        if let Some(few) = few(database, &query).await? {
-            return page::list(database, &few).await;
-        }
-        if let Some(page) = among_next(FAR, database, &query).await? {
-            return Ok(page);
-        }
-        page::list(database, &query).await
+        page::list(database, &query, start).await
     };
     database.searches().run(search).await
 }
 
-/// How many hold the text of a query.
-pub(super) async fn count(database: &Database, query: &UserPageQuery) -> Result<u64> {
+/// How many hold the text of a query, or how many members its organization has.
+pub(super) async fn count(database: &Database, query: &UserPageQuery, start: Start) -> Result<u64> {
     let (owned, query) = (database.clone(), query.clone());
     let search = async move {
-        let few = few(&owned, &query).await?;
-        page::number(&owned, few.as_ref().unwrap_or(&query)).await
+        match few(&owned, &query).await? {
+            Some(few) => page::number(&owned, &few, Start::Ids).await,
+            None => page::number(&owned, &query, start).await,
+        }
     };
     database.searches().run(search).await
 }
 
-/// The page, if the next `reach` users of the list fill it.
+/// Whether users are sure to be read in the order of a list without being sorted first. Sentry has no
+/// index on when they joined.
+fn has_index(database: &Database, query: &UserPageQuery) -> bool {
+    query.order.field != OrderField::DateJoined || database.facts().ownership == Ownership::Ours
+}
+
+/// The page, if the next `reach` users of the directory in the order of the list fill it.
 async fn among_next<T: Listed>(
     reach: u64,
     database: &Database,
     query: &UserPageQuery,
 ) -> Result<Option<Page<T>>> {
-    let Some(search) = Search::of(database, &query.filter, query.viewer) else {
-        return Ok(None);
-    };
-    let rest = UserFilter {
-        query: None,
-        ..query.filter.clone()
-    };
-    let next = user::Entity::find()
-        .select_only()
-        .expr(Expr::col(Asterisk))
-        .filter(filter::condition(database, &rest, query.viewer));
+    let next = user::Entity::find().select_only().expr(Expr::col(Asterisk));
     let next = page::ordered(page::between(next, query), query).limit(reach);
     let mut select = T::select();
     // In the place of the table, so that what is said of its columns is said of theirs.
     QuerySelect::query(&mut select)
         .from_clear()
         .from_subquery(next.into_query(), user::Entity);
+    let condition = filter::condition(database, &query.filter, query.viewer, Start::Next);
     let size = u64::from(query.page.size);
-    let select = page::ordered(select.filter(search.is_held()), query).limit(size + 1);
+    let select = page::ordered(select.filter(condition), query).limit(size + 1);
     let accounts = fetch(database.reader(), &select, T::read).await?;
     let is_full = accounts.len() as u64 > size;
     Ok(is_full.then(|| Page::from_overfull(accounts, &query.page)))
@@ -231,10 +248,6 @@ async fn few(database: &Database, query: &UserPageQuery) -> Result<Option<UserPa
     let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
     ids.sort_unstable();
     ids.dedup();
-    if let Some(wanted) = &query.filter.user_ids {
-        let wanted: BTreeSet<UserId> = wanted.iter().copied().collect();
-        ids.retain(|id| wanted.contains(id));
-    }
     Ok(Some(UserPageQuery {
         filter: UserFilter {
             query: None,

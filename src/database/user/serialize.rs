@@ -14,8 +14,7 @@ use super::super::dialect::json_text;
 use super::super::rows::{is_suspended, name, stored_value};
 use super::{filter, parts, read};
 use crate::domain::{
-    Authenticator, AvatarKind, Result, SerializeRequest, Serializer, StoredValue, UserFlags,
-    UserId, Viewer,
+    Authenticator, AvatarKind, Result, SerializeRequest, Serializer, StoredValue, UserFlags, UserId,
 };
 
 #[derive(FromQueryResult)]
@@ -147,7 +146,7 @@ pub(super) async fn many(database: &Database, request: &SerializeRequest) -> Res
 async fn accounts(database: &Database, request: &SerializeRequest) -> Result<Vec<AccountRow>> {
     use user::Column as C;
     let password = Expr::col((user::Entity, C::Password));
-    Ok(user::Entity::find()
+    let accounts = user::Entity::find()
         .select_only()
         .columns([C::Id, C::Username, C::Email, C::IsActive, C::IsManaged])
         .columns([C::IsSuperuser, C::IsStaff, C::Flags, C::AvatarUrl])
@@ -157,8 +156,9 @@ async fn accounts(database: &Database, request: &SerializeRequest) -> Result<Vec
         .column_as(
             sea_orm::sea_query::ExprTrait::is_not_in(password, ["", "!"]),
             "has_password_auth",
-        )
-        .filter(filter::condition(database, &request.filter, Viewer::All))
+        );
+    let accounts = filter::everybodys(database, accounts, &request.filter);
+    Ok(accounts
         .order_by_asc(C::Id)
         .into_model::<AccountRow>()
         .all(database.reader())
