@@ -15,8 +15,8 @@ use crate::config::LogFormat;
 /// What is logged unless an operator asks for something else.
 const DEFAULT_FILTER: &str = "warn,user_gateway=info";
 
-/// Starts logging. `filter` has the form of `tracing-subscriber`'s directives, such as
-/// `user_gateway=debug`; one that cannot be read is an error.
+/// Starts logging, panics among the rest. `filter` has the form of `tracing-subscriber`'s
+/// directives, such as `user_gateway=debug`; one that cannot be read is an error.
 pub fn start(format: LogFormat, filter: Option<&str>) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter.unwrap_or(DEFAULT_FILTER))
         .map_err(|error| format!("the log filter is not valid: {error}"))?;
@@ -36,5 +36,7 @@ pub fn start(format: LogFormat, filter: Option<&str>) -> Result<(), String> {
             .map_event_format(NamedObject)
             .try_init(),
     };
-    started.map_err(|error| format!("logging is running already: {error}"))
+    started.map_err(|error| format!("logging is running already: {error}"))?;
+    super::panic::watch();
+    Ok(())
 }

@@ -37,6 +37,7 @@ impl Metrics {
         if let Err(error) = &installed {
             tracing::warn!(%error, "metrics cannot be gathered");
         }
+        super::panic::begin();
         Self {
             handle: installed.ok(),
         }

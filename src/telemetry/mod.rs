@@ -3,6 +3,7 @@
 mod line;
 mod log;
 mod metrics;
+mod panic;
 mod request;
 mod supervise;
 
