@@ -109,13 +109,16 @@ impl Pipeline {
         }
     }
 
-    /// The number of a connection that is idle. A worker leaves it to the others to make theirs: a
-    /// connection stays with the worker that has made it.
+    /// The number of a connection that is made and idle. A connection stays with the thread that
+    /// has made it, so a worker leaves it to the others to make theirs. A thread that serves nobody
+    /// makes one only if none that is made is idle: the last, which its worker needs least.
     fn idle_place(&self) -> Option<usize> {
-        let is_worker = worker::current().is_some();
-        let is_made = |lane: &Lane| !is_worker || lane.connection().is_some();
         let mut lanes = self.lanes.iter();
-        lanes.position(|lane| lane.is_idle() && is_made(lane))
+        let made = lanes.position(|lane| lane.is_idle() && lane.connection().is_some());
+        if worker::current().is_some() {
+            return made;
+        }
+        made.or_else(|| self.lanes.iter().rposition(Lane::is_idle))
     }
 
     /// The rows of a statement.
