@@ -1,7 +1,7 @@
 //! One call: written, signed, sent, tried again where that is safe, and its answer read.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -23,6 +23,7 @@ use super::refusal;
 use crate::config::RpcConfig;
 use crate::domain::{Clock, Error, IdempotencyKey, Result};
 use crate::telemetry::current_request;
+use crate::worker;
 
 /// The largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -51,7 +52,11 @@ pub struct RpcClient {
 }
 
 struct Inner {
+    /// For whoever is no worker.
     http: Client,
+    /// One for each worker, made when it is first needed. A connection is looked after by the
+    /// thread that has made it; for all others it would be as slow as that thread is busy.
+    workers: Box<[OnceLock<Client>]>,
     name: Arc<str>,
     url: String,
     user_agent: HeaderValue,
@@ -79,19 +84,14 @@ impl RpcClient {
     ) -> Result<Self> {
         // Another part of the process may have chosen before; any choice will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .connect_timeout(config.timeout / 2)
-            .pool_idle_timeout(IDLE)
-            // A signature holds for one path, and what it protects goes nowhere else.
-            .redirect(Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(Error::internal)?;
+        let http = http(&config).map_err(Error::internal)?;
+        let workers = (0..worker::count()).map(|_| OnceLock::new()).collect();
         let user_agent = format!("sentry-rpc/from-{}", peer.from);
         let user_agent = HeaderValue::from_bytes(user_agent.as_bytes()).map_err(Error::internal)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 http,
+                workers,
                 name: peer.name.into(),
                 url: peer.url,
                 user_agent,
@@ -219,7 +219,26 @@ impl RpcClient {
     }
 }
 
+/// A client with connections of its own.
+fn http(config: &RpcConfig) -> reqwest::Result<Client> {
+    Client::builder()
+        .connect_timeout(config.timeout / 2)
+        .pool_idle_timeout(IDLE)
+        // A signature holds for one path, and what it protects goes nowhere else.
+        .redirect(Policy::none())
+        .no_proxy()
+        .build()
+}
+
 impl Inner {
+    /// The client whose connections this thread looks after.
+    fn http(&self) -> &Client {
+        let own = worker::current().and_then(|number| self.workers.get(number));
+        own.map_or(&self.http, |own| {
+            own.get_or_init(|| http(&self.config).unwrap_or_else(|_| self.http.clone()))
+        })
+    }
+
     fn timeout(&self, method: &str) -> Duration {
         let own = self.config.method_timeouts.get(method);
         own.copied().unwrap_or(self.config.timeout)
@@ -235,7 +254,7 @@ impl Inner {
         let path = C::path();
         let signature = self.secrets.sign(&path, &body);
         let mut request = self
-            .http
+            .http()
             .post(format!("{}{path}", self.url))
             .header(AUTHORIZATION, format!("Rpcsignature {signature}"))
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
@@ -283,7 +302,7 @@ impl Inner {
     }
 
     async fn exchange<V: DeserializeOwned>(&self, request: Request) -> Result<Answer<V>, Fault> {
-        let response = self.http.execute(request).await.map_err(lost)?;
+        let response = self.http().execute(request).await.map_err(lost)?;
         let status = response.status().as_u16();
         match status {
             200 => {

@@ -38,7 +38,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cache",
         &["domain", "config", "telemetry", "service", "auth"],
     ),
-    ("rpc", &["domain", "config", "telemetry", "service", "auth"]),
+    (
+        "rpc",
+        &["domain", "config", "telemetry", "worker", "service", "auth"],
+    ),
     (
         "graphql",
         &["domain", "config", "telemetry", "service", "auth"],
