@@ -1,27 +1,36 @@
 //! The gateway put together: the only place that picks implementations.
 
 mod background;
+mod connection;
 mod delegation;
 mod documents;
 mod jwks;
 mod outbox;
 mod patience;
 mod peers;
+mod places;
 mod pulse;
 mod server;
+mod stream;
 mod unread;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use migration::{Migrator, MigratorTrait};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use background::Background;
+use connection::Bounds;
 use delegation::Silo;
 pub(crate) use documents::graphql;
 use outbox::Role;
 pub(crate) use outbox::relay;
 pub(crate) use peers::{meet, reach_redis};
+use places::{Places, room};
+use server::Door;
 
 use crate::auth::{Authentication, ConfiguredServiceToken, RateLimits, Scopes};
 use crate::cache::RegionCache;
@@ -29,20 +38,42 @@ use crate::config::{Config, DatabaseConfig, SiloMode};
 use crate::database::{Connection, Database, DatabaseOptions, Ownership};
 use crate::domain::{Clock, SystemClock};
 use crate::graphql::Graphql;
-use crate::http::{Connections, HttpState, RequestLimits, Surface, surface};
+use crate::http::{Connections, HttpState, RequestLimits, Surfaces, surfaces};
 use crate::service::Announcer;
 use crate::telemetry::metrics;
-use crate::worker::Workers;
+use crate::worker::{self, Workers};
+
+/// How long may be spent at shutdown on what is to be done after the requests in flight, even if
+/// these have taken all the time there is.
+const LAST_WORK: Duration = Duration::from_secs(1);
 
 /// A gateway that is ready to serve.
 #[derive(Debug)]
 pub struct App {
     config: Config,
-    surface: Surface,
+    surfaces: Surfaces,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
     connections: Connections,
     ground: Ground,
+}
+
+/// Where a gateway is asked.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Where clients ask, and other silos unless they have their own.
+    pub public: TcpListener,
+    /// Where other silos ask, and whoever watches the gateway, if `internal_listen` is set.
+    pub internal: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(public: TcpListener) -> Self {
+        Self {
+            public,
+            internal: None,
+        }
+    }
 }
 
 /// What a gateway stands on.
@@ -59,6 +90,7 @@ impl App {
     /// if its tables are ours; the control silo of a region need not be there yet. The database is
     /// not touched before everything is known to be right that can be known without it.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
+        set_workers(&config);
         let graphql = graphql(&config)?;
         let announcer = Announcer::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -156,10 +188,10 @@ impl App {
             limits: RequestLimits::new(&config.server),
             connections: connections.clone(),
         };
-        let surface = surface(state, silo.rpc, &config.server).map_err(anyhow::Error::msg)?;
+        let surfaces = surfaces(state, silo.rpc, &config.server).map_err(anyhow::Error::msg)?;
         Ok(Self {
             config,
-            surface,
+            surfaces,
             announcer,
             clock,
             connections,
@@ -167,10 +199,10 @@ impl App {
         })
     }
 
-    /// The gateway with something put around its whole surface.
+    /// The gateway with something put around what answers clients.
     #[must_use]
     pub fn layered(mut self, layer: impl FnOnce(axum::Router) -> axum::Router) -> Self {
-        self.surface = self.surface.layered(layer);
+        self.surfaces.public = self.surfaces.public.layered(layer);
         self
     }
 
@@ -178,16 +210,18 @@ impl App {
     /// finished, and connections that wait for events are told to end.
     pub async fn serve(
         self,
-        listener: tokio::net::TcpListener,
+        listeners: impl Into<Listeners>,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let workers = Workers::start().context("cannot start the threads that serve")?;
         let background = Background::start(&self)?;
+        let bounds = bounds(&self.config);
+        let doors = doors(&self.config, self.surfaces, listeners.into());
         let connections = &self.connections;
-        let config = (&self.config.server, self.config.subscriptions);
         let close = || connections.close();
-        server::serve(self.surface, listener, &workers, config, shutdown, close).await?;
-        background.stop(self.config.server.shutdown_timeout).await;
+        let deadline = server::serve(doors, workers.spawner(), bounds, shutdown, close).await;
+        let rest = deadline.saturating_duration_since(Instant::now());
+        background.stop(rest.max(LAST_WORK)).await;
         match self.ground {
             Ground::Database(database) => database.close().await,
             Ground::Cache(cache) => cache.stop().await,
@@ -195,6 +229,56 @@ impl App {
         workers.stop();
         Ok(())
     }
+}
+
+/// Lets as many threads serve as `config` says. It comes before anything that counts them.
+fn set_workers(config: &Config) {
+    if let Some(count) = config.server.workers {
+        worker::set_count(count);
+    }
+}
+
+fn bounds(config: &Config) -> Bounds {
+    let server = &config.server;
+    Bounds {
+        head: server.header_timeout,
+        idle: config.subscriptions.idle_timeout,
+        answer: server.response_timeout,
+        age: server.max_connection_age,
+        grace: server.shutdown_timeout,
+        head_bytes: server.max_head_bytes,
+        streams: server.max_http2_streams,
+    }
+}
+
+/// Where connections come in, each with places of its own.
+fn doors(config: &Config, surfaces: Surfaces, listeners: Listeners) -> Vec<Door> {
+    let server = &config.server;
+    let databases = usize::try_from(config.database.max_connections).unwrap_or(usize::MAX);
+    let room = room(databases, worker::count()).unwrap_or(usize::MAX);
+    let internal = surfaces.internal.zip(listeners.internal);
+    // Of few files the internal address has a quarter.
+    let internal_room = if internal.is_some() { room / 4 } else { 0 };
+    let most = server.max_connections.min(room - internal_room);
+    if most < server.max_connections {
+        tracing::info!(
+            connections = most,
+            "the limit of open files allows fewer connections than --max-connections"
+        );
+    }
+    let mut doors = vec![Door {
+        name: "public",
+        listener: listeners.public,
+        surface: surfaces.public,
+        places: Places::new("public", most, server.max_connections_per_address),
+    }];
+    doors.extend(internal.map(|(surface, listener)| Door {
+        name: "internal",
+        listener,
+        surface,
+        places: Places::new("internal", server.max_connections.min(internal_room), 0),
+    }));
+    doors
 }
 
 /// Connects to the database that `config` names.
@@ -216,6 +300,7 @@ pub async fn open(
     announcer: Announcer,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Database> {
+    set_workers(config);
     let connection = connect(&config.database).await?;
     over(config, connection, announcer, clock, Role::Server).await
 }

@@ -1,6 +1,6 @@
 //! Connections whose other side has to take what is written to it.
 //!
-//! A client that asks and does not read would otherwise hold what it asked for, and its
+//! A client that asks and does not read, or hardly, would otherwise hold what it asked for, and its
 //! connection, until the system gives up on it, which it does not as long as the client lives.
 //!
 //! And one that is refused while it still sends is let finish for a moment; see [`super::unread`].
@@ -11,10 +11,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use ::metrics::counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::pulse::{Busy, Pulse};
+use super::stream::NOT_TAKEN;
 use super::unread::Unread;
 
 /// How long who is refused may go on sending.
@@ -25,11 +27,21 @@ const DROPPED_AT_ONCE: usize = 16 * 1024;
 /// What is no longer than this is written as one piece, which is less work for the system than two.
 const TOGETHER: usize = 1024;
 
-/// A connection on which writing fails once the other side has taken nothing for too long.
+/// How long the other side may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// To take all that is there to be written.
+    pub(super) answer: Duration,
+    /// To take anything at all, once events or the messages of a WebSocket are sent.
+    pub(super) stream: Duration,
+}
+
+/// A connection on which writing fails once the other side has taken too long. What is held with
+/// it, `H`, is kept as long as the connection, whatever becomes of it.
 #[derive(Debug)]
-pub(super) struct Patient<S> {
+pub(super) struct Patient<S, H> {
     stream: S,
-    patience: Duration,
+    patience: Patience,
     pulse: Pulse,
     unread: Unread,
     /// Runs while there is something that the other side does not take.
@@ -37,10 +49,17 @@ pub(super) struct Patient<S> {
     has_said_goodbye: bool,
     /// Runs while something is to be dropped.
     lingering: Option<Pin<Box<Sleep>>>,
+    _held: H,
 }
 
-impl<S> Patient<S> {
-    pub(super) fn new(stream: S, patience: Duration, pulse: Pulse, unread: Unread) -> Self {
+impl<S, H> Patient<S, H> {
+    pub(super) fn new(
+        stream: S,
+        patience: Patience,
+        pulse: Pulse,
+        unread: Unread,
+        held: H,
+    ) -> Self {
         Self {
             stream,
             patience,
@@ -49,29 +68,40 @@ impl<S> Patient<S> {
             waiting: None,
             has_said_goodbye: false,
             lingering: None,
+            _held: held,
         }
     }
 
-    /// What has become of a write, with the wait for it bounded.
+    /// What has become of writing something, or if `is_all` all there was, with the wait for it
+    /// bounded. A little at a time does not make the wait for an answer longer.
     fn bounded<T>(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<T>>,
+        is_all: bool,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.waiting = None;
+            if is_all || self.pulse.is_streaming() {
+                self.waiting = None;
+            }
             return written;
         }
-        let begin = || (Box::pin(sleep(self.patience)), self.pulse.busy());
+        let begin = || {
+            let patience = if self.pulse.is_streaming() {
+                self.patience.stream
+            } else {
+                self.patience.answer
+            };
+            (Box::pin(sleep(patience)), self.pulse.busy())
+        };
         let (waiting, _) = self.waiting.get_or_insert_with(begin);
-        waiting
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+        ready!(waiting.as_mut().poll(cx));
+        counter!(NOT_TAKEN, "protocol" => "tcp").increment(1);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + Unpin> Patient<S> {
+impl<S: AsyncRead + Unpin, H> Patient<S, H> {
     /// Drops what the other side sends, until it stops or has had its time.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let lingering = self
@@ -89,25 +119,29 @@ impl<S: AsyncRead + Unpin> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin, H: Unpin> AsyncRead for Patient<S, H> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.pulse.heard();
+        }
+        read
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, H: Unpin> AsyncWrite for Patient<S, H> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.pulse.stir();
-        self.bounded(cx, written)
+        self.bounded(cx, written, false)
     }
 
     fn poll_write_vectored(
@@ -129,8 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         } else {
             stream.poll_write_vectored(cx, slices)
         };
-        self.pulse.stir();
-        self.bounded(cx, written)
+        self.bounded(cx, written, false)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -139,16 +172,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.bounded(cx, flushed)
+        self.bounded(cx, flushed, true)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.has_said_goodbye {
             let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
-            ready!(self.bounded(cx, shut))?;
+            ready!(self.bounded(cx, shut, true))?;
             self.has_said_goodbye = true;
         }
-        if self.unread.is_there() {
+        // A head that is refused before it is a request is one that its client may still send, too.
+        if self.unread.is_there() || self.pulse.is_in_head() {
             ready!(self.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
@@ -164,17 +198,46 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_hours(1);
+    const SHORT: Duration = Duration::from_millis(10);
 
-    fn patient<S>(stream: S, patience: Duration) -> (Patient<S>, Pulse) {
+    fn patient<S>(stream: S, answer: Duration, stream_of: Duration) -> (Patient<S, ()>, Pulse) {
         let pulse = Pulse::default();
-        let stream = Patient::new(stream, patience, pulse.clone(), Unread::default());
+        let patience = Patience {
+            answer,
+            stream: stream_of,
+        };
+        let stream = Patient::new(stream, patience, pulse.clone(), Unread::default(), ());
         (stream, pulse)
     }
 
     #[tokio::test]
     async fn who_takes_nothing_is_given_up_after_a_while() {
         let (near, _far) = duplex(8);
-        let (mut stream, _) = patient(near, Duration::from_millis(10));
+        let (mut stream, _) = patient(near, SHORT, LONG);
+        let written = stream.write_all(&[0; 64]).await;
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn who_takes_a_little_at_a_time_is_given_up_too() {
+        let (near, mut far) = duplex(8);
+        let (mut stream, _) = patient(near, SHORT, LONG);
+        let reading = tokio::spawn(async move {
+            while far.read_exact(&mut [0]).await.is_ok() {
+                tokio::time::sleep(SHORT / 5).await;
+            }
+        });
+        let written = stream.write_all(&[0; 64 * 1024]).await;
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(stream);
+        reading.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_events_has_a_time_of_its_own() {
+        let (near, _far) = duplex(8);
+        let (mut stream, pulse) = patient(near, LONG, SHORT);
+        pulse.stream();
         let written = stream.write_all(&[0; 64]).await;
         assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
     }
@@ -182,9 +245,10 @@ mod tests {
     #[tokio::test]
     async fn to_wait_for_a_reader_is_a_sign_of_life() {
         let (near, mut far) = duplex(8);
-        let (mut stream, pulse) = patient(near, LONG);
+        let (mut stream, pulse) = patient(near, LONG, LONG);
         let writing = tokio::spawn(async move {
             stream.write_all(&[0; 16]).await.unwrap();
+            stream.flush().await.unwrap();
             stream
         });
         tokio::task::yield_now().await;

@@ -12,13 +12,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{Request, Response, Version};
+use axum::http::Response;
 use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::time::Instant;
 
 /// How often one looks within the time that a connection may be of no use.
 const LOOKS: u32 = 4;
 
-/// The signs of life of a connection. Clones are the same.
+/// The signs of life of a connection, and what is known of it. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pulse(Arc<Signs>);
 
@@ -26,18 +27,25 @@ pub(super) struct Pulse(Arc<Signs>);
 struct Signs {
     /// How much is being done.
     busy: AtomicUsize,
-    /// Whether something has ended or was written since somebody looked.
+    /// Whether something has ended since somebody looked.
     has_stirred: AtomicBool,
-    /// Whether HTTP/2 is spoken, which has its own way to see whether anybody is there.
+    /// Whether HTTP/2 is spoken.
     is_http2: AtomicBool,
+    /// Whether a part of a head has come that is no request yet. Of HTTP/1 only.
+    is_in_head: AtomicBool,
+    /// Whether events or the messages of a WebSocket are sent. Of HTTP/1 only.
+    is_streaming: AtomicBool,
+    /// Whether the connection has been open for as long as it may. Of HTTP/1 only.
+    is_old: AtomicBool,
 }
 
 impl Pulse {
     /// A request has come. It is being answered for as long as what this returns is kept.
-    pub(super) fn request<B>(&self, request: &Request<B>) -> Busy {
-        if request.version() >= Version::HTTP_2 {
+    pub(super) fn request(&self, is_http2: bool) -> Busy {
+        if is_http2 {
             self.0.is_http2.store(true, Ordering::Relaxed);
         }
+        self.0.is_in_head.store(false, Ordering::Relaxed);
         self.busy()
     }
 
@@ -47,15 +55,45 @@ impl Pulse {
         Busy(self.clone())
     }
 
-    /// Something was written.
-    pub(super) fn stir(&self) {
-        self.0.has_stirred.store(true, Ordering::Relaxed);
+    /// Something has come from the client.
+    pub(super) fn heard(&self) {
+        let is_busy = self.0.busy.load(Ordering::Relaxed) > 0;
+        if !is_busy && !self.is_http2() && !self.is_streaming() {
+            self.0.is_in_head.store(true, Ordering::Relaxed);
+        }
     }
 
-    /// Comes when there was no sign of life for `limit`, or a quarter more.
-    pub(super) async fn stop(&self, limit: Duration) {
+    /// Whether the client has begun with a head that is no request yet.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.0.is_in_head.load(Ordering::Relaxed)
+    }
+
+    /// Whether HTTP/2 is spoken.
+    pub(super) fn is_http2(&self) -> bool {
+        self.0.is_http2.load(Ordering::Relaxed)
+    }
+
+    /// Events, or the messages of a WebSocket, are sent from now on.
+    pub(super) fn stream(&self) {
+        self.0.is_streaming.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether events or the messages of a WebSocket are sent.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.0.is_streaming.load(Ordering::Relaxed)
+    }
+
+    /// The connection is to end with the next answer.
+    pub(super) fn grow_old(&self) {
+        self.0.is_old.store(true, Ordering::Relaxed);
+    }
+
+    /// Comes when there was no sign of life for `head`, or for `idle` once HTTP/2 is spoken, or a
+    /// quarter more.
+    pub(super) async fn stop(&self, head: Duration, idle: Duration) {
         let mut quiet = 0;
         while quiet < LOOKS {
+            let limit = if self.is_http2() { idle } else { head };
             tokio::time::sleep(limit / LOOKS).await;
             quiet = if self.has_lived() { 0 } else { quiet + 1 };
         }
@@ -64,9 +102,7 @@ impl Pulse {
     /// Whether there was a sign of life since this was last called.
     pub(super) fn has_lived(&self) -> bool {
         let signs = &*self.0;
-        signs.has_stirred.swap(false, Ordering::Relaxed)
-            || signs.busy.load(Ordering::Relaxed) > 0
-            || signs.is_http2.load(Ordering::Relaxed)
+        signs.has_stirred.swap(false, Ordering::Relaxed) || signs.busy.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -75,19 +111,36 @@ impl Pulse {
 pub(super) struct Busy(Pulse);
 
 impl Busy {
-    /// An answer that keeps its connection busy as long as more of it may come. What is whole only
-    /// has to be written.
-    pub(super) fn until_sent(self, answer: Response<Body>) -> Response<Body> {
-        if answer.body().size_hint().exact().is_some() {
-            return answer;
-        }
-        answer.map(|body| Body::new(Unfinished { body, _busy: self }))
+    /// Whether this is the last answer on its connection.
+    pub(super) fn is_last(&self) -> bool {
+        self.0.0.is_old.load(Ordering::Relaxed)
+    }
+
+    /// An answer over HTTP/1 that keeps its connection busy as long as more of it may come, which
+    /// it may until `deadline`, if there is one. What is whole only has to be written.
+    pub(super) fn until_sent(
+        self,
+        answer: Response<Body>,
+        deadline: Option<Instant>,
+    ) -> Response<Body> {
+        answer.map(|body| {
+            Body::new(Unfinished {
+                body,
+                deadline,
+                _busy: self,
+            })
+        })
+    }
+
+    /// What it keeps busy.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.0
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.stir();
+        self.0.0.has_stirred.store(true, Ordering::Relaxed);
         self.0.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -95,6 +148,7 @@ impl Drop for Busy {
 /// The body of an answer of which more may come.
 struct Unfinished {
     body: Body,
+    deadline: Option<Instant>,
     _busy: Busy,
 }
 
@@ -106,6 +160,10 @@ impl hyper::body::Body for Unfinished {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.deadline.is_some_and(|end| end <= Instant::now()) {
+            let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
+            return Poll::Ready(Some(Err(axum::Error::new(error))));
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
@@ -122,49 +180,66 @@ impl hyper::body::Body for Unfinished {
 mod tests {
     use super::*;
 
-    fn request(version: Version) -> Request<()> {
-        Request::builder().version(version).body(()).unwrap()
-    }
+    const LONG: Duration = Duration::from_hours(1);
+    const SHORT: Duration = Duration::from_millis(4);
 
     #[tokio::test]
     async fn it_stops_without_a_sign_of_life() {
         let pulse = Pulse::default();
         assert!(!pulse.has_lived());
-        pulse.stop(Duration::from_millis(4)).await;
+        pulse.stop(SHORT, LONG).await;
+    }
+
+    #[tokio::test]
+    async fn over_http2_another_time_counts() {
+        let pulse = Pulse::default();
+        drop(pulse.request(true));
+        pulse.stop(LONG, SHORT).await;
     }
 
     #[test]
-    fn what_was_written_is_a_sign_of_life_once() {
+    fn what_has_ended_is_a_sign_of_life_once() {
         let pulse = Pulse::default();
-        pulse.stir();
+        let busy = pulse.busy();
+        assert!(pulse.has_lived() && pulse.has_lived());
+        drop(busy);
         assert!(pulse.has_lived());
         assert!(!pulse.has_lived());
     }
 
     #[test]
-    fn a_request_is_one_until_its_answer_is_whole() {
+    fn an_answer_is_one_until_it_is_whole() {
         let pulse = Pulse::default();
         let stream = futures_util::stream::pending::<Result<Bytes, axum::Error>>();
-        let answers = [
-            (Body::from("whole"), false),
-            (Body::from_stream(stream), true),
-        ];
-        for (body, is_unfinished) in answers {
-            let busy = pulse.request(&request(Version::HTTP_11));
-            assert!(pulse.has_lived() && pulse.has_lived());
-            let answer = busy.until_sent(Response::new(body));
-            pulse.has_lived();
-            assert_eq!(pulse.has_lived(), is_unfinished);
-            drop(answer);
-            pulse.has_lived();
-            assert!(!pulse.has_lived());
+        let busy = pulse.request(false);
+        let answer = busy.until_sent(Response::new(Body::from_stream(stream)), None);
+        assert!(pulse.has_lived() && pulse.has_lived());
+        drop(answer);
+        assert!(pulse.has_lived());
+        assert!(!pulse.has_lived());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_in_time_breaks_off() {
+        let pulse = Pulse::default();
+        for (deadline, is_whole) in [(None, true), (Some(Instant::now()), false)] {
+            let busy = pulse.request(false);
+            let answer = busy.until_sent(Response::new(Body::from("whole")), deadline);
+            let read = axum::body::to_bytes(answer.into_body(), 100).await;
+            assert_eq!(read.is_ok(), is_whole);
         }
     }
 
     #[test]
-    fn http2_looks_after_itself() {
+    fn a_head_has_begun_when_something_comes_that_belongs_to_no_request() {
         let pulse = Pulse::default();
-        drop(pulse.request(&request(Version::HTTP_2)));
-        assert!(pulse.has_lived() && pulse.has_lived());
+        pulse.heard();
+        assert!(pulse.is_in_head());
+        let busy = pulse.request(false);
+        pulse.heard();
+        assert!(!pulse.is_in_head());
+        drop(busy);
+        pulse.heard();
+        assert!(pulse.is_in_head());
     }
 }

@@ -1,188 +1,194 @@
-//! Serving connections, and ending well.
-//!
-//! `axum::serve` sets no timers: a client that sends half a head would hold its connection for
-//! ever, and so would one that does not read its answer, or at shutdown never closes its own.
+//! Accepting connections, as many as there may be, and ending well.
 
-use std::convert::Infallible;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, Request, Version};
-use futures_util::FutureExt as _;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
+use ::metrics::{Counter, counter};
+use futures_util::future::join_all;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::patience::Patient;
-use super::pulse::Pulse;
-use super::unread::Unread;
-use crate::config::{ServerConfig, SubscriptionConfig};
+use super::connection::{Bounds, Connection};
+use super::places::{Full, Places, refuse};
 use crate::http::Surface;
-use crate::worker::Workers;
+use crate::worker::Spawner;
+
+/// Counts connections that were not taken, by `listener` and `reason`.
+const REFUSED: &str = "user_gateway_connections_refused_total";
 
 /// How long to wait before accepting again when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long nothing more is said of connections that are not taken, once something was.
+const SILENCE: Duration = Duration::from_secs(10);
 
-/// Serves `surface` on `listener`, each connection by one of `workers`, until `shutdown` resolves,
-/// then finishes what is in flight. What would never end by itself is ended by `close`, which is
-/// called then.
+/// Where connections come in.
+pub(super) struct Door {
+    /// Its name among metrics and in the log.
+    pub(super) name: &'static str,
+    pub(super) listener: TcpListener,
+    /// What answers the requests that come in there.
+    pub(super) surface: Surface,
+    pub(super) places: Places,
+}
+
+/// Serves what comes in by `doors`, each connection by a worker, until `shutdown` resolves, then
+/// finishes what is in flight within `bounds.grace`. What would never end by itself is ended by
+/// `close`, which is called then. Returns until when that may have taken.
 pub(super) async fn serve<F: Future<Output = ()>>(
-    surface: Surface,
-    listener: TcpListener,
-    workers: &Workers,
-    (config, subscriptions): (&ServerConfig, SubscriptionConfig),
+    doors: Vec<Door>,
+    spawner: &Spawner,
+    bounds: Bounds,
     shutdown: impl Future<Output = ()>,
     close: impl FnOnce() -> F,
-) -> anyhow::Result<()> {
-    let mut http = Builder::new(TokioExecutor::new());
-    // `Pulse` sees to that.
-    http.http1().header_read_timeout(None);
-    http.http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(Duration::from_secs(30)))
-        .max_concurrent_streams(256);
-    // A WebSocket has its own bound, and a word to say about it after that.
-    let patience = subscriptions.idle_timeout.saturating_mul(2);
+) -> Instant {
     let (stop, stopping) = watch::channel(());
-    tokio::pin!(shutdown);
-    loop {
-        let stream = tokio::select! {
-            () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+    let doors = doors.into_iter();
+    let accepting = doors.map(|door| door.accept(spawner.clone(), bounds, stopping.clone()));
+    tokio::select! {
+        () = shutdown => {}
+        _ = join_all(accepting) => {}
+    }
+    drop(stopping);
+    let _ = stop.send(());
+    tracing::info!("shutting down; finishing requests in flight");
+    let deadline = Instant::now() + bounds.grace;
+    let ended = async { tokio::join!(stop.closed(), close()) };
+    if tokio::time::timeout_at(deadline, ended).await.is_err() {
+        tracing::warn!("gave up on requests that did not finish in time");
+    }
+    deadline
+}
+
+impl Door {
+    /// Takes connections for as long as it is polled.
+    async fn accept(self, spawner: Spawner, bounds: Bounds, stopping: watch::Receiver<()>) {
+        let mut number = 0_u32;
+        let mut refusals = Refusals::new(self.name);
+        loop {
+            let (stream, peer) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if refusals.count("accept") {
+                        tracing::warn!(%error, listener = self.name, "cannot accept connections");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
-            },
-        };
-        let _ = stream.set_nodelay(true);
-        // Whoever serves the connection has to be told by its own runtime what goes on there.
-        let stream = match stream.into_std() {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "cannot hand a connection over");
-                continue;
-            }
-        };
-        let connection = Connection {
-            stream,
-            surface: surface.clone(),
-            http: http.clone(),
-            header_timeout: config.header_timeout,
-            patience,
-            stopping: stopping.clone(),
-        };
-        workers.spawn(connection.serve());
-    }
-    drop((listener, stopping));
-    let _ = stop.send(());
-    tracing::info!("shutting down; finishing requests in flight");
-    let ended = async { tokio::join!(stop.closed(), close()) };
-    if tokio::time::timeout(config.shutdown_timeout, ended)
-        .await
-        .is_err()
-    {
-        tracing::warn!("gave up on requests that did not finish in time");
-    }
-    Ok(())
-}
-
-/// A connection that was accepted.
-struct Connection {
-    stream: std::net::TcpStream,
-    surface: Surface,
-    http: Builder<TokioExecutor>,
-    header_timeout: Duration,
-    patience: Duration,
-    /// Says when to end, and is kept until this has ended.
-    stopping: watch::Receiver<()>,
-}
-
-impl Connection {
-    /// Answers its requests until it ends. That is a task by itself, which is not concerned with
-    /// what else is waited for here.
-    async fn serve(mut self) {
-        let (end, ending) = oneshot::channel();
-        let pulse = Pulse::default();
-        let mut talk = tokio::spawn(talk(
-            self.stream,
-            self.surface,
-            self.http,
-            (pulse.clone(), self.patience),
-            ending,
-        ));
-        let mut ended = pin!(async {
-            tokio::select! {
-                _ = &mut talk => {}
-                () = pulse.stop(self.header_timeout) => {
-                    tracing::debug!("a connection sent no request in time");
-                    talk.abort();
+            };
+            let _ = stream.set_nodelay(true);
+            // Whoever serves the connection has to be told by its own runtime what goes on there.
+            let stream = match stream.into_std() {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot hand a connection over");
+                    continue;
                 }
-            }
-        });
-        tokio::select! {
-            () = &mut ended => return,
-            _ = self.stopping.changed() => drop(end),
+            };
+            let place = match self.places.enter(peer.ip()) {
+                Ok(place) => place,
+                Err(full) => {
+                    if refusals.count(full.reason()) {
+                        self.tell(full);
+                    }
+                    refuse(stream);
+                    continue;
+                }
+            };
+            number = number.wrapping_add(1);
+            let age = age(bounds.age, number);
+            spawner.spawn(|load| {
+                let connection = Connection {
+                    stream,
+                    surface: self.surface.clone(),
+                    bounds: Bounds { age, ..bounds },
+                    spawner: spawner.clone(),
+                    held: (place, load),
+                    stopping: stopping.clone(),
+                };
+                connection.serve()
+            });
         }
-        ended.await;
+    }
+
+    fn tell(&self, full: Full) {
+        let most = self.places.most();
+        match full {
+            Full::All => tracing::warn!(
+                listener = self.name,
+                "connections are refused: {most} are open, which is all that --max-connections \
+                 and the limit of open files allow"
+            ),
+            Full::OfAddress => tracing::warn!(
+                listener = self.name,
+                "connections are refused: an address has as many as \
+                 --max-connections-per-address allows"
+            ),
+        }
     }
 }
 
-/// Answers the requests of a connection until it ends, or until `ending` when it has no more to
-/// answer.
-async fn talk(
-    stream: std::net::TcpStream,
-    surface: Surface,
-    http: Builder<TokioExecutor>,
-    (pulse, patience): (Pulse, Duration),
-    ending: oneshot::Receiver<Infallible>,
-) {
-    let stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::warn!(%error, "cannot take a connection over");
-            return;
+/// How old the connection with this number may become. They are not to end all at once if they
+/// have begun all at once.
+fn age(most: Duration, number: u32) -> Duration {
+    if most.is_zero() {
+        return Duration::MAX;
+    }
+    most - most / 160 * (number % 16)
+}
+
+/// Counts connections that are not taken, and says when to speak of them.
+struct Refusals {
+    listener: &'static str,
+    counters: Vec<(&'static str, Counter)>,
+    told: Option<Instant>,
+}
+
+impl Refusals {
+    fn new(listener: &'static str) -> Self {
+        Self {
+            listener,
+            counters: Vec::new(),
+            told: None,
         }
-    };
-    let unread = Unread::default();
-    let stream = Patient::new(stream, patience, pulse.clone(), unread.clone());
-    let service = service_fn(move |request: Request<Incoming>| {
-        let busy = pulse.request(&request);
-        // The requests of an HTTP/2 connection do not stand in each other's way.
-        let unread = if request.version() < Version::HTTP_2 {
-            unread.clone()
-        } else {
-            Unread::default()
-        };
-        let answer = surface.answer(request.map(|body| Body::new(unread.heeded(body))));
-        async move {
-            let mut answer = answer.await;
-            if unread.is_there() {
-                // Nothing else can be asked here, and the client had better know.
-                let close = HeaderValue::from_static("close");
-                answer.headers_mut().insert(CONNECTION, close);
-            }
-            Ok::<_, Infallible>(busy.until_sent(answer))
+    }
+
+    /// Counts one more; whether enough time has passed to say so again.
+    fn count(&mut self, reason: &'static str) -> bool {
+        let known = self.counters.iter().position(|(of, _)| *of == reason);
+        let place = known.unwrap_or_else(|| {
+            let new = counter!(REFUSED, "listener" => self.listener, "reason" => reason);
+            self.counters.push((reason, new));
+            self.counters.len() - 1
+        });
+        self.counters[place].1.increment(1);
+        let is_due = self.told.is_none_or(|told| told.elapsed() >= SILENCE);
+        if is_due {
+            self.told = Some(Instant::now());
         }
-    });
-    let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let mut ending = pin!(ending.fuse());
-    let ended = poll_fn(|context| {
-        if ending.as_mut().poll(context).is_ready() {
-            connection.as_mut().graceful_shutdown();
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_of_one_moment_end_at_different_times_and_none_too_late() {
+        let hour = Duration::from_hours(1);
+        let mut ages: Vec<_> = (0..16).map(|number| age(hour, number)).collect();
+        ages.dedup();
+        assert_eq!(ages.len(), 16);
+        for age in ages {
+            assert!((hour / 10 * 9..=hour).contains(&age), "{age:?}");
         }
-        connection.as_mut().poll(context)
-    });
-    if let Err(error) = ended.await {
-        tracing::debug!(%error, "a connection ended");
+        assert_eq!(age(Duration::ZERO, 7), Duration::MAX);
+    }
+
+    #[test]
+    fn of_many_refusals_one_is_spoken_of() {
+        let mut refusals = Refusals::new("test");
+        let spoken = (0..1_000).filter(|_| refusals.count("max_connections"));
+        assert_eq!(spoken.count(), 1);
     }
 }

@@ -18,7 +18,8 @@ const ADMIN: UserId = UserId(1);
 pub(super) async fn run(mut config: Config) -> anyhow::Result<()> {
     config.silo.mode = SiloMode::Monolith;
     config.database.url = Secret::new("sqlite::memory:".to_owned());
-    let listener = listen(&config).await?;
+    let listeners = listen(&config).await?;
+    let limit = config.server.shutdown_timeout;
     let announcer = Announcer::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let database = app::open(&config, announcer.clone(), Arc::clone(&clock)).await?;
@@ -39,7 +40,7 @@ pub(super) async fn run(mut config: Config) -> anyhow::Result<()> {
     database.create(&token).await?;
     let graphiql = config.graphql.graphiql;
     let app = App::over(config, database, announcer, clock)?;
-    let origin = announce(&listener)?;
+    let origin = announce(&listeners)?;
     if graphiql {
         // A fragment stays in the browser; the page takes the token from it.
         say(format_args!(
@@ -48,5 +49,5 @@ pub(super) async fn run(mut config: Config) -> anyhow::Result<()> {
         ));
     }
     say(format_args!("token {}", text.expose()));
-    app.serve(listener, stopped()?).await
+    app.serve(listeners, stopped(limit)?).await
 }

@@ -47,14 +47,31 @@ pub struct Config {
 pub struct ServerConfig {
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The address of the calls between silos, of metrics and of readiness, if they have their own.
+    pub internal_listen: Option<SocketAddr>,
+    /// How many threads serve; `None` is one for each core.
+    pub workers: Option<usize>,
     /// How long a request may take, reading its body included.
     pub request_timeout: Duration,
-    /// How long a client may take to send the head of a request.
+    /// How long a client may take to receive an answer that is not a stream of events.
+    pub response_timeout: Duration,
+    /// How long a client may take to send the head of a request, and how long an HTTP/1 connection
+    /// may stay without one.
     pub header_timeout: Duration,
     /// How long requests in flight are waited for at shutdown.
     pub shutdown_timeout: Duration,
     /// How many requests are worked on at a time; more are turned away.
     pub max_concurrent_requests: usize,
+    /// How many connections may be open on each address that is listened on.
+    pub max_connections: usize,
+    /// How many of them may come from one address; 0 sets no limit.
+    pub max_connections_per_address: usize,
+    /// After how long a connection is told to end; zero sets no limit.
+    pub max_connection_age: Duration,
+    /// How many requests an HTTP/2 connection may have at a time.
+    pub max_http2_streams: u32,
+    /// The largest head of a request, in bytes; at least [`MIN_HEAD_BYTES`].
+    pub max_head_bytes: u32,
     /// The largest body of a request.
     pub max_body_bytes: usize,
     /// The origins whose pages may call the gateway; none by default.
@@ -72,10 +89,13 @@ pub struct SubscriptionConfig {
     pub connections: usize,
     /// How long a client may take to say who it is.
     pub init_timeout: Duration,
-    /// How long a connection may stay without a sign of life, and how long a client may take to
-    /// receive an event.
+    /// How long a WebSocket may stay without a sign of life, an HTTP/2 connection without a request,
+    /// and how long a client may take to receive an event.
     pub idle_timeout: Duration,
 }
+
+/// The least that [`ServerConfig::max_head_bytes`] may be: heads are read in pieces of this size.
+pub const MIN_HEAD_BYTES: u32 = 8 * 1024;
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -293,8 +313,13 @@ impl Config {
                 listen: settings
                     .listen
                     .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000))),
+                internal_listen: settings.internal_listen,
+                workers: settings.workers,
                 request_timeout: settings
                     .request_timeout
+                    .map_or(Duration::from_secs(30), Into::into),
+                response_timeout: settings
+                    .response_timeout
                     .map_or(Duration::from_secs(30), Into::into),
                 header_timeout: settings
                     .header_timeout
@@ -303,6 +328,13 @@ impl Config {
                     .shutdown_timeout
                     .map_or(Duration::from_secs(20), Into::into),
                 max_concurrent_requests: settings.max_concurrent_requests.unwrap_or(1_024),
+                max_connections: settings.max_connections.unwrap_or(10_000),
+                max_connections_per_address: settings.max_connections_per_address.unwrap_or(0),
+                max_connection_age: settings
+                    .max_connection_age
+                    .map_or(Duration::from_hours(1), Into::into),
+                max_http2_streams: settings.max_http2_streams.unwrap_or(128),
+                max_head_bytes: settings.max_head_bytes.unwrap_or(32 * 1024),
                 max_body_bytes: settings.max_body_bytes.unwrap_or(1024 * 1024),
                 cors_origins: settings.cors_origin.unwrap_or_default(),
                 metrics: settings.metrics.is_none_or(Switch::is_on),
@@ -346,6 +378,9 @@ impl Config {
                 config.server.max_concurrent_requests > 0,
             ),
             ("max-body-bytes", config.server.max_body_bytes > 0),
+            ("max-connections", config.server.max_connections > 0),
+            ("max-http2-streams", config.server.max_http2_streams > 0),
+            ("workers", config.server.workers != Some(0)),
             ("database-connections", config.database.max_connections > 0),
             ("max-depth", config.limits.depth > 0),
             ("max-page-size", config.limits.page_size > 0),
@@ -355,7 +390,17 @@ impl Config {
         for (name, _) in positive.into_iter().filter(|(_, positive)| !positive) {
             problems.push(format!("{name} must be at least 1"));
         }
+        if config.server.max_head_bytes < MIN_HEAD_BYTES {
+            problems.push(format!("max-head-bytes must be at least {MIN_HEAD_BYTES}"));
+        }
+        let listen = config.server.listen;
+        if listen.port() != 0 && config.server.internal_listen == Some(listen) {
+            problems.push(format!(
+                "internal-listen must be another address than listen, not {listen} too"
+            ));
+        }
         let lasting = [
+            ("response-timeout", config.server.response_timeout),
             ("idle-timeout", config.subscriptions.idle_timeout),
             ("connection-init-timeout", config.subscriptions.init_timeout),
             ("rpc-timeout", config.rpc.timeout),

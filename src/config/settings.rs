@@ -79,6 +79,14 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_LISTEN", value_name = "ADDRESS")]
     listen: SocketAddr,
 
+    /// Address for the calls between silos, /metrics and /readyz, which --listen then answers 404 [default: none]
+    #[arg(long, env = "USER_GATEWAY_INTERNAL_LISTEN", value_name = "ADDRESS")]
+    internal_listen: SocketAddr,
+
+    /// Threads that serve requests [default: one for each core]
+    #[arg(long, env = "USER_GATEWAY_WORKERS", value_name = "N")]
+    workers: usize,
+
     /// Database: `sqlite://FILE?mode=rwc` or `postgres://USER@HOST/NAME` [default: sqlite://user-gateway.db?mode=rwc]
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: String,
@@ -221,7 +229,12 @@ settings! {
     #[serde(default, deserialize_with = "duration")]
     request_timeout: humantime::Duration,
 
-    /// How long a client may take to send the head of a request [default: 10s]
+    /// How long a client may take to receive an answer; an event has --idle-timeout [default: 30s]
+    #[arg(long, env = "USER_GATEWAY_RESPONSE_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    response_timeout: humantime::Duration,
+
+    /// How long a client may take to send the head of a request, and how long an HTTP/1 connection may stay without one [default: 10s]
     #[arg(long, env = "USER_GATEWAY_HEADER_TIMEOUT", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
     header_timeout: humantime::Duration,
@@ -234,6 +247,27 @@ settings! {
     /// Requests worked on at a time; more are answered 503 [default: 1024]
     #[arg(long, env = "USER_GATEWAY_MAX_CONCURRENT_REQUESTS", value_name = "N")]
     max_concurrent_requests: usize,
+
+    /// Most connections on --listen, and as many on --internal-listen, as far as the limit of open files allows [default: 10000]
+    #[arg(long, env = "USER_GATEWAY_MAX_CONNECTIONS", value_name = "N")]
+    max_connections: usize,
+
+    /// Most connections on --listen from one address, or from one IPv6 network of 64 bits; 0 sets no limit [default: 0]
+    #[arg(long, env = "USER_GATEWAY_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
+    max_connections_per_address: usize,
+
+    /// After this long a connection is told to end, up to a tenth earlier; 0s sets no limit [default: 1h]
+    #[arg(long, env = "USER_GATEWAY_MAX_CONNECTION_AGE", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    max_connection_age: humantime::Duration,
+
+    /// Most requests at a time on one HTTP/2 connection [default: 128]
+    #[arg(long, env = "USER_GATEWAY_MAX_HTTP2_STREAMS", value_name = "N")]
+    max_http2_streams: u32,
+
+    /// Largest head of a request, in bytes; a larger one is answered 431 [default: 32768]
+    #[arg(long, env = "USER_GATEWAY_MAX_HEAD_BYTES", value_name = "N")]
+    max_head_bytes: u32,
 
     /// Largest body of a request, in bytes [default: 1048576]
     #[arg(long, env = "USER_GATEWAY_MAX_BODY_BYTES", value_name = "N")]
@@ -276,7 +310,7 @@ settings! {
     #[serde(default, deserialize_with = "duration")]
     connection_init_timeout: humantime::Duration,
 
-    /// How long a WebSocket may stay without a sign of life, and how long a client may take to receive an event [default: 1m]
+    /// How long a WebSocket may stay without a sign of life, an HTTP/2 connection without a request, and how long a client may take to receive an event [default: 1m]
     #[arg(long, env = "USER_GATEWAY_IDLE_TIMEOUT", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
     idle_timeout: humantime::Duration,

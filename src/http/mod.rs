@@ -97,21 +97,27 @@ impl RequestLimits {
     }
 }
 
-/// The whole surface; without an [`RpcServer`] other silos find nothing. An origin of `config` that is none is an error.
-pub fn surface(
+/// What answers requests, by where they come in.
+#[derive(Debug)]
+pub struct Surfaces {
+    /// Answers clients, and all others unless they have an address of their own.
+    pub public: Surface,
+    /// Answers other silos and whoever watches the gateway, on an address of their own.
+    pub internal: Option<Surface>,
+}
+
+/// All that is answered; without an [`RpcServer`] other silos find nothing. An origin of `config`
+/// that is none is an error.
+pub fn surfaces(
     state: HttpState,
     rpc: Option<RpcServer>,
     config: &ServerConfig,
-) -> Result<Surface, String> {
-    let mut router = Router::new()
+) -> Result<Surfaces, String> {
+    let mut public = Router::new()
         .route(surface::GRAPHQL, any(graphql::handle))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz));
-    if config.metrics {
-        router = router.route("/metrics", get(metrics::page));
-    }
+        .route("/healthz", get(health::healthz));
     if state.graphql.config().graphiql {
-        router = router
+        public = public
             .route("/", get(|| async { Redirect::temporary("graphiql/") }))
             .route(
                 "/graphiql",
@@ -119,6 +125,10 @@ pub fn surface(
             )
             .route("/graphiql/", get(graphiql::index))
             .route("/graphiql/{*path}", get(graphiql::file));
+    }
+    let mut internal = Router::new().route("/readyz", get(health::readyz));
+    if config.metrics {
+        internal = internal.route("/metrics", get(metrics::page));
     }
     let origins = &config.cors_origins;
     // The first to look at the origins: the layer for CORS panics where this one has an error.
@@ -144,11 +154,24 @@ pub fn surface(
         .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(cors)
         .layer(csrf.with_rejection_response(failure::cross_site));
-    let mut router = router
-        .fallback(failure::not_found)
-        .with_state(state.clone());
+    let mut public: Router = public.with_state(state.clone());
+    let mut internal: Router = internal.with_state(state.clone());
     if let Some(rpc) = rpc {
-        router = router.merge(rpc.router());
+        internal = internal.merge(rpc.router());
     }
-    Ok(Entrance::new(state, router.layer(layers)).open())
+    let mut inside = None;
+    if config.internal_listen.is_some() {
+        let routes = internal
+            .route("/healthz", get(health::healthz))
+            .fallback(failure::not_found)
+            .layer(layers.clone());
+        inside = Some(Entrance::without_graphql(state.clone(), routes).open());
+    } else {
+        public = public.merge(internal);
+    }
+    let routes = public.fallback(failure::not_found).layer(layers);
+    Ok(Surfaces {
+        public: Entrance::new(state, routes).open(),
+        internal: inside,
+    })
 }

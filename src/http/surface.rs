@@ -11,14 +11,16 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::MatchedPath;
-use axum::http::header::{ACCEPT_ENCODING, ORIGIN, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use axum::middleware::Next;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tower::{Service as _, service_fn};
 
+use super::accept::MediaType;
 use super::compression::{compress, is_worthwhile};
+use super::failure::Failure;
 use super::metrics::Meters;
 use super::request_id::Line;
 use super::{HttpState, failure, graphql, request_id};
@@ -30,6 +32,9 @@ pub(super) const GRAPHQL: &str = "/graphql";
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// What is answered depends on who asks, and when.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 type Answer = BoxFuture<'static, Response<Body>>;
 
@@ -76,6 +81,7 @@ impl Surface {
 pub(super) struct Entrance {
     state: HttpState,
     routes: Router,
+    has_graphql: bool,
     meters: Meters,
 }
 
@@ -85,7 +91,16 @@ impl Entrance {
         Self {
             state,
             routes,
+            has_graphql: true,
             meters: Meters::default(),
+        }
+    }
+
+    /// The way to `routes` without `/graphql`.
+    pub(super) fn without_graphql(state: HttpState, routes: Router) -> Self {
+        Self {
+            has_graphql: false,
+            ..Self::new(state, routes)
         }
     }
 
@@ -105,7 +120,15 @@ impl Entrance {
             line: Line::of(&request),
             encodings: request.headers().get(ACCEPT_ENCODING).cloned(),
         };
-        if concerns_no_layer(&request) {
+        if !names_its_host(&request) {
+            return Box::pin(trace.scope(async move {
+                let message = "a request over HTTP/1.1 must have one `Host` header";
+                let refusal = Failure::bad_request(message);
+                let response = refusal.into_response(MediaType::GraphqlResponse);
+                self.dismiss(visit, "none", response).await
+            }));
+        }
+        if self.has_graphql && concerns_no_layer(&request) {
             let (mut parts, body) = request.into_parts();
             Box::pin(trace.scope(async move {
                 // A future that has a name is kept twice, and this one is large.
@@ -137,6 +160,12 @@ impl Entrance {
         visit.line.write(status, visit.started);
         let headers = response.headers_mut();
         headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+        if route == GRAPHQL {
+            headers.insert(CACHE_CONTROL, NO_STORE);
+        } else {
+            // The files of a page say themselves how long they keep.
+            headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+        }
         if let Some(id) = request_id::header(&visit.id) {
             headers.insert(&request_id::HEADER, id);
         }
@@ -166,6 +195,16 @@ pub(super) async fn tell_route(request: Request<Body>, next: Next) -> Response<B
         response.extensions_mut().insert(route);
     }
     response
+}
+
+/// Whether a request names the host that it is for, and no other. Two servers on its way might
+/// each go by another of several names.
+fn names_its_host(request: &Request<Body>) -> bool {
+    if request.version() != Version::HTTP_11 {
+        return true;
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    hosts.next().is_some() && hosts.next().is_none()
 }
 
 /// Whether a request is for GraphQL and comes from a program: none of the layers would do anything.
