@@ -8,6 +8,8 @@ pub mod telemetry;
 
 pub mod worker;
 
+pub mod admission;
+
 pub mod service;
 
 pub mod outbox;

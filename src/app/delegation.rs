@@ -48,7 +48,7 @@ pub(super) fn over_database(
         tokens: Some(Arc::clone(&tokens)),
         region_caching: None,
         control_caching: Some(Arc::new(database.clone())),
-        limits: RpcLimits::default(),
+        limits: limits(config),
     });
     let pinged = database.clone();
     let services = if config.cache.over_database {
@@ -98,7 +98,7 @@ pub(super) fn over_control(
         tokens: None,
         region_caching: Some((config.silo.region.clone(), caching)),
         control_caching: None,
-        limits: RpcLimits::default(),
+        limits: limits(config),
     });
     let silo = Silo {
         services: cache.services(),
@@ -111,4 +111,14 @@ pub(super) fn over_control(
         rpc,
     };
     Ok((silo, cache))
+}
+
+/// The bounds on the calls of other silos.
+fn limits(config: &Config) -> RpcLimits {
+    RpcLimits {
+        max_concurrent_calls: config.rpc.max_requests,
+        body_timeout: config.server.body_timeout,
+        max_unfinished_body_bytes: config.server.max_unfinished_body_bytes,
+        ..RpcLimits::default()
+    }
 }

@@ -118,7 +118,7 @@ impl Standings {
                     flag.lower();
                 }
             }
-            Event::Missed => {
+            Event::FeedLost | Event::Missed => {
                 inner.heard += 1;
                 inner.floor = inner.heard;
                 inner.changed.clear();

@@ -58,6 +58,8 @@ pub struct ServerConfig {
     /// How long a client may take to send the head of a request, and how long an HTTP/1 connection
     /// may stay without one.
     pub header_timeout: Duration,
+    /// How long a client may take to send the body of a request.
+    pub body_timeout: Duration,
     /// How long requests in flight are waited for at shutdown.
     pub shutdown_timeout: Duration,
     /// How many requests are worked on at a time; more are turned away.
@@ -74,6 +76,9 @@ pub struct ServerConfig {
     pub max_head_bytes: u32,
     /// The largest body of a request.
     pub max_body_bytes: usize,
+    /// How many bytes of bodies may be there that have not arrived whole, of requests and of the
+    /// calls of other silos each. The oldest are refused first.
+    pub max_unfinished_body_bytes: usize,
     /// The origins whose pages may call the gateway; none by default.
     pub cors_origins: Vec<String>,
     /// Whether metrics are served.
@@ -87,6 +92,13 @@ pub struct SubscriptionConfig {
     pub per_connection: usize,
     /// How many connections there may be.
     pub connections: usize,
+    /// How many WebSockets there may be besides whose clients have not said who they are. The
+    /// oldest is closed for one more.
+    pub pending: usize,
+    /// How many bytes such a client may send.
+    pub init_bytes: usize,
+    /// How many bytes of answers may wait for a WebSocket's client. A single answer always may.
+    pub unsent_bytes: usize,
     /// How long a client may take to say who it is.
     pub init_timeout: Duration,
     /// How long a WebSocket may stay without a sign of life, an HTTP/2 connection without a request,
@@ -115,6 +127,9 @@ impl SubscriptionConfig {
         Self {
             per_connection: settings.max_subscriptions.unwrap_or(100),
             connections: settings.max_subscription_connections.unwrap_or(1_024),
+            pending: settings.max_pending_websockets.unwrap_or(256),
+            init_bytes: settings.max_init_bytes.unwrap_or(16 * 1024),
+            unsent_bytes: settings.max_unsent_bytes.unwrap_or(16 * 1024 * 1024),
             init_timeout: settings
                 .connection_init_timeout
                 .map_or(Duration::from_secs(10), Into::into),
@@ -324,6 +339,9 @@ impl Config {
                 header_timeout: settings
                     .header_timeout
                     .map_or(Duration::from_secs(10), Into::into),
+                body_timeout: settings
+                    .body_timeout
+                    .map_or(Duration::from_secs(10), Into::into),
                 shutdown_timeout: settings
                     .shutdown_timeout
                     .map_or(Duration::from_secs(20), Into::into),
@@ -336,6 +354,9 @@ impl Config {
                 max_http2_streams: settings.max_http2_streams.unwrap_or(128),
                 max_head_bytes: settings.max_head_bytes.unwrap_or(32 * 1024),
                 max_body_bytes: settings.max_body_bytes.unwrap_or(1024 * 1024),
+                max_unfinished_body_bytes: settings
+                    .max_unfinished_body_bytes
+                    .unwrap_or(32 * 1024 * 1024),
                 cors_origins: settings.cors_origin.unwrap_or_default(),
                 metrics: settings.metrics.is_none_or(Switch::is_on),
             },
@@ -381,11 +402,19 @@ impl Config {
             ("max-connections", config.server.max_connections > 0),
             ("max-http2-streams", config.server.max_http2_streams > 0),
             ("workers", config.server.workers != Some(0)),
+            (
+                "max-unfinished-body-bytes",
+                config.server.max_unfinished_body_bytes > 0,
+            ),
+            ("max-rpc-requests", config.rpc.max_requests > 0),
             ("database-connections", config.database.max_connections > 0),
             ("max-depth", config.limits.depth > 0),
             ("max-page-size", config.limits.page_size > 0),
             ("max-list-items", config.limits.list_items > 0),
             ("max-subscriptions", config.subscriptions.per_connection > 0),
+            ("max-pending-websockets", config.subscriptions.pending > 0),
+            ("max-init-bytes", config.subscriptions.init_bytes > 0),
+            ("max-unsent-bytes", config.subscriptions.unsent_bytes > 0),
         ];
         for (name, _) in positive.into_iter().filter(|(_, positive)| !positive) {
             problems.push(format!("{name} must be at least 1"));
@@ -401,6 +430,7 @@ impl Config {
         }
         let lasting = [
             ("response-timeout", config.server.response_timeout),
+            ("body-timeout", config.server.body_timeout),
             ("idle-timeout", config.subscriptions.idle_timeout),
             ("connection-init-timeout", config.subscriptions.init_timeout),
             ("rpc-timeout", config.rpc.timeout),

@@ -138,6 +138,10 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_RPC_RETRIES", value_name = "N")]
     rpc_retries: u32,
 
+    /// Calls of other silos worked on at a time; more are answered 503 [default: 256]
+    #[arg(long, env = "USER_GATEWAY_MAX_RPC_REQUESTS", value_name = "N")]
+    max_rpc_requests: usize,
+
     /// Redis that the replicas of a region share: `redis://HOST:PORT/DATABASE` [default: none]
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     redis_url: String,
@@ -239,6 +243,11 @@ settings! {
     #[serde(default, deserialize_with = "duration")]
     header_timeout: humantime::Duration,
 
+    /// How long a client may take to send the body of a request [default: 10s]
+    #[arg(long, env = "USER_GATEWAY_BODY_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    body_timeout: humantime::Duration,
+
     /// How long requests in flight are waited for at shutdown [default: 20s]
     #[arg(long, env = "USER_GATEWAY_SHUTDOWN_TIMEOUT", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
@@ -273,6 +282,10 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_BODY_BYTES", value_name = "N")]
     max_body_bytes: usize,
 
+    /// Most bytes of bodies that have not arrived whole, of requests and of calls between silos each; the oldest are refused first [default: 33554432]
+    #[arg(long, env = "USER_GATEWAY_MAX_UNFINISHED_BODY_BYTES", value_name = "N")]
+    max_unfinished_body_bytes: usize,
+
     /// Deepest nesting of selections [default: 20]
     #[arg(long, env = "USER_GATEWAY_MAX_DEPTH", value_name = "N")]
     max_depth: usize,
@@ -304,6 +317,18 @@ settings! {
     /// Most connections that are open for subscriptions [default: 1024]
     #[arg(long, env = "USER_GATEWAY_MAX_SUBSCRIPTION_CONNECTIONS", value_name = "N")]
     max_subscription_connections: usize,
+
+    /// Most WebSockets whose clients have not said yet who they are; the oldest is closed for one more [default: 256]
+    #[arg(long, env = "USER_GATEWAY_MAX_PENDING_WEBSOCKETS", value_name = "N")]
+    max_pending_websockets: usize,
+
+    /// Most bytes that a WebSocket's client may send before it is known who it is [default: 16384]
+    #[arg(long, env = "USER_GATEWAY_MAX_INIT_BYTES", value_name = "N")]
+    max_init_bytes: usize,
+
+    /// Most bytes of answers that may wait for a WebSocket's client to receive them; it is closed beyond [default: 16777216]
+    #[arg(long, env = "USER_GATEWAY_MAX_UNSENT_BYTES", value_name = "N")]
+    max_unsent_bytes: usize,
 
     /// How long a client may take to say who it is once a WebSocket is open [default: 10s]
     #[arg(long, env = "USER_GATEWAY_CONNECTION_INIT_TIMEOUT", value_name = "DURATION")]

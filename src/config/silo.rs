@@ -39,6 +39,8 @@ pub struct RpcConfig {
     pub method_timeouts: HashMap<String, Duration>,
     /// How often a call that may be repeated is tried again.
     pub retries: u32,
+    /// How many calls of other silos are worked on at a time.
+    pub max_requests: usize,
 }
 
 /// What copies are kept in.
@@ -148,6 +150,7 @@ impl RpcConfig {
                 .map_or(Duration::from_secs(5), Into::into),
             method_timeouts,
             retries: settings.rpc_retries.unwrap_or(3),
+            max_requests: settings.max_rpc_requests.unwrap_or(256),
         }
     }
 }

@@ -10,6 +10,10 @@ pub enum Event {
     Changed(Change),
     /// Somebody has signed up.
     SignedUp(Signup),
+    /// The changes of other processes are not heard of any more: whoever keeps something of any user
+    /// must not rely on it. There is nothing to be seen before [`Event::Missed`], which follows once
+    /// they are heard of again.
+    FeedLost,
     /// Changes may have gone unheard: whoever keeps something of any user has to look again.
     Missed,
 }

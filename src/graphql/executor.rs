@@ -8,7 +8,6 @@ use async_graphql::{
 };
 use futures_util::StreamExt as _;
 use metrics::{Counter, counter};
-use tokio::sync::Semaphore;
 
 use super::completion::complete;
 use super::context::{Details, RequestContext};
@@ -27,15 +26,12 @@ use super::query::Query;
 use super::request::GraphqlRequest;
 use super::response::{Data, GraphqlResponse};
 use super::subscription::{Happening, Stage, Subscription, Topic};
+use super::turns::EventPlaces;
 use super::validator::Validator;
 use crate::auth::AuthorizedServices;
 use crate::config::{GraphqlConfig, Limits};
 use crate::domain::{Code, Error};
 use crate::service::Listener;
-
-/// How many events may be answered at a time. A change that very many wait for must not crowd out
-/// those who ask; each waits a little instead.
-const EVENTS_AT_A_TIME: usize = 16;
 
 /// Operations that were run, by whether a plan or the engine did it.
 const OPERATIONS: &str = "user_gateway_operations_total";
@@ -60,7 +56,7 @@ struct Inner {
     limits: Limits,
     config: GraphqlConfig,
     hub: Arc<ChangeHub>,
-    events: Semaphore,
+    events: EventPlaces,
     runs: OnceLock<Runs>,
 }
 
@@ -94,7 +90,7 @@ impl Inner {
             limits,
             config,
             hub: Arc::default(),
-            events: Semaphore::new(EVENTS_AT_A_TIME),
+            events: EventPlaces::new(),
             runs: OnceLock::new(),
         })
     }
@@ -433,7 +429,7 @@ impl Graphql {
     }
 
     /// The places of those events that are being answered.
-    pub(super) fn events(&self) -> &Semaphore {
+    pub(super) fn events(&self) -> &EventPlaces {
         &self.inner.events
     }
 }

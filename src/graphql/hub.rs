@@ -4,6 +4,7 @@
 //! reason to look. A change that nobody waits for costs one look-up in a map.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Notify;
@@ -20,13 +21,39 @@ pub(super) struct ChangeHub {
 #[derive(Debug, Default)]
 struct Watched {
     last_key: u64,
-    by_user: HashMap<UserId, HashMap<u64, Arc<Notify>>>,
+    by_user: HashMap<UserId, HashMap<u64, Arc<Flag>>>,
+}
+
+/// Says that there is a reason to look.
+#[derive(Debug, Default)]
+struct Flag {
+    raised: Notify,
+    /// Whether one of the reasons is a change of the user.
+    has_changed: AtomicBool,
+}
+
+impl Flag {
+    fn raise(&self, reason: Reason) {
+        if reason == Reason::Changed {
+            self.has_changed.store(true, Ordering::Release);
+        }
+        self.raised.notify_one();
+    }
+}
+
+/// Why to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The user has changed, or the token of whoever watches may have been revoked.
+    Changed,
+    /// A change may have been missed. Everybody who watches anybody is told so at once.
+    Missed,
 }
 
 impl ChangeHub {
     /// Waits for changes of a user from now on.
     pub(super) fn watch(self: &Arc<Self>, user_id: UserId) -> Watch {
-        let flag = Arc::new(Notify::new());
+        let flag = Arc::<Flag>::default();
         let mut watched = self.watched.write().unwrap_or_else(PoisonError::into_inner);
         watched.last_key += 1;
         let key = watched.last_key;
@@ -50,14 +77,19 @@ impl Listener for ChangeHub {
                 of_user
                     .into_iter()
                     .flat_map(HashMap::values)
-                    .for_each(|flag| flag.notify_one());
+                    .for_each(|flag| flag.raise(Reason::Changed));
             }
             // A service watches whomever it likes, and its token may be the one that was revoked.
             Event::Changed(_) | Event::Missed => {
+                let reason = match event {
+                    Event::Missed => Reason::Missed,
+                    _ => Reason::Changed,
+                };
                 let all = watched.by_user.values().flat_map(HashMap::values);
-                all.for_each(|flag| flag.notify_one());
+                all.for_each(|flag| flag.raise(reason));
             }
-            Event::SignedUp(_) => {}
+            // It will be said when there is something to see again.
+            Event::FeedLost | Event::SignedUp(_) => {}
         }
     }
 }
@@ -68,15 +100,20 @@ pub(super) struct Watch {
     hub: Arc<ChangeHub>,
     user_id: UserId,
     key: u64,
-    flag: Arc<Notify>,
+    flag: Arc<Flag>,
 }
 
 impl Watch {
     /// Resolves once the user may have changed since the last call, or since the watch began.
     /// Nothing is lost if the wait is given up.
-    pub(super) async fn changed(&self) {
+    pub(super) async fn changed(&self) -> Reason {
         // A flag that is raised while nobody waits stays raised, once.
-        self.flag.notified().await;
+        self.flag.raised.notified().await;
+        if self.flag.has_changed.swap(false, Ordering::AcqRel) {
+            Reason::Changed
+        } else {
+            Reason::Missed
+        }
     }
 }
 
@@ -139,6 +176,21 @@ mod tests {
             hub.notice(&event);
             assert!(is_raised(&one) && is_raised(&other));
         }
+        // A change that is known of is told without delay, whatever else may have been missed.
+        hub.notice(&Event::Missed);
+        hub.notice(&changed(1));
+        assert_eq!(one.changed().now_or_never(), Some(Reason::Changed));
+        assert_eq!(other.changed().now_or_never(), Some(Reason::Missed));
+    }
+
+    #[test]
+    fn while_changes_go_unheard_there_is_no_reason_to_look() {
+        let hub = Arc::new(ChangeHub::default());
+        let watch = hub.watch(UserId(1));
+        hub.notice(&Event::FeedLost);
+        assert!(!is_raised(&watch));
+        hub.notice(&Event::Missed);
+        assert!(is_raised(&watch));
     }
 
     #[test]

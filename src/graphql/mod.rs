@@ -30,6 +30,7 @@ mod response;
 mod response_stream;
 mod scalar;
 mod subscription;
+mod turns;
 mod validator;
 
 pub use document::TrustError;
@@ -38,3 +39,4 @@ pub use executor::{Graphql, ONLY_AS_EVENTS, PreparedRequest};
 pub use request::{DocumentName, GraphqlRequest, Variables};
 pub use response::{Data, GraphqlResponse};
 pub use response_stream::{Renewal, ResponseStream};
+pub use turns::EventTurns;

@@ -11,13 +11,15 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::error::{GraphqlError, RequestError, log};
 use super::executor::{BoundRequest, Graphql, PreparedRequest};
-use super::hub::Watch;
+use super::hub::{Reason, Watch};
 use super::object::{User, UserOptionChange};
 use super::response::{Data, GraphqlResponse};
 use super::subscription::{Happening, Topic};
+use super::turns::EventTurns;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Error, OptionScope, Result, UserId, UserOption};
 
@@ -26,10 +28,20 @@ use crate::domain::{Error, OptionScope, Result, UserId, UserOption};
 pub type Renewal =
     Arc<dyn Fn() -> BoxFuture<'static, Result<AuthorizedServices>> + Send + Sync + 'static>;
 
+/// How long a subscription outlives that what it looks at cannot be reached.
+const OUTAGE: Duration = Duration::from_mins(1);
+/// How long to wait before looking again then, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Within what time subscribers look when changes may have been missed. All of them at once would
+/// crowd out those who ask.
+const SPREAD: Duration = Duration::from_millis(500);
+
 /// The gauge of subscriptions that are open.
 const OPEN: &str = "user_gateway_subscriptions";
 /// The counter of events that subscribers were told of.
 const EVENTS: &str = "user_gateway_subscription_events_total";
+/// The counter of looks that failed and were repeated.
+const RETRIES: &str = "user_gateway_subscription_retries_total";
 
 /// A subscription that has been opened.
 pub struct ResponseStream {
@@ -41,6 +53,9 @@ pub struct ResponseStream {
     pending: VecDeque<Happening>,
     renew: Renewal,
     timeout: Duration,
+    turns: EventTurns,
+    /// Since when nothing can be looked at, if so.
+    outage: Option<Outage>,
     is_over: bool,
     _counted: Counted,
 }
@@ -55,12 +70,14 @@ impl std::fmt::Debug for ResponseStream {
 
 impl Graphql {
     /// Opens a subscription. Its caller is looked up through `renew`, now and at every event; each
-    /// event may take as long as `timeout` to be answered. Whatever changes from now on is told.
+    /// event may take as long as `timeout` to be answered, when it is its turn among the events of
+    /// its connection. Whatever changes from now on is told.
     pub async fn subscribe(
         &self,
         prepared: PreparedRequest,
         renew: Renewal,
         timeout: Duration,
+        turns: EventTurns,
     ) -> Result<ResponseStream, RequestError> {
         let (bound, topic) = self.open(prepared).await?;
         // Whoever looked first would miss what changes before the watch begins.
@@ -78,6 +95,8 @@ impl Graphql {
             pending: VecDeque::new(),
             renew,
             timeout,
+            turns,
+            outage: None,
             is_over: false,
             _counted: Counted::new(),
         })
@@ -87,19 +106,30 @@ impl Graphql {
 impl ResponseStream {
     /// The answer to the next event; `None` when the subscription is complete. An error is about
     /// the subscriber's credentials; any other failure is an answer, and the last: the subscriber
-    /// must know that something may have gone by.
+    /// must know that something may have gone by. While what the answer depends on cannot be
+    /// reached, it is tried again for a minute first.
     pub async fn next(&mut self) -> Option<Result<GraphqlResponse>> {
         while !self.is_over {
-            if self.pending.is_empty() {
-                self.watch.changed().await;
+            if self.pending.is_empty()
+                && self.outage.is_none()
+                && self.watch.changed().await == Reason::Missed
+            {
+                sleep(SPREAD.mul_f64(rand::random())).await;
             }
             match self.turn().await {
-                Ok(None) => {}
-                Ok(Some(response)) => {
-                    metrics::counter!(EVENTS).increment(1);
-                    return Some(Ok(response));
+                Ok(told) => {
+                    self.outage = None;
+                    if let Some(response) = told {
+                        metrics::counter!(EVENTS).increment(1);
+                        return Some(Ok(response));
+                    }
                 }
                 Err(error) => {
+                    if let Some(pause) = self.pause(&error) {
+                        metrics::counter!(RETRIES).increment(1);
+                        sleep(pause).await;
+                        continue;
+                    }
                     self.is_over = true;
                     if matches!(error, Error::Unauthenticated(_)) {
                         return Some(Err(error));
@@ -117,11 +147,27 @@ impl ResponseStream {
 
     /// Looks for what has happened, and answers the first of it, if there is anything.
     async fn turn(&mut self) -> Result<Option<GraphqlResponse>> {
-        let graphql = self.graphql.clone();
-        let _place = graphql.events().acquire().await.map_err(Error::internal)?;
+        let (graphql, turns) = (self.graphql.clone(), self.turns.clone());
         let limit = self.timeout;
-        let answered = tokio::time::timeout(limit, self.look_and_tell()).await;
-        answered.unwrap_or_else(|elapsed| Err(Error::Timeout(Arc::new(elapsed))))
+        // The time begins when it is its turn.
+        let answered = async { timeout(limit, self.look_and_tell()).await };
+        let answered = graphql.events().run(&turns, answered).await;
+        answered
+            .map_err(Error::internal)?
+            .unwrap_or_else(|elapsed| Err(Error::Timeout(Arc::new(elapsed))))
+    }
+
+    /// How long to wait before a look that failed is repeated; `None` if it should not be.
+    fn pause(&mut self, error: &Error) -> Option<Duration> {
+        if !matches!(error, Error::Unavailable(_) | Error::Timeout(_)) {
+            return None;
+        }
+        if matches!(self.subject, Subject::User(_)) {
+            // By then they will be different.
+            self.pending.clear();
+        }
+        let outage = self.outage.get_or_insert_with(Outage::begin);
+        outage.pause()
     }
 
     async fn look_and_tell(&mut self) -> Result<Option<GraphqlResponse>> {
@@ -133,11 +179,40 @@ impl ResponseStream {
         if self.pending.is_empty() {
             self.pending = self.subject.look(user, &services).await?;
         }
-        let Some(happening) = self.pending.pop_front() else {
+        let Some(happening) = self.pending.front().cloned() else {
             return Ok(None);
         };
         let told = self.graphql.tell(&self.bound, happening, services).await;
+        // Not before: it must not be lost if it takes too long to be told.
+        self.pending.pop_front();
         Ok(Some(told))
+    }
+}
+
+/// A time in which what a subscription looks at cannot be reached.
+#[derive(Debug)]
+struct Outage {
+    since: Instant,
+    pause: Duration,
+}
+
+impl Outage {
+    fn begin() -> Self {
+        Self {
+            since: Instant::now(),
+            pause: PAUSES.0,
+        }
+    }
+
+    /// How long to wait before the next look, longer each time and different for each subscriber;
+    /// `None` once it has lasted for too long.
+    fn pause(&mut self) -> Option<Duration> {
+        if self.since.elapsed() >= OUTAGE {
+            return None;
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(PAUSES.1);
+        Some(pause.mul_f64(0.5 + rand::random::<f64>()))
     }
 }
 

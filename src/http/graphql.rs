@@ -9,6 +9,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use futures_util::future::join_all;
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::HttpState;
@@ -20,7 +21,7 @@ use super::subscription;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Code, Error};
 use crate::graphql::{
-    GraphqlRequest, GraphqlResponse, ONLY_AS_EVENTS, PreparedRequest, RequestError,
+    EventTurns, GraphqlRequest, GraphqlResponse, ONLY_AS_EVENTS, PreparedRequest, RequestError,
 };
 
 /// Longer request targets are refused; a document that long belongs in a body.
@@ -38,8 +39,7 @@ pub(super) async fn handle(
 /// Answers a request to `/graphql`.
 pub(super) async fn answer(state: &HttpState, parts: &mut Parts, body: Body) -> Response<Body> {
     if subscription::is_upgrade(&parts.headers) {
-        let upgraded = Box::pin(subscription::upgrade(state.clone(), parts)).await;
-        return upgraded
+        return subscription::upgrade(state, parts)
             .unwrap_or_else(|failure| failure.into_response(MediaType::GraphqlResponse));
     }
     let accepted = Accepted::of(&parts.headers);
@@ -99,6 +99,10 @@ async fn try_answer(
     // What is no text is no token either.
     let credentials = header.map(|value| value.to_str().unwrap_or_default());
     let services = authorize(state, credentials).await?;
+    let _anonymous = match &services {
+        Some(_) => None,
+        None => Some(anonymous_place(state)?),
+    };
     let (payload, _place) = if is_get {
         (Payload::Single(from_query(&parts.uri)?), place)
     } else {
@@ -128,6 +132,12 @@ async fn try_answer(
     };
     let status = status(state, &response, media);
     Ok(media.response(status, response.into_json()))
+}
+
+/// A place for a caller without credentials, who must not keep those out who have some.
+pub(super) fn anonymous_place(state: &HttpState) -> Result<SemaphorePermit<'_>, Failure> {
+    let place = state.limits.anonymous.try_acquire();
+    place.map_err(|_| Failure::overloaded())
 }
 
 /// The services as whoever has these credentials, the value of an `Authorization` header, may use
@@ -180,7 +190,10 @@ async fn by_events(
 ) -> Result<Response<Body>, Failure> {
     let place = subscription::enter(state)?;
     let outcome = match prepared {
-        Ok(prepared) => subscription::execute(state, credentials, prepared, services).await,
+        Ok(prepared) => {
+            let turns = EventTurns::default();
+            subscription::execute(state, credentials, prepared, services, &turns).await
+        }
         Err(refusal) => subscription::Outcome::Refused(refusal),
     };
     Ok(subscription::respond(state, place, outcome))

@@ -31,6 +31,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::csrf::CsrfLayer;
 
 use self::surface::Entrance;
+use crate::admission::Bodies;
 use crate::auth::{Authentication, RateLimits};
 use crate::config::ServerConfig;
 use crate::domain::Result;
@@ -71,6 +72,9 @@ impl std::fmt::Debug for HttpState {
     }
 }
 
+/// Callers without credentials may hold one place of so many.
+const ANONYMOUS_SHARE: usize = 8;
+
 /// The bounds on requests.
 #[derive(Debug, Clone)]
 pub struct RequestLimits {
@@ -80,8 +84,10 @@ pub struct RequestLimits {
     pub max_body_bytes: usize,
     /// How many requests may still be taken on.
     pub capacity: Arc<Semaphore>,
-    /// How many more may be waited for whose bodies come slowly.
-    pub waiting: Arc<Semaphore>,
+    /// How many of them may come without credentials, where that is allowed.
+    pub anonymous: Arc<Semaphore>,
+    /// The bodies that are being read.
+    pub bodies: Bodies,
 }
 
 impl RequestLimits {
@@ -92,7 +98,10 @@ impl RequestLimits {
             timeout: config.request_timeout,
             max_body_bytes: config.max_body_bytes,
             capacity: Arc::new(Semaphore::new(config.max_concurrent_requests)),
-            waiting: Arc::new(Semaphore::new(config.max_concurrent_requests)),
+            anonymous: Arc::new(Semaphore::new(
+                config.max_concurrent_requests.div_ceil(ANONYMOUS_SHARE),
+            )),
+            bodies: Bodies::new(config.max_unfinished_body_bytes, config.body_timeout),
         }
     }
 }

@@ -30,7 +30,7 @@ impl Listener for WakeUp {
     fn notice(&self, event: &Event) {
         match event {
             Event::Changed(_) | Event::Missed => self.call(),
-            Event::SignedUp(_) => {}
+            Event::SignedUp(_) | Event::FeedLost => {}
         }
     }
 }

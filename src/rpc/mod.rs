@@ -12,4 +12,4 @@ pub mod wire;
 
 pub use call::Call;
 pub use server::{RpcLimits, RpcServer};
-pub use signature::Secrets;
+pub use signature::{Secrets, Signature};

@@ -10,6 +10,36 @@ use crate::domain::Secret;
 /// What stands before the digits, and says how they were made.
 const PREFIX: &str = "rpc0:";
 
+/// How many bytes the digits stand for.
+const LENGTH: usize = 32;
+
+/// A text of the form of a signature: `rpc0:` and 64 lower-case hexadecimal digits. Whether it is
+/// one of a call, [`Secrets::verify`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature([u8; LENGTH]);
+
+impl Signature {
+    /// Reads a signature; `None` if the text has another form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let digits = text.strip_prefix(PREFIX)?.as_bytes();
+        let (pairs, rest) = digits.as_chunks::<2>();
+        if pairs.len() != LENGTH || !rest.is_empty() {
+            return None;
+        }
+        let mut bytes = [0; LENGTH];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Some(Self(bytes))
+    }
+}
+
 /// The secrets that silos share. To replace one without a gap, put the new one first everywhere,
 /// and take the old one away once nobody signs with it any more.
 #[derive(Debug, Clone)]
@@ -39,13 +69,10 @@ impl Secrets {
     /// Whether `signature` is one of this call by any of the secrets. The time this takes says
     /// nothing of how far a wrong one is right.
     #[must_use]
-    pub fn verify(&self, signature: &str, path: &str, body: &[u8]) -> bool {
-        let Some(given) = signature.strip_prefix(PREFIX).and_then(bytes) else {
-            return false;
-        };
+    pub fn verify(&self, signature: &Signature, path: &str, body: &[u8]) -> bool {
         self.keys
             .iter()
-            .any(|key| mac(key, path, body).verify_slice(&given).is_ok())
+            .any(|key| mac(key, path, body).verify_slice(&signature.0).is_ok())
     }
 }
 
@@ -56,23 +83,6 @@ fn mac(key: &Secret<String>, path: &str, body: &[u8]) -> Hmac<Sha256> {
     mac.update(b":");
     mac.update(body);
     mac
-}
-
-/// The bytes behind lower-case hexadecimal digits.
-fn bytes(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
-        .collect()
 }
 
 #[cfg(test)]
@@ -98,6 +108,7 @@ mod tests {
     #[test]
     fn each_secret_is_accepted_and_the_first_signs() {
         let old = secrets(&["old"]).sign(PATH, BODY);
+        let old = Signature::parse(&old).unwrap();
         let both = secrets(&["new", "old"]);
         assert!(both.verify(&old, PATH, BODY));
         assert_eq!(both.sign(PATH, BODY), secrets(&["new"]).sign(PATH, BODY));
@@ -107,13 +118,27 @@ mod tests {
     #[test]
     fn what_is_signed_is_the_path_and_the_body() {
         let secrets = secrets(&["secret"]);
-        let signature = secrets.sign(PATH, BODY);
+        let text = secrets.sign(PATH, BODY);
+        let signature = Signature::parse(&text).unwrap();
         assert!(secrets.verify(&signature, PATH, BODY));
         assert!(!secrets.verify(&signature, PATH, b"{}"));
         assert!(!secrets.verify(&signature, "/api/0/internal/rpc/user/get_many_ids/", BODY));
-        let digits = signature.strip_prefix(PREFIX).unwrap();
-        for wrong in ["", "rpc0:", digits, &signature[..30], "rpc0:zz", "rpc0:a:b"] {
-            assert!(!secrets.verify(wrong, PATH, BODY), "{wrong}");
+        let digits = text.strip_prefix(PREFIX).unwrap();
+        let (longer, upper) = (
+            format!("{text}00"),
+            format!("rpc0:{}", digits.to_uppercase()),
+        );
+        for wrong in [
+            "",
+            "rpc0:",
+            digits,
+            &text[..30],
+            &longer,
+            &upper,
+            "rpc0:zz",
+            "rpc0:a:b",
+        ] {
+            assert_eq!(Signature::parse(wrong), None, "{wrong}");
         }
     }
 

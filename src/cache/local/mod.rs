@@ -133,7 +133,7 @@ impl Listener for LocalCache {
                 self.inner.memory.forget(change.user_id);
                 tally::invalidation("done");
             }
-            Event::Missed => self.inner.memory.forget_all(),
+            Event::FeedLost | Event::Missed => self.inner.memory.forget_all(),
             Event::SignedUp(_) => {}
         }
     }

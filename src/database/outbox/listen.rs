@@ -53,8 +53,8 @@ impl Database {
     /// Announces what other processes on this database change, until it is dropped, which it never
     /// ends before. However it is dropped, from then on changes go unheard.
     ///
-    /// It begins with [`Event::Missed`] and says so again when it cannot hear any more, and once
-    /// more when it can. On PostgreSQL it hears each change by itself, a moment after its commit;
+    /// It begins with [`Event::Missed`]; it says [`Event::FeedLost`] when it cannot hear any more, and
+    /// [`Event::Missed`] again when it can. On PostgreSQL it hears each change by itself, a moment after its commit;
     /// a connection that broke without a word is noticed within ten seconds. On SQLite it sees
     /// within a quarter of a second that something was changed, which it calls
     /// [`Event::Missed`] too; of a database in memory there is nothing to hear.
@@ -96,7 +96,7 @@ impl Database {
     /// From here on changes go unheard.
     pub(super) fn is_deaf(&self) {
         if self.inner.hears.swap(false, Ordering::AcqRel) {
-            self.announce(&Event::Missed);
+            self.announce(&Event::FeedLost);
         }
     }
 

@@ -1,12 +1,17 @@
 //! What an operation says to its WebSocket.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 
+use super::backlog::{Backlog, Unsent};
 use super::message::ServerMessage;
 use super::operation::{self, Outcome};
 use crate::domain::Error;
-use crate::graphql::GraphqlRequest;
+use crate::graphql::{EventTurns, GraphqlRequest, RequestError};
 use crate::http::HttpState;
+use crate::http::failure::Failure;
 
 /// What an operation says to its connection.
 pub(super) enum Said {
@@ -16,8 +21,24 @@ pub(super) enum Said {
     Expelled(Error),
 }
 
-/// What is said, and by which operation: its id, and its number, since an id may come again.
-pub(super) type Saying = (String, u64, Said);
+impl Said {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Last(text) => text.len(),
+            Self::Expelled(_) => 0,
+        }
+    }
+}
+
+/// What is said, and by which operation.
+pub(super) struct Saying {
+    pub(super) id: String,
+    /// An id may come again, this number does not.
+    pub(super) number: u64,
+    pub(super) said: Said,
+    /// Counts it for as long as it waits.
+    pub(super) unsent: Unsent,
+}
 
 /// The way from an operation to its connection. It holds one message; an operation goes on when
 /// the client has taken it.
@@ -25,27 +46,52 @@ pub(super) struct Voice {
     pub(super) id: String,
     pub(super) number: u64,
     pub(super) saying: mpsc::Sender<Saying>,
+    pub(super) backlog: Backlog,
 }
 
 impl Voice {
-    /// Says it; false if nobody listens any more.
+    /// Says it; false if nobody listens any more, or too much waits already.
     async fn say(&self, said: Said) -> bool {
-        let saying = (self.id.clone(), self.number, said);
+        let Some(unsent) = self.backlog.add(said.bytes()) else {
+            return false;
+        };
+        let saying = Saying {
+            id: self.id.clone(),
+            number: self.number,
+            said,
+            unsent,
+        };
         self.saying.send(saying).await.is_ok()
     }
 }
 
-/// Runs an operation and says what it comes to, for as long as anybody listens.
+/// Runs an operation and says what it comes to, for as long as anybody listens. A panic ends the
+/// operation and nothing else.
 pub(super) async fn answer(
     state: HttpState,
     credentials: Option<String>,
     request: GraphqlRequest,
+    turns: EventTurns,
     voice: Voice,
+) {
+    let run = run(&state, credentials.as_deref(), request, &turns, &voice);
+    if let Err(panic) = AssertUnwindSafe(run).catch_unwind().await {
+        let refusal = RequestError::from(Failure::of_panic(panic.as_ref()));
+        voice.say(refused(&voice.id, &refusal)).await;
+    }
+}
+
+async fn run(
+    state: &HttpState,
+    credentials: Option<&str>,
+    request: GraphqlRequest,
+    turns: &EventTurns,
+    voice: &Voice,
 ) {
     let id = voice.id.as_str();
     let complete = || Said::Last(ServerMessage::Complete { id }.text());
     let next = |payload: &_| Said::Text(ServerMessage::Next { id, payload }.text());
-    match operation::run(&state, credentials.as_deref(), request).await {
+    match operation::run(state, credentials, request, turns).await {
         Outcome::Answer(response) => {
             if voice.say(next(&response)).await {
                 voice.say(complete()).await;
@@ -63,13 +109,15 @@ pub(super) async fn answer(
             }
         },
         Outcome::Refused(refusal) => {
-            let payload = &refusal.errors;
-            voice
-                .say(Said::Last(ServerMessage::Error { id, payload }.text()))
-                .await;
+            voice.say(refused(id, &refusal)).await;
         }
         Outcome::Expelled(error) => {
             voice.say(Said::Expelled(error)).await;
         }
     }
+}
+
+fn refused(id: &str, refusal: &RequestError) -> Said {
+    let payload = &refusal.errors;
+    Said::Last(ServerMessage::Error { id, payload }.text())
 }

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures_util::stream::FusedStream as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::{self, Message, protocol::CloseFrame};
 
+use super::stream::{Exhausted, Socket};
 use crate::domain::Error;
 
 /// How long a client may take to receive the reason and to answer with its own.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The counter of WebSockets that the gateway has closed, by the `code` that their clients are told.
+const CLOSED: &str = "user_gateway_websockets_closed_total";
 
 /// The longest reason that fits into a frame.
 const MAX_REASON_BYTES: usize = 123;
@@ -31,6 +36,11 @@ impl Close {
     /// The gateway shuts down.
     pub(super) fn going_away() -> Self {
         Self::new(1001, "the gateway shuts down; connect again")
+    }
+
+    /// More came than may before the client is known.
+    fn too_much() -> Self {
+        Self::new(1008, "too much was sent before the client is known")
     }
 
     /// A message is none of the protocol's.
@@ -68,6 +78,23 @@ impl Close {
         Self::new(1013, "what was sent has not been received in time")
     }
 
+    /// More waits for the client than may.
+    pub(super) fn backlog(bound: usize) -> Self {
+        let reason = format!("more than {bound} bytes of answers wait to be received");
+        Self::new(1013, reason)
+    }
+
+    /// As many connections are open as may be.
+    pub(super) fn full() -> Self {
+        Self::new(1013, "as many connections are open as may be; try again")
+    }
+
+    /// Others have come since, and the client has still not said who it is.
+    pub(super) fn evicted() -> Self {
+        let reason = "too many clients have not said who they are; try again";
+        Self::new(1013, reason)
+    }
+
     /// Credentials were refused, or could not be checked, when the client came.
     pub(super) fn unwelcome(error: &Error) -> Self {
         let code = match error {
@@ -90,9 +117,12 @@ impl Close {
     }
 
     /// What is to be said to a client whose bytes could not be read; `None` if it is gone.
-    pub(super) fn unreadable(error: axum::Error, bound: usize) -> Option<Self> {
-        let error = error.into_inner();
-        match error.downcast_ref::<tungstenite::Error>()? {
+    pub(super) fn unreadable(error: &tungstenite::Error, bound: usize) -> Option<Self> {
+        match error {
+            tungstenite::Error::Io(error) => {
+                let cause = error.get_ref()?;
+                cause.is::<Exhausted>().then(Self::too_much)
+            }
             tungstenite::Error::Capacity(_) => {
                 let reason = format!("a message may have {bound} bytes at most");
                 Some(Self::new(1009, reason))
@@ -107,17 +137,25 @@ impl Close {
     }
 
     /// Says so and lets go of the connection. Whoever does not answer is not waited for.
-    pub(super) async fn say(self, mut socket: WebSocket) {
+    pub(super) async fn say(self, mut socket: Socket) {
+        metrics::counter!(CLOSED, "code" => self.code.to_string()).increment(1);
         tracing::debug!(code = self.code, reason = %self.reason, "a WebSocket is closed");
         let frame = CloseFrame {
-            code: self.code,
+            code: self.code.into(),
             reason: self.reason.into(),
         };
         let farewell = async {
-            if socket.send(Message::Close(Some(frame))).await.is_ok() {
-                // A connection that is dropped with something unread is reset, and the client may
-                // never see why.
-                while let Some(Ok(_)) = socket.recv().await {}
+            // After an error nothing is read as messages any more.
+            let is_readable = !socket.is_terminated();
+            if socket.send(Message::Close(Some(frame))).await.is_err() {
+                return;
+            }
+            let mut read = socket.next().await;
+            while let Some(Ok(_)) = read {
+                read = socket.next().await;
+            }
+            if read.is_some() || !is_readable {
+                let _ = socket.get_mut().drop_rest().await;
             }
         };
         let _ = timeout(FAREWELL, farewell).await;

@@ -4,10 +4,21 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::admission::{Admission, Ticket};
 use crate::config::{ServerConfig, SubscriptionConfig};
 
-/// The gauge of connections that are open for subscriptions, by `transport`.
+/// The gauge of connections that are open for subscriptions, by `transport`: `websocket`, `sse`, and
+/// `pending_websocket` for those whose clients are not known.
 const OPEN: &str = "user_gateway_subscription_connections";
+
+/// The counter of connections for subscriptions that were refused, by `transport`.
+const REFUSED: &str = "user_gateway_subscription_connections_refused_total";
+
+/// WebSockets of clients who are known.
+const WEBSOCKET: &str = "websocket";
+
+/// WebSockets of clients who are not.
+const PENDING_WEBSOCKET: &str = "pending_websocket";
 
 /// The connections that are open for subscriptions. Clones share them.
 #[derive(Debug, Clone)]
@@ -17,6 +28,7 @@ pub struct Connections {
     /// The origins, besides the gateway's own, whose pages may connect.
     pub(super) origins: Arc<[String]>,
     places: Arc<Semaphore>,
+    pending: Admission,
     is_closing: watch::Sender<bool>,
 }
 
@@ -24,43 +36,82 @@ impl Connections {
     /// No connection yet, and the bounds on those that come.
     #[must_use]
     pub fn new(config: SubscriptionConfig, server: &ServerConfig) -> Self {
+        let places = config.connections.min(Semaphore::MAX_PERMITS);
         Self {
             config,
             origins: server.cors_origins.clone().into(),
-            places: Arc::new(Semaphore::new(Self::size(config) as usize)),
+            places: Arc::new(Semaphore::new(places)),
+            pending: Admission::new(config.pending),
             is_closing: watch::Sender::new(false),
         }
     }
 
-    fn size(config: SubscriptionConfig) -> u32 {
-        let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
-        u32::try_from(config.connections).map_or(most, |size| size.min(most))
+    /// A place for the events of a client who is known, if there is one.
+    pub(super) fn enter_events(&self) -> Option<Place> {
+        self.enter_known("sse")
     }
 
-    /// A place for one more connection, if there is one.
-    pub(super) fn enter(&self, transport: &'static str) -> Option<Place> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+    /// A place for the WebSocket of a client who is not known yet; `None` if there would be none for
+    /// it once it is.
+    pub(super) fn enter_pending(&self) -> Option<Place> {
+        let has_room = self.places.available_permits() > 0;
+        let Some(ticket) = has_room.then(|| self.pending.admit(1)).flatten() else {
+            refuse(WEBSOCKET);
+            return None;
+        };
+        Some(self.place(Held::Pending(ticket), PENDING_WEBSOCKET))
+    }
+
+    /// Changes the place of a WebSocket for one of a client who is known; `false` if there is none.
+    pub(super) fn admit(&self, place: &mut Place) -> bool {
+        let Some(known) = self.enter_known(WEBSOCKET) else {
+            return false;
+        };
+        *place = known;
+        true
+    }
+
+    fn enter_known(&self, transport: &'static str) -> Option<Place> {
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+            refuse(transport);
+            return None;
+        };
+        Some(self.place(Held::Known { _permit: permit }, transport))
+    }
+
+    fn place(&self, held: Held, transport: &'static str) -> Place {
         metrics::gauge!(OPEN, "transport" => transport).increment(1);
-        Some(Place {
-            _held: place,
+        Place {
+            held,
             transport,
             is_closing: self.is_closing.subscribe(),
-        })
+        }
     }
 
     /// Tells every connection, and any that comes, to end, and waits until they have.
     pub async fn close(&self) {
         self.is_closing.send_replace(true);
-        let _ = self.places.acquire_many(Self::size(self.config)).await;
+        self.is_closing.closed().await;
     }
+}
+
+fn refuse(transport: &'static str) {
+    metrics::counter!(REFUSED, "transport" => transport).increment(1);
 }
 
 /// The place of one connection, for as long as it lasts.
 #[derive(Debug)]
 pub(in crate::http) struct Place {
-    _held: OwnedSemaphorePermit,
+    held: Held,
     transport: &'static str,
     is_closing: watch::Receiver<bool>,
+}
+
+/// What a place takes of the bounds.
+#[derive(Debug)]
+enum Held {
+    Known { _permit: OwnedSemaphorePermit },
+    Pending(Ticket),
 }
 
 impl Place {
@@ -70,6 +121,14 @@ impl Place {
         async move {
             // Whoever could say so is gone with the gateway itself.
             let _ = is_closing.wait_for(|is_closing| *is_closing).await;
+        }
+    }
+
+    /// Resolves when the place has to be given up for that of another; never if its client is known.
+    pub(super) async fn evicted(&self) {
+        match &self.held {
+            Held::Pending(ticket) => ticket.evicted().await,
+            Held::Known { .. } => std::future::pending().await,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! GraphQL over SSE.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,16 +10,16 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Response;
 use axum::response::IntoResponse;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::Stream;
+use axum::response::sse::{Event, Sse};
+use futures_util::{FutureExt as _, Stream};
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::connections::Place;
 use super::operation::{Outcome, Task};
 use crate::domain::Error;
-use crate::graphql::{GraphqlError, GraphqlResponse};
+use crate::graphql::{GraphqlError, GraphqlResponse, RequestError};
 use crate::http::HttpState;
 use crate::http::failure::Failure;
 
@@ -27,7 +28,7 @@ const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 
 /// A place for a connection on which events will be sent.
 pub(in crate::http) fn enter(state: &HttpState) -> Result<Place, Failure> {
-    let place = state.connections.enter("sse");
+    let place = state.connections.enter_events();
     place.ok_or_else(Failure::overloaded)
 }
 
@@ -41,7 +42,10 @@ pub(in crate::http) fn respond(
     let (sender, events) = mpsc::channel(1);
     let work = Task::spawn(async move {
         tokio::select! {
-            () = write(outcome, &sender, patience) => {}
+            () = answer(outcome, &sender, patience) => {}
+            () = keep_alive(&sender, patience) => {
+                tracing::debug!("a client does not receive its events");
+            }
             // A stream that ends without `complete` is one to ask for again.
             () = place.closing() => {}
         }
@@ -50,13 +54,40 @@ pub(in crate::http) fn respond(
         events,
         _work: work,
     };
-    let alive = KeepAlive::new().interval(Duration::max(patience / 2, SHORTEST_SILENCE));
-    Sse::new(stream).keep_alive(alive).into_response()
+    Sse::new(stream).into_response()
+}
+
+/// Sends an event; `false` if the client does not take it in time.
+async fn send(sender: &mpsc::Sender<Event>, event: Event, patience: Duration) -> bool {
+    matches!(timeout(patience, sender.send(event)).await, Ok(Ok(())))
+}
+
+/// Sends signs of life, until the client does not take one in time. Nobody else would notice that of
+/// a client to whom nothing happens.
+async fn keep_alive(sender: &mpsc::Sender<Event>, patience: Duration) {
+    let pause = Duration::max(patience / 2, SHORTEST_SILENCE);
+    loop {
+        sleep(pause).await;
+        if !send(sender, Event::default().comment(""), patience).await {
+            return;
+        }
+    }
+}
+
+/// Writes what an operation comes to. A panic ends the operation and nothing else.
+async fn answer(outcome: Outcome, sender: &mpsc::Sender<Event>, patience: Duration) {
+    let write = write(outcome, sender, patience);
+    if let Err(panic) = AssertUnwindSafe(write).catch_unwind().await {
+        let refusal = RequestError::from(Failure::of_panic(panic.as_ref()));
+        if send(sender, next(&GraphqlResponse::from(refusal)), patience).await {
+            send(sender, complete(), patience).await;
+        }
+    }
 }
 
 /// Writes what an operation comes to. A client that does not take an event in time gets no more.
 async fn write(outcome: Outcome, sender: &mpsc::Sender<Event>, patience: Duration) {
-    let send = async |event| matches!(timeout(patience, sender.send(event)).await, Ok(Ok(())));
+    let send = async |event| send(sender, event, patience).await;
     let is_taken = match outcome {
         Outcome::Answer(response) => send(next(&response)).await,
         Outcome::Refused(refusal) => send(next(&GraphqlResponse::from(refusal))).await,
@@ -76,8 +107,12 @@ async fn write(outcome: Outcome, sender: &mpsc::Sender<Event>, patience: Duratio
         },
     };
     if is_taken {
-        send(Event::default().event("complete").data("")).await;
+        send(complete()).await;
     }
+}
+
+fn complete() -> Event {
+    Event::default().event("complete").data("")
 }
 
 fn next(response: &impl Serialize) -> Event {

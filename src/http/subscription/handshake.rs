@@ -1,19 +1,26 @@
 //! From a request to `/graphql` to a WebSocket.
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, WebSocketUpgrade};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Response, StatusCode, Uri};
-use tokio::sync::oneshot;
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::message::PROTOCOL;
 use super::session;
+use super::stream::Metered;
 use crate::domain::Code;
 use crate::http::HttpState;
 use crate::http::failure::Failure;
 use crate::telemetry::carry;
+
+/// How much is read from a WebSocket at a time. Each holds a buffer of this size.
+const READ_AT_ONCE: usize = 8 * 1024;
 
 /// Whether a request wants to become a WebSocket.
 pub(in crate::http) fn is_upgrade(headers: &HeaderMap) -> bool {
@@ -25,8 +32,8 @@ pub(in crate::http) fn is_upgrade(headers: &HeaderMap) -> bool {
 }
 
 /// Makes a WebSocket of a request.
-pub(in crate::http) async fn upgrade(
-    state: HttpState,
+pub(in crate::http) fn upgrade(
+    state: &HttpState,
     parts: &mut Parts,
 ) -> Result<Response<Body>, Failure> {
     require_known_page(&parts.headers, &parts.uri, &state.connections.origins)?;
@@ -40,32 +47,43 @@ pub(in crate::http) async fn upgrade(
             "the WebSocket must speak the subprotocol `{PROTOCOL}`, and say so"
         )));
     }
-    let upgrade = WebSocketUpgrade::from_request_parts(parts, &())
-        .await
-        .map_err(|rejection| Failure::bad_request(rejection.body_text()))?;
-    let place = state
-        .connections
-        .enter("websocket")
-        .ok_or_else(Failure::overloaded)?;
-    let bound = state.limits.max_body_bytes;
+    let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
+        return Err(Failure::bad_request(
+            "this connection cannot become a WebSocket",
+        ));
+    };
+    let request = Request::from_parts(parts.clone(), ());
+    let mut response = create_response_with_body(&request, Body::empty)
+        .map_err(|error| Failure::bad_request(error.to_string()))?;
+    let protocol = HeaderValue::from_static(PROTOCOL);
+    response
+        .headers_mut()
+        .insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    let place = state.connections.enter_pending();
+    let place = place.ok_or_else(Failure::overloaded)?;
+    let bound = Some(state.limits.max_body_bytes);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_AT_ONCE)
+        .write_buffer_size(0)
+        .max_message_size(bound)
+        .max_frame_size(bound);
     // What is no text is no token either.
     let header = parts.headers.get(AUTHORIZATION);
     let header = header.map(|value| value.to_str().unwrap_or_default().to_owned());
-    // The session is a part of this request, and begins in a task that is not.
-    let (hand_over, socket) = oneshot::channel();
-    let session = carry(async move {
-        if let Ok(socket) = socket.await {
-            session::run(state, place, header, socket).await;
+    let state = state.clone();
+    // The session is a part of this request, in a task that is not.
+    tokio::spawn(carry(async move {
+        match upgrade.await {
+            Ok(upgraded) => {
+                let init_bytes = state.connections.config.init_bytes;
+                let stream = Metered::new(TokioIo::new(upgraded), init_bytes);
+                let open = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config));
+                session::run(state, place, header, open.await).await;
+            }
+            Err(error) => tracing::debug!(%error, "a WebSocket was not opened"),
         }
-    });
-    Ok(upgrade
-        .protocols([PROTOCOL])
-        .max_message_size(bound)
-        .max_frame_size(bound)
-        .on_upgrade(move |socket| {
-            let _ = hand_over.send(socket);
-            session
-        }))
+    }));
+    Ok(response)
 }
 
 /// Refuses pages of other sites. A browser lets any page open a WebSocket, says whose page it is,

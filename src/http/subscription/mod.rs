@@ -2,10 +2,12 @@
 //! as server-sent events, for one.
 //!
 //! The WebSocket speaks the subprotocol `graphql-transport-ws`. An operation is a task of its own
-//! that runs as far as its client takes what it says: nothing is kept for a client that does not
-//! read but what stands in the sockets' buffers and one message more.
+//! that runs as far as its client takes what it says: what is kept for a client that does not read is
+//! one message, and an answer for each operation, up to a bound. Nothing is read from a client that
+//! does not take what it asked for, and little from one that has not said who it is.
 
 mod answer;
+mod backlog;
 mod close;
 mod connections;
 mod events;
@@ -14,6 +16,7 @@ mod line;
 mod message;
 mod operation;
 mod session;
+mod stream;
 mod welcome;
 
 pub use connections::Connections;

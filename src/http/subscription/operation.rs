@@ -8,11 +8,12 @@ use tokio::time::timeout;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Error, Result};
 use crate::graphql::{
-    GraphqlRequest, GraphqlResponse, PreparedRequest, Renewal, RequestError, ResponseStream,
+    EventTurns, GraphqlRequest, GraphqlResponse, PreparedRequest, Renewal, RequestError,
+    ResponseStream,
 };
 use crate::http::HttpState;
 use crate::http::failure::Failure;
-use crate::http::graphql::{authorize, prepare};
+use crate::http::graphql::{anonymous_place, authorize, prepare};
 use crate::telemetry::carry;
 
 /// What an operation comes to.
@@ -33,6 +34,7 @@ pub(super) async fn run(
     state: &HttpState,
     credentials: Option<&str>,
     request: GraphqlRequest,
+    turns: &EventTurns,
 ) -> Outcome {
     let Ok(_place) = state.limits.capacity.try_acquire() else {
         return Outcome::Refused(Failure::overloaded().into());
@@ -44,8 +46,15 @@ pub(super) async fn run(
             Err(error @ Error::Unauthenticated(_)) => return Outcome::Expelled(error),
             Err(error) => return Outcome::Refused(Failure::from(error).into()),
         };
+        let _anonymous = match &services {
+            Some(_) => None,
+            None => match anonymous_place(state) {
+                Ok(place) => Some(place),
+                Err(failure) => return Outcome::Refused(failure.into()),
+            },
+        };
         match prepare(state, request, services.as_ref()) {
-            Ok(Ok(prepared)) => execute(state, credentials, prepared, services).await,
+            Ok(Ok(prepared)) => execute(state, credentials, prepared, services, turns).await,
             Ok(Err(refusal)) => Outcome::Refused(refusal),
             Err(failure) => Outcome::Refused(failure.into()),
         }
@@ -61,6 +70,7 @@ pub(in crate::http) async fn execute(
     credentials: Option<&str>,
     prepared: PreparedRequest,
     services: Option<AuthorizedServices>,
+    turns: &EventTurns,
 ) -> Outcome {
     if !prepared.is_subscription() {
         let response = state.graphql.execute(prepared, services).await;
@@ -74,7 +84,7 @@ pub(in crate::http) async fn execute(
     let renew = renewal(state, credentials);
     let subscribed = state
         .graphql
-        .subscribe(prepared, renew, state.limits.timeout);
+        .subscribe(prepared, renew, state.limits.timeout, turns.clone());
     match subscribed.await {
         Ok(events) => Outcome::Events(Box::new(events)),
         Err(refusal) => Outcome::Refused(refusal),

@@ -2,20 +2,23 @@
 
 use std::collections::HashMap;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::body::Bytes;
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::answer::{Said, Saying, Voice, answer};
+use super::backlog::Backlog;
 use super::close::Close;
 use super::connections::Place;
 use super::line::{End, Line};
 use super::message::{ClientMessage, ServerMessage};
 use super::operation::Task;
-use super::welcome::welcome;
+use super::stream::Socket;
+use super::welcome::{Welcomed, welcome};
 use crate::domain::{Code, Error};
-use crate::graphql::{GraphqlError, GraphqlRequest};
+use crate::graphql::{EventTurns, GraphqlError, GraphqlRequest};
 use crate::http::HttpState;
 use crate::http::graphql::authorize;
 
@@ -23,14 +26,14 @@ use crate::http::graphql::authorize;
 /// that can set one.
 pub(super) async fn run(
     state: HttpState,
-    place: Place,
+    mut place: Place,
     header: Option<String>,
-    mut socket: WebSocket,
+    mut socket: Socket,
 ) {
     let ended = {
         let closing = place.closing();
         tokio::select! {
-            end = serve(&state, header, &mut socket) => end,
+            end = serve(&state, &mut place, header, &mut socket) => end.err().flatten(),
             () = closing => Some(Close::going_away()),
         }
     };
@@ -40,17 +43,34 @@ pub(super) async fn run(
     drop(place);
 }
 
-async fn serve(state: &HttpState, header: Option<String>, socket: &mut WebSocket) -> End {
+async fn serve(
+    state: &HttpState,
+    place: &mut Place,
+    header: Option<String>,
+    socket: &mut Socket,
+) -> Result<(), End> {
+    let config = &state.connections.config;
     let mut line = Line {
         socket,
-        patience: state.connections.config.idle_timeout,
+        patience: config.idle_timeout,
         max_bytes: state.limits.max_body_bytes,
+        backlog: Backlog::new(config.unsent_bytes),
     };
-    let end = match welcome(state, header, &mut line).await {
-        Ok(credentials) => Session::new(state, credentials).serve(&mut line).await,
-        Err(end) => Err(end),
+    let welcomed = tokio::select! {
+        welcomed = welcome(state, header, &mut line) => welcomed?,
+        () = place.evicted() => return Err(Some(Close::evicted())),
     };
-    end.err().flatten()
+    if welcomed.is_known && !state.connections.admit(place) {
+        return Err(Some(Close::full()));
+    }
+    line.socket.get_mut().lift();
+    line.send(ServerMessage::ConnectionAck.text()).await?;
+    let Welcomed { credentials, .. } = welcomed;
+    let session = Session::new(state, credentials, line.backlog.clone());
+    tokio::select! {
+        ended = session.serve(&mut line) => ended,
+        () = place.evicted() => Err(Some(Close::evicted())),
+    }
 }
 
 /// A client that is known, and its operations.
@@ -62,10 +82,12 @@ struct Session<'a> {
     last: u64,
     saying: mpsc::Sender<Saying>,
     said: mpsc::Receiver<Saying>,
+    backlog: Backlog,
+    turns: EventTurns,
 }
 
 impl<'a> Session<'a> {
-    fn new(state: &'a HttpState, credentials: Option<String>) -> Self {
+    fn new(state: &'a HttpState, credentials: Option<String>, backlog: Backlog) -> Self {
         let (saying, said) = mpsc::channel(1);
         Self {
             state,
@@ -74,6 +96,8 @@ impl<'a> Session<'a> {
             last: 0,
             saying,
             said,
+            backlog,
+            turns: EventTurns::default(),
         }
     }
 
@@ -89,8 +113,11 @@ impl<'a> Session<'a> {
                         self.take(message, line).await?;
                     }
                 }
-                Some((id, number, said)) = self.said.recv() => {
-                    self.pass_on(&id, number, said, line).await?;
+                Some(saying) = self.said.recv() => {
+                    self.pass_on(saying, line).await?;
+                }
+                () = self.backlog.exceeded() => {
+                    return Err(Some(Close::backlog(self.backlog.bound())));
                 }
                 () = sleep_until(next_look) => {
                     if heard.elapsed() >= idle {
@@ -104,7 +131,7 @@ impl<'a> Session<'a> {
                             self.take(message, line).await?;
                         }
                     }
-                    line.write(Message::Ping(Vec::new().into())).await?;
+                    line.write(Message::Ping(Bytes::new())).await?;
                     self.check_credentials().await?;
                     next_look = Instant::now() + idle / 2;
                 }
@@ -151,36 +178,37 @@ impl<'a> Session<'a> {
             id: id.clone(),
             number,
             saying: self.saying.clone(),
+            backlog: self.backlog.clone(),
         };
         let (state, credentials) = (self.state.clone(), self.credentials.clone());
-        let task = Task::spawn(answer(state, credentials, request, voice));
+        let turns = self.turns.clone();
+        let task = Task::spawn(answer(state, credentials, request, turns, voice));
         self.operations.insert(id, (number, task));
         Ok(())
     }
 
     /// Passes on what an operation says, unless the client has ended it in the meantime.
-    async fn pass_on(
-        &mut self,
-        id: &str,
-        number: u64,
-        said: Said,
-        line: &mut Line<'_>,
-    ) -> Result<(), End> {
-        if self
-            .operations
-            .get(id)
-            .is_none_or(|(known, _)| *known != number)
-        {
+    async fn pass_on(&mut self, saying: Saying, line: &mut Line<'_>) -> Result<(), End> {
+        let Saying {
+            id,
+            number,
+            said,
+            unsent,
+        } = saying;
+        let known = self.operations.get(&id);
+        if known.is_none_or(|(known, _)| *known != number) {
             return Ok(());
         }
-        match said {
+        let passed_on = match said {
             Said::Text(text) => line.send(text).await,
             Said::Last(text) => {
-                self.operations.remove(id);
+                self.operations.remove(&id);
                 line.send(text).await
             }
             Said::Expelled(error) => Err(Some(Close::expelled(&error))),
-        }
+        };
+        drop(unsent);
+        passed_on
     }
 
     /// Closes the connection of a client whose credentials are worth nothing any more, even if

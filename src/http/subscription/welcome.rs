@@ -7,19 +7,26 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::close::Close;
 use super::line::{End, Line};
-use super::message::{ClientMessage, ServerMessage};
+use super::message::ClientMessage;
 use crate::domain::Error;
 use crate::graphql::log;
 use crate::http::HttpState;
 use crate::http::graphql::authorize;
 
-/// Waits until the client has said who it is, and answers; its credentials as the value of an
-/// `Authorization` header.
+/// A client that has said who it is.
+pub(super) struct Welcomed {
+    /// Its credentials, as the value of an `Authorization` header.
+    pub(super) credentials: Option<String>,
+    /// Whether it is anybody; without credentials it is not, where that is allowed.
+    pub(super) is_known: bool,
+}
+
+/// Waits until the client has said who it is.
 pub(super) async fn welcome(
     state: &HttpState,
     header: Option<String>,
     line: &mut Line<'_>,
-) -> Result<Option<String>, End> {
+) -> Result<Welcomed, End> {
     let deadline = Instant::now() + state.connections.config.init_timeout;
     let said = timeout_at(deadline, async {
         loop {
@@ -33,24 +40,22 @@ pub(super) async fn welcome(
     });
     let payload = said.await.unwrap_or_else(|_| Err(Some(Close::no_init())))?;
     let credentials = credentials(&payload).map_err(Some)?.or(header);
-    match timeout(
-        state.limits.timeout,
-        authorize(state, credentials.as_deref()),
-    )
-    .await
-    {
-        Ok(Ok(_)) => {}
+    let checked = authorize(state, credentials.as_deref());
+    let checked = timeout(state.limits.timeout, checked).await;
+    match checked {
+        Ok(Ok(services)) => Ok(Welcomed {
+            is_known: services.is_some(),
+            credentials,
+        }),
         Ok(Err(error)) => {
             log(&error);
-            return Err(Some(Close::unwelcome(&error)));
+            Err(Some(Close::unwelcome(&error)))
         }
         Err(elapsed) => {
             let error = Error::Timeout(Arc::new(elapsed));
-            return Err(Some(Close::unwelcome(&error)));
+            Err(Some(Close::unwelcome(&error)))
         }
     }
-    line.send(ServerMessage::ConnectionAck.text()).await?;
-    Ok(credentials)
 }
 
 /// The credentials that a client has sent with its first message, if it has.

@@ -4,27 +4,33 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Request};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::super::signature::Signature;
 use super::super::wire;
 use super::super::wire::user::AuthenticationContext;
 use super::RpcServer;
 use super::dispatch::{Found, find};
 use super::method::Context;
 use super::refusal::{Refusal, SCHEME};
+use crate::admission::{Bodies, BodyError};
+
+/// The counter of calls that were refused, by `reason`.
+const REFUSED: &str = "user_gateway_rpc_refused_total";
 
 /// A server at work.
 #[derive(Debug)]
 pub(super) struct Serving {
     pub(super) server: Arc<RpcServer>,
     pub(super) capacity: Semaphore,
+    /// The bodies of calls that are being read.
+    pub(super) bodies: Bodies,
 }
 
 /// Answers one call.
@@ -33,13 +39,11 @@ pub(super) async fn handle(
     Path((service, method)): Path<(String, String)>,
     request: Request<Body>,
 ) -> Response {
-    let Some(signature) = signature(request.headers()) else {
-        return refused(Refusal::NotSigned, &service, &method);
+    let signature = match signature(request.headers()) {
+        Ok(signature) => signature,
+        Err(refusal) => return refused(refusal, &service, &method),
     };
-    let Ok(_permit) = serving.capacity.try_acquire() else {
-        return refused(Refusal::Overloaded, &service, &method);
-    };
-    let answer = answer(&serving.server, &signature, &service, &method, request);
+    let answer = answer(&serving, &signature, &service, &method, request);
     match timeout(serving.server.limits.deadline, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(refusal)) => refused(refusal, &service, &method),
@@ -50,9 +54,14 @@ pub(super) async fn handle(
 fn refused(refusal: Refusal, service: &str, method: &str) -> Response {
     let why = match &refusal {
         // Anybody can do this as often as they like; and a method says itself why it fails.
-        Refusal::NotSigned | Refusal::Invalid | Refusal::Failed(_) => None,
+        Refusal::NotSigned
+        | Refusal::NoSignature
+        | Refusal::Late
+        | Refusal::Invalid
+        | Refusal::Failed(_) => None,
         Refusal::BadSignature => Some("it is signed with none of the shared secrets"),
         Refusal::Overloaded => Some("as many calls as may be are worked on already"),
+        Refusal::Evicted => Some("too many bodies of other calls arrive slowly"),
         Refusal::TooLarge => Some("its body is larger than allowed"),
         Refusal::Malformed => Some("it is malformed"),
         Refusal::Unknown => Some("nobody here answers it"),
@@ -66,21 +75,28 @@ fn refused(refusal: Refusal, service: &str, method: &str) -> Response {
             "refused a call: {why}"
         );
     }
+    metrics::counter!(REFUSED, "reason" => refusal.reason()).increment(1);
     refusal.into_response()
 }
 
 async fn answer(
-    server: &Arc<RpcServer>,
-    signature: &str,
+    serving: &Serving,
+    signature: &Signature,
     service: &str,
     method: &str,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let path = request.uri().path().to_owned();
-    let body = read(request, server.limits.max_body_bytes).await?;
+    let server = &serving.server;
+    let read = serving
+        .bodies
+        .read(request.into_body(), server.limits.max_body_bytes);
+    let body = read.await?;
     if !server.secrets.verify(signature, &path, &body) {
         return Err(Refusal::BadSignature);
     }
+    let place = serving.capacity.try_acquire();
+    let _place = place.map_err(|_| Refusal::Overloaded)?;
     let request = wire::Request::read(&body).map_err(|_| Refusal::Malformed)?;
     let is_gateway = request.meta.user_gateway.is_some();
     let found = find(server, service, method, is_gateway);
@@ -108,28 +124,23 @@ async fn answer(
     answer(context, Value::Object(args)).await
 }
 
-/// What stands behind the scheme; `None` if nothing of the kind is there.
-fn signature(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, signature) = value.trim().split_once([' ', '\t'])?;
-    let is_ours = scheme.eq_ignore_ascii_case(SCHEME);
-    is_ours.then(|| signature.trim().to_owned())
+/// The signature behind the scheme, of whatever call it is.
+fn signature(headers: &HeaderMap) -> Result<Signature, Refusal> {
+    let value = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let parts = value.and_then(|value| value.trim().split_once([' ', '\t']));
+    let ours = parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(SCHEME));
+    let (_, text) = ours.ok_or(Refusal::NotSigned)?;
+    Signature::parse(text.trim()).ok_or(Refusal::NoSignature)
 }
 
-async fn read(request: Request<Body>, max_bytes: usize) -> Result<Vec<u8>, Refusal> {
-    let announced = request.headers().get(CONTENT_LENGTH);
-    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|bytes| bytes > max_bytes) {
-        return Err(Refusal::TooLarge);
-    }
-    let body = Limited::new(request.into_body(), max_bytes);
-    match body.collect().await {
-        Ok(body) => Ok(body.to_bytes().to_vec()),
-        Err(error) => Err(if error.is::<LengthLimitError>() {
-            Refusal::TooLarge
-        } else {
-            Refusal::Malformed
-        }),
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::TooLarge,
+            BodyError::Unreadable => Self::Malformed,
+            BodyError::Late => Self::Late,
+            BodyError::Evicted => Self::Evicted,
+        }
     }
 }
 

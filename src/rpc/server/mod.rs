@@ -5,9 +5,12 @@
 //! | what is wrong | status and body |
 //! |---|---|
 //! | no `Authorization`, or one of another scheme | 403 |
-//! | as many calls as may be worked on | 503 with `Retry-After` |
+//! | what stands in `Authorization` has not the form of a signature | 401 with `WWW-Authenticate` |
 //! | the body is larger than allowed | 413 |
+//! | the body does not arrive in time | 408 |
+//! | the body is evicted, as too many others come slowly | 503 with `Retry-After` |
 //! | the signature is none of this call | 401 with `WWW-Authenticate` |
+//! | as many calls as may be worked on | 503 with `Retry-After` |
 //! | the body is no call | 400 `{"detail":"Malformed request."}` |
 //! | nobody here answers the service or the method | 404 |
 //! | a method of Sentry's that is not for other silos | 400 `["Invalid input."]` |
@@ -18,7 +21,9 @@
 //! | any other failure, if the caller is a gateway | 422 with the error, 500 for a fault of ours |
 //! | any other failure, otherwise | 400 `["Invalid input."]` |
 //!
-//! Nothing is parsed before the signature is checked. A signed call may be repeated by whoever
+//! Nothing is parsed before the signature is checked. It covers the body, so until that has arrived
+//! anybody may be calling: unfinished bodies share a bound of bytes, and only a call that is signed
+//! takes a place. A signed call may be repeated by whoever
 //! sees it: the protocol has neither times nor nonces, so it belongs on a network that nobody else
 //! listens to.
 
@@ -39,6 +44,7 @@ use axum::routing::post;
 use tokio::sync::Semaphore;
 
 use super::signature::Secrets;
+use crate::admission::Bodies;
 use crate::auth::TokenStore;
 use crate::service::{Services, SiloCache};
 
@@ -70,6 +76,10 @@ pub struct RpcLimits {
     pub deadline: Duration,
     /// How many calls are worked on at a time.
     pub max_concurrent_calls: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// How many bytes of bodies may be there that have not arrived whole.
+    pub max_unfinished_body_bytes: usize,
 }
 
 impl Default for RpcLimits {
@@ -79,6 +89,8 @@ impl Default for RpcLimits {
             max_list_length: 10_000,
             deadline: Duration::from_secs(30),
             max_concurrent_calls: 256,
+            body_timeout: Duration::from_secs(10),
+            max_unfinished_body_bytes: 32 * 1024 * 1024,
         }
     }
 }
@@ -86,8 +98,10 @@ impl Default for RpcLimits {
 impl RpcServer {
     /// The routes to the methods.
     pub fn router(self) -> Router {
+        let limits = self.limits;
         let state = handle::Serving {
-            capacity: Semaphore::new(self.limits.max_concurrent_calls),
+            capacity: Semaphore::new(limits.max_concurrent_calls),
+            bodies: Bodies::new(limits.max_unfinished_body_bytes, limits.body_timeout),
             server: Arc::new(self),
         };
         Router::new()

@@ -17,10 +17,16 @@ pub(super) const SCHEME: &str = "Rpcsignature";
 pub(super) enum Refusal {
     /// Nothing says that another silo calls.
     NotSigned,
+    /// What stands where a signature should has not the form of one.
+    NoSignature,
     /// The signature is none of this call.
     BadSignature,
     /// More calls than can be worked on.
     Overloaded,
+    /// The body did not arrive in time.
+    Late,
+    /// The body was evicted for those of others.
+    Evicted,
     /// The body is larger than allowed.
     TooLarge,
     /// The body is no call, or the arguments are none of the method's.
@@ -36,6 +42,24 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// The refusal as a metric names it.
+    pub(super) const fn reason(&self) -> &'static str {
+        match self {
+            Self::NotSigned => "not_signed",
+            Self::NoSignature => "no_signature",
+            Self::BadSignature => "bad_signature",
+            Self::Overloaded => "overloaded",
+            Self::Late => "late",
+            Self::Evicted => "evicted",
+            Self::TooLarge => "too_large",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::Invalid => "invalid",
+            Self::Deadline => "deadline",
+            Self::Failed(_) => "failed",
+        }
+    }
+
     /// What a failure of a method is to a caller.
     pub(super) fn of(error: Error, is_gateway: bool) -> Self {
         match error {
@@ -49,7 +73,10 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         // A connection with a body on it that nobody reads cannot carry another call.
-        let is_unread = matches!(self, Self::NotSigned | Self::Overloaded | Self::TooLarge);
+        let is_unread = matches!(
+            self,
+            Self::NotSigned | Self::NoSignature | Self::Late | Self::Evicted | Self::TooLarge
+        );
         let mut response = self.written();
         if is_unread {
             let headers = response.headers_mut();
@@ -67,12 +94,16 @@ impl Refusal {
             Self::NotSigned => {
                 (StatusCode::FORBIDDEN, detail("The call is not signed.")).into_response()
             }
-            Self::BadSignature => {
+            Self::NoSignature | Self::BadSignature => {
                 let challenge = [(WWW_AUTHENTICATE, HeaderValue::from_static(SCHEME))];
                 let detail = detail("Invalid signature.");
                 (StatusCode::UNAUTHORIZED, challenge, detail).into_response()
             }
-            Self::Overloaded => {
+            Self::Late => {
+                let detail = detail("The body did not arrive in time.");
+                (StatusCode::REQUEST_TIMEOUT, detail).into_response()
+            }
+            Self::Overloaded | Self::Evicted => {
                 let detail = detail("The server is working on as many calls as it can.");
                 (StatusCode::SERVICE_UNAVAILABLE, retry, detail).into_response()
             }

@@ -17,7 +17,7 @@ impl Recorder {
         changes
             .filter_map(|event| match event {
                 Event::Changed(change) => Some(change.user_id),
-                Event::SignedUp(_) | Event::Missed => None,
+                Event::SignedUp(_) | Event::FeedLost | Event::Missed => None,
             })
             .collect()
     }
@@ -29,7 +29,7 @@ impl Recorder {
         signups
             .filter_map(|event| match event {
                 Event::SignedUp(signup) => Some(signup),
-                Event::Changed(_) | Event::Missed => None,
+                Event::Changed(_) | Event::FeedLost | Event::Missed => None,
             })
             .collect()
     }
@@ -39,9 +39,18 @@ impl Recorder {
         let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_revocation = |event: &&Event| match event {
             Event::Changed(change) => change.user_id == UserId::NOBODY,
-            Event::SignedUp(_) | Event::Missed => false,
+            Event::SignedUp(_) | Event::FeedLost | Event::Missed => false,
         };
         heard.iter().filter(is_revocation).count()
+    }
+
+    /// How often it was said that changes are not heard of any more.
+    pub(crate) fn lost(&self) -> usize {
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = heard
+            .iter()
+            .filter(|event| matches!(event, Event::FeedLost));
+        lost.count()
     }
 
     /// How often it was said that changes may have been missed.

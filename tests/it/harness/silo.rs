@@ -53,6 +53,7 @@ impl Silo {
             timeout: Duration::from_mins(1),
             method_timeouts: [].into(),
             retries: 3,
+            max_requests: 256,
         };
         RpcClient::new(peer, secrets(), config, Arc::new(SystemClock)).unwrap()
     }

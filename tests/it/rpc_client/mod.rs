@@ -58,6 +58,7 @@ fn config() -> RpcConfig {
         timeout: Duration::from_mins(1),
         method_timeouts: [].into(),
         retries: 3,
+        max_requests: 256,
     }
 }
 

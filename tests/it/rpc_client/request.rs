@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use user_gateway::domain::Secret;
-use user_gateway::rpc::Secrets;
 use user_gateway::rpc::client::Peer;
+use user_gateway::rpc::{Secrets, Signature};
 use user_gateway::telemetry::{RequestTrace, metrics};
 
 use super::{Act, SECRET, StandIn, client, look};
@@ -19,7 +19,8 @@ async fn a_call_is_signed_over_the_very_bytes_that_are_sent() {
     let signature = asked.header("authorization").unwrap();
     let signature = signature.strip_prefix("Rpcsignature ").unwrap();
     let secrets = Secrets::new(vec![Secret::new(SECRET.to_owned())]).unwrap();
-    assert!(secrets.verify(signature, &asked.path, &asked.body));
+    let signature = Signature::parse(signature).unwrap();
+    assert!(secrets.verify(&signature, &asked.path, &asked.body));
     assert_eq!(
         asked.json(),
         json!({"meta": {"user_gateway": {"version": 1}}, "args": {"text": "naïve"}})

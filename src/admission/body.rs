@@ -1,0 +1,108 @@
+//! Reading the bodies of requests: how much of them may wait, and for how long.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
+use tokio::select;
+use tokio::time::timeout;
+
+use super::{Admission, Ticket};
+
+/// What a body counts as beside its bytes: whoever waits for it takes memory, too.
+const OVERHEAD_BYTES: usize = 4 * 1024;
+
+/// Why a body was not read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is larger than allowed.
+    TooLarge,
+    /// It broke off, or is not well-formed.
+    Unreadable,
+    /// It did not arrive in time.
+    Late,
+    /// It was evicted: too many bytes of other bodies had arrived after it had begun.
+    Evicted,
+}
+
+/// Bodies that are being read. Clones share the bound.
+#[derive(Debug, Clone)]
+pub struct Bodies {
+    unfinished: Admission,
+    timeout: Duration,
+}
+
+impl Bodies {
+    /// At most `max_bytes` of bodies that have not arrived whole, each of which may take `timeout`.
+    #[must_use]
+    pub fn new(max_bytes: usize, timeout: Duration) -> Self {
+        Self {
+            unfinished: Admission::new(max_bytes),
+            timeout,
+        }
+    }
+
+    /// A whole body of at most `max_bytes`. Most come in one piece with the head, and are handed on
+    /// as they are.
+    pub async fn read(&self, mut body: Body, max_bytes: usize) -> Result<Bytes, BodyError> {
+        let announced = usize::try_from(body.size_hint().lower());
+        if !announced.is_ok_and(|bytes| bytes <= max_bytes) {
+            return Err(BodyError::TooLarge);
+        }
+        let first = match next(&mut body).now_or_never() {
+            Some(first) => first?.unwrap_or_default(),
+            None => Bytes::new(),
+        };
+        if body.is_end_stream() && first.len() <= max_bytes {
+            return Ok(first);
+        }
+        Box::pin(self.read_rest(body, first, max_bytes)).await
+    }
+
+    async fn read_rest(
+        &self,
+        body: Body,
+        first: Bytes,
+        max_bytes: usize,
+    ) -> Result<Bytes, BodyError> {
+        let size = OVERHEAD_BYTES + first.len();
+        let ticket = self.unfinished.admit(size).ok_or(BodyError::Evicted)?;
+        select! {
+            read = timeout(self.timeout, collect(body, first, max_bytes, &ticket)) => {
+                read.unwrap_or(Err(BodyError::Late))
+            }
+            () = ticket.evicted() => Err(BodyError::Evicted),
+        }
+    }
+}
+
+async fn collect(
+    mut body: Body,
+    first: Bytes,
+    max_bytes: usize,
+    ticket: &Ticket,
+) -> Result<Bytes, BodyError> {
+    let mut bytes = Vec::from(first);
+    while bytes.len() <= max_bytes {
+        let Some(more) = next(&mut body).await? else {
+            return Ok(bytes.into());
+        };
+        if !ticket.grow(more.len()) {
+            return Err(BodyError::Evicted);
+        }
+        bytes.extend_from_slice(&more);
+    }
+    Err(BodyError::TooLarge)
+}
+
+/// The next piece of a body, if there is one.
+async fn next(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
+    while let Some(frame) = body.frame().await {
+        // What is no data are trailers.
+        if let Ok(data) = frame.map_err(|_| BodyError::Unreadable)?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
