@@ -122,15 +122,13 @@ pub(super) fn is_storage_failure(error: &Error) -> bool {
     else {
         return false;
     };
-    match runtime {
-        RuntimeErr::SqlxError(error) => match &**error {
-            sqlx::Error::Database(database) => {
-                database.code().is_some_and(|code| stores_nothing(&code))
-            }
-            _ => false,
-        },
-        RuntimeErr::Internal(_) => false,
-    }
+    let RuntimeErr::SqlxError(error) = runtime else {
+        return false;
+    };
+    let sqlx::Error::Database(database) = &**error else {
+        return false;
+    };
+    database.code().is_some_and(|code| stores_nothing(&code))
 }
 
 /// Whether `error` says that a statement does not fit the tables: an index that it relies on, say,

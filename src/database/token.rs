@@ -242,7 +242,7 @@ impl Database {
         let tx = self.begin().await?;
         let deleted = service_token::Entity::delete_by_id(id).exec(&tx).await?;
         if deleted.rows_affected == 0 {
-            tx.rollback().await?;
+            tx.rollback().await;
             return Ok(false);
         }
         let user_id = UserId::NOBODY;

@@ -169,7 +169,7 @@ pub(super) async fn page<T: Listed>(
         }
         let far = match start {
             Start::ManyMembers(_) if !has_index(database, &query) => 0,
-            Start::ManyMembers(members) => members.min(FAR),
+            Start::ManyMembers(members) => Ord::min(members, FAR),
             _ => FAR,
         };
         if far > 0

@@ -4,6 +4,7 @@ mod check;
 mod configuration;
 mod crash;
 mod demo;
+mod full_disk;
 mod installation;
 mod instructions;
 mod migrate;

@@ -54,6 +54,7 @@ macro_rules! database_contract {
 
 mod cache_version;
 mod concurrency;
+mod giving_up;
 mod listen;
 mod organization;
 mod outbox;

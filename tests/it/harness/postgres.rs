@@ -321,6 +321,11 @@ impl PostgresServer {
         format!("postgres://{user}:{password}@localhost:{port}/postgres")
     }
 
+    /// The folder of its files, which belongs to the user that it runs as.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Stops the server; those who are connected lose their connections.
     pub(crate) fn stop(&mut self) {
         let Some(mut server) = self.server.take() else {

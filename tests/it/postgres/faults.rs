@@ -198,3 +198,24 @@ async fn nothing_is_left_of_a_database_that_was_closed() {
     let failed = users.get_profiles(&ids).await.unwrap_err();
     assert!(matches!(failed, Error::Unavailable(_)), "{failed:?}");
 }
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_database_is_closed_though_a_statement_does_not_come_to_its_end() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let [ada] = db.add_users(["ada"]).await;
+    let other = open(db.url(), PATIENCE, 10 * PATIENCE).await;
+    let users = other.services().users;
+    let block = block_users(&db).await;
+    let reading = look_up(&users, &[ada]);
+    let changing = tokio::spawn(async move { users.flush_nonce(ada).await });
+    until_blocked(&db, 2).await;
+    let closed = tokio::time::timeout(PATIENCE, other.close()).await;
+    assert!(closed.is_ok(), "it is not closed");
+    block.rollback().await.unwrap();
+    // What was under way is made to its end all the same.
+    changing.await.unwrap().unwrap();
+    for answer in reading {
+        answer.await.unwrap().unwrap();
+    }
+}

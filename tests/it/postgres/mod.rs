@@ -5,6 +5,7 @@ mod changes;
 mod connecting;
 mod creation;
 mod faults;
+mod hanging_up;
 mod plans;
 mod searches;
 mod sharing;
