@@ -191,9 +191,9 @@ mod tests {
         for _ in 0..count() {
             let say = say.clone();
             workers.spawner().spawn(|load| async move {
-                let _load = load;
                 say.send(current().unwrap()).unwrap();
                 pending::<()>().await;
+                drop(load);
             });
         }
         let mut numbers = HashSet::new();
@@ -212,7 +212,6 @@ mod tests {
         let spawner = workers.spawner().clone();
         let total = (SLACK + 1) * count();
         workers.spawner().spawn(|load| async move {
-            let _load = load;
             say.send(current().unwrap()).unwrap();
             for _ in 0..total {
                 let say = say.clone();
@@ -222,6 +221,7 @@ mod tests {
                 });
             }
             pending::<()>().await;
+            drop(load);
         });
         let own = said.recv().await.unwrap();
         let mut counts = vec![0; count()];

@@ -227,7 +227,7 @@ mod tests {
                 tokio::time::sleep(SHORT / 5).await;
             }
         });
-        let written = stream.write_all(&[0; 64 * 1024]).await;
+        let written = stream.write_all(&vec![0; 64 * 1024]).await;
         assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
         drop(stream);
         reading.await.unwrap();

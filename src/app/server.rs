@@ -133,7 +133,7 @@ fn age(most: Duration, number: u32) -> Duration {
     if most.is_zero() {
         return Duration::MAX;
     }
-    most - most / 160 * (number % 16)
+    most.saturating_sub(most / 160 * (number % 16))
 }
 
 /// Counts connections that are not taken, and says when to speak of them.

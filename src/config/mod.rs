@@ -92,7 +92,7 @@ pub struct SubscriptionConfig {
     pub per_connection: usize,
     /// How many connections there may be.
     pub connections: usize,
-    /// How many WebSockets there may be besides whose clients have not said who they are. The
+    /// How many `WebSockets` there may be besides whose clients have not said who they are. The
     /// oldest is closed for one more.
     pub pending: usize,
     /// How many bytes such a client may send.
@@ -120,6 +120,67 @@ pub struct DatabaseConfig {
     pub acquire_timeout: Duration,
     /// How long PostgreSQL may work on a statement.
     pub statement_timeout: Duration,
+}
+
+impl ServerConfig {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            listen: settings
+                .listen
+                .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000))),
+            internal_listen: settings.internal_listen,
+            workers: settings.workers,
+            request_timeout: settings
+                .request_timeout
+                .map_or(Duration::from_secs(30), Into::into),
+            response_timeout: settings
+                .response_timeout
+                .map_or(Duration::from_secs(30), Into::into),
+            header_timeout: settings
+                .header_timeout
+                .map_or(Duration::from_secs(10), Into::into),
+            body_timeout: settings
+                .body_timeout
+                .map_or(Duration::from_secs(10), Into::into),
+            shutdown_timeout: settings
+                .shutdown_timeout
+                .map_or(Duration::from_secs(20), Into::into),
+            max_concurrent_requests: settings.max_concurrent_requests.unwrap_or(1_024),
+            max_connections: settings.max_connections.unwrap_or(10_000),
+            max_connections_per_address: settings.max_connections_per_address.unwrap_or(0),
+            max_connection_age: settings
+                .max_connection_age
+                .map_or(Duration::from_hours(1), Into::into),
+            max_http2_streams: settings.max_http2_streams.unwrap_or(128),
+            max_head_bytes: settings.max_head_bytes.unwrap_or(32 * 1024),
+            max_body_bytes: settings.max_body_bytes.unwrap_or(1024 * 1024),
+            max_unfinished_body_bytes: settings
+                .max_unfinished_body_bytes
+                .unwrap_or(32 * 1024 * 1024),
+            cors_origins: settings.cors_origin.clone().unwrap_or_default(),
+            metrics: settings.metrics.is_none_or(Switch::is_on),
+        }
+    }
+}
+
+impl DatabaseConfig {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            url: Secret::new(
+                settings
+                    .database_url
+                    .clone()
+                    .unwrap_or_else(|| "sqlite://user-gateway.db?mode=rwc".to_owned()),
+            ),
+            max_connections: settings.database_connections.unwrap_or(16),
+            acquire_timeout: settings
+                .database_acquire_timeout
+                .map_or(Duration::from_secs(5), Into::into),
+            statement_timeout: settings
+                .database_statement_timeout
+                .map_or(Duration::from_secs(15), Into::into),
+        }
+    }
 }
 
 impl SubscriptionConfig {
@@ -253,6 +314,29 @@ pub struct AuthConfig {
     pub identity_provider: Option<IdentityProviderConfig>,
 }
 
+impl AuthConfig {
+    fn new(settings: &Settings, problems: &mut Vec<String>) -> Self {
+        Self {
+            service_tokens: settings
+                .service_token
+                .iter()
+                .flatten()
+                .filter_map(|text| service_token(text).map_err(|p| problems.push(p)).ok())
+                .collect(),
+            identity_provider: identity_provider(
+                settings.jwks.clone(),
+                settings.jwt_issuer.clone(),
+                settings.jwt_audience.clone(),
+                settings.jwt_user_claim.clone(),
+            )
+            .unwrap_or_else(|problem| {
+                problems.push(problem);
+                None
+            }),
+        }
+    }
+}
+
 /// An identity provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityProviderConfig {
@@ -323,129 +407,69 @@ impl Config {
             subscriptions: SubscriptionConfig::new(&settings),
             limits: Limits::new(&settings),
             graphql: GraphqlConfig::new(&settings),
+            server: ServerConfig::new(&settings),
+            database: DatabaseConfig::new(&settings),
+            auth: AuthConfig::new(&settings, &mut problems),
             trusted_documents: settings.trusted_documents,
-            server: ServerConfig {
-                listen: settings
-                    .listen
-                    .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000))),
-                internal_listen: settings.internal_listen,
-                workers: settings.workers,
-                request_timeout: settings
-                    .request_timeout
-                    .map_or(Duration::from_secs(30), Into::into),
-                response_timeout: settings
-                    .response_timeout
-                    .map_or(Duration::from_secs(30), Into::into),
-                header_timeout: settings
-                    .header_timeout
-                    .map_or(Duration::from_secs(10), Into::into),
-                body_timeout: settings
-                    .body_timeout
-                    .map_or(Duration::from_secs(10), Into::into),
-                shutdown_timeout: settings
-                    .shutdown_timeout
-                    .map_or(Duration::from_secs(20), Into::into),
-                max_concurrent_requests: settings.max_concurrent_requests.unwrap_or(1_024),
-                max_connections: settings.max_connections.unwrap_or(10_000),
-                max_connections_per_address: settings.max_connections_per_address.unwrap_or(0),
-                max_connection_age: settings
-                    .max_connection_age
-                    .map_or(Duration::from_hours(1), Into::into),
-                max_http2_streams: settings.max_http2_streams.unwrap_or(128),
-                max_head_bytes: settings.max_head_bytes.unwrap_or(32 * 1024),
-                max_body_bytes: settings.max_body_bytes.unwrap_or(1024 * 1024),
-                max_unfinished_body_bytes: settings
-                    .max_unfinished_body_bytes
-                    .unwrap_or(32 * 1024 * 1024),
-                cors_origins: settings.cors_origin.unwrap_or_default(),
-                metrics: settings.metrics.is_none_or(Switch::is_on),
-            },
-            database: DatabaseConfig {
-                url: Secret::new(
-                    settings
-                        .database_url
-                        .unwrap_or_else(|| "sqlite://user-gateway.db?mode=rwc".to_owned()),
-                ),
-                max_connections: settings.database_connections.unwrap_or(16),
-                acquire_timeout: settings
-                    .database_acquire_timeout
-                    .map_or(Duration::from_secs(5), Into::into),
-                statement_timeout: settings
-                    .database_statement_timeout
-                    .map_or(Duration::from_secs(15), Into::into),
-            },
-            auth: AuthConfig {
-                service_tokens: settings
-                    .service_token
-                    .unwrap_or_default()
-                    .iter()
-                    .filter_map(|text| service_token(text).map_err(|p| problems.push(p)).ok())
-                    .collect(),
-                identity_provider: identity_provider(
-                    settings.jwks,
-                    settings.jwt_issuer,
-                    settings.jwt_audience,
-                    settings.jwt_user_claim,
-                )
-                .unwrap_or_else(|problem| {
-                    problems.push(problem);
-                    None
-                }),
-            },
         };
-        let positive = [
-            (
-                "max-concurrent-requests",
-                config.server.max_concurrent_requests > 0,
-            ),
-            ("max-body-bytes", config.server.max_body_bytes > 0),
-            ("max-connections", config.server.max_connections > 0),
-            ("max-http2-streams", config.server.max_http2_streams > 0),
-            ("workers", config.server.workers != Some(0)),
-            (
-                "max-unfinished-body-bytes",
-                config.server.max_unfinished_body_bytes > 0,
-            ),
-            ("max-rpc-requests", config.rpc.max_requests > 0),
-            ("database-connections", config.database.max_connections > 0),
-            ("max-depth", config.limits.depth > 0),
-            ("max-page-size", config.limits.page_size > 0),
-            ("max-list-items", config.limits.list_items > 0),
-            ("max-subscriptions", config.subscriptions.per_connection > 0),
-            ("max-pending-websockets", config.subscriptions.pending > 0),
-            ("max-init-bytes", config.subscriptions.init_bytes > 0),
-            ("max-unsent-bytes", config.subscriptions.unsent_bytes > 0),
-        ];
-        for (name, _) in positive.into_iter().filter(|(_, positive)| !positive) {
-            problems.push(format!("{name} must be at least 1"));
-        }
-        if config.server.max_head_bytes < MIN_HEAD_BYTES {
-            problems.push(format!("max-head-bytes must be at least {MIN_HEAD_BYTES}"));
-        }
-        let listen = config.server.listen;
-        if listen.port() != 0 && config.server.internal_listen == Some(listen) {
-            problems.push(format!(
-                "internal-listen must be another address than listen, not {listen} too"
-            ));
-        }
-        let lasting = [
-            ("response-timeout", config.server.response_timeout),
-            ("body-timeout", config.server.body_timeout),
-            ("idle-timeout", config.subscriptions.idle_timeout),
-            ("connection-init-timeout", config.subscriptions.init_timeout),
-            ("rpc-timeout", config.rpc.timeout),
-            ("outbox-poll-interval", config.outbox.poll_interval),
-            ("cache-ttl", config.cache.ttl),
-        ];
-        for (name, _) in lasting.into_iter().filter(|(_, time)| time.is_zero()) {
-            problems.push(format!("{name} must be longer than nothing"));
-        }
-        problems.extend(config.server.cors_origins.iter().filter_map(|o| origin(o)));
+        config.check(&mut problems);
         if problems.is_empty() {
             Ok(config)
         } else {
             Err(ConfigError::InvalidSettings(problems))
         }
+    }
+
+    /// Adds what is wrong with values that are well-formed each by itself.
+    fn check(&self, problems: &mut Vec<String>) {
+        let positive = [
+            (
+                "max-concurrent-requests",
+                self.server.max_concurrent_requests > 0,
+            ),
+            ("max-body-bytes", self.server.max_body_bytes > 0),
+            ("max-connections", self.server.max_connections > 0),
+            ("max-http2-streams", self.server.max_http2_streams > 0),
+            ("workers", self.server.workers != Some(0)),
+            (
+                "max-unfinished-body-bytes",
+                self.server.max_unfinished_body_bytes > 0,
+            ),
+            ("max-rpc-requests", self.rpc.max_requests > 0),
+            ("database-connections", self.database.max_connections > 0),
+            ("max-depth", self.limits.depth > 0),
+            ("max-page-size", self.limits.page_size > 0),
+            ("max-list-items", self.limits.list_items > 0),
+            ("max-subscriptions", self.subscriptions.per_connection > 0),
+            ("max-pending-websockets", self.subscriptions.pending > 0),
+            ("max-init-bytes", self.subscriptions.init_bytes > 0),
+            ("max-unsent-bytes", self.subscriptions.unsent_bytes > 0),
+        ];
+        for (name, _) in positive.into_iter().filter(|(_, positive)| !positive) {
+            problems.push(format!("{name} must be at least 1"));
+        }
+        if self.server.max_head_bytes < MIN_HEAD_BYTES {
+            problems.push(format!("max-head-bytes must be at least {MIN_HEAD_BYTES}"));
+        }
+        let listen = self.server.listen;
+        if listen.port() != 0 && self.server.internal_listen == Some(listen) {
+            problems.push(format!(
+                "internal-listen must be another address than listen, not {listen} too"
+            ));
+        }
+        let lasting = [
+            ("response-timeout", self.server.response_timeout),
+            ("body-timeout", self.server.body_timeout),
+            ("idle-timeout", self.subscriptions.idle_timeout),
+            ("connection-init-timeout", self.subscriptions.init_timeout),
+            ("rpc-timeout", self.rpc.timeout),
+            ("outbox-poll-interval", self.outbox.poll_interval),
+            ("cache-ttl", self.cache.ttl),
+        ];
+        for (name, _) in lasting.into_iter().filter(|(_, time)| time.is_zero()) {
+            problems.push(format!("{name} must be longer than nothing"));
+        }
+        problems.extend(self.server.cors_origins.iter().filter_map(|o| origin(o)));
     }
 }
 

@@ -63,7 +63,7 @@ impl Line<'_> {
     pub(super) async fn write(&mut self, message: Message) -> Result<(), End> {
         let patience = self.patience;
         select! {
-            sent = timeout(patience, self.socket.send(message)) => taken(sent),
+            sent = timeout(patience, self.socket.send(message)) => taken(&sent),
             () = self.backlog.exceeded() => Err(Some(Close::backlog(self.backlog.bound()))),
         }
     }
@@ -71,14 +71,14 @@ impl Line<'_> {
     async fn flush(&mut self) -> Result<(), End> {
         let patience = self.patience;
         select! {
-            flushed = timeout(patience, self.socket.flush()) => taken(flushed),
+            flushed = timeout(patience, self.socket.flush()) => taken(&flushed),
             () = self.backlog.exceeded() => Err(Some(Close::backlog(self.backlog.bound()))),
         }
     }
 }
 
 /// What has become of something that the client should take in time.
-fn taken(written: Result<Result<(), tungstenite::Error>, Elapsed>) -> Result<(), End> {
+fn taken(written: &Result<Result<(), tungstenite::Error>, Elapsed>) -> Result<(), End> {
     match written {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(None),

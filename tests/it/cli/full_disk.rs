@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::{SET_OPTION, rows};
-use crate::harness::{Answer, PostgresServer, Process, Scratch, eventually, look_into};
+use crate::harness::{Answer, PostgresServer, Process, Scratch, eventually, look_into, variable};
 
 /// How often the disk fills and empties unless `USER_GATEWAY_FULL_DISKS` says otherwise.
 const ROUNDS: usize = 3;
@@ -26,8 +26,7 @@ const WRITERS: u64 = 4;
 const ENOUGH: u64 = 20;
 
 fn rounds() -> usize {
-    let rounds = std::env::var("USER_GATEWAY_FULL_DISKS").ok();
-    rounds.map_or(ROUNDS, |text| text.parse().unwrap())
+    variable("USER_GATEWAY_FULL_DISKS").unwrap_or(ROUNDS)
 }
 
 /// The numbers that options hold, by user and key. A key that comes round again holds a higher one.

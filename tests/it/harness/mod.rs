@@ -38,6 +38,7 @@ mod redis;
 mod region;
 mod silo;
 mod socket;
+mod variable;
 
 pub(crate) use self::redis::{RedisServer, Wire};
 pub(crate) use answer::Answer;
@@ -56,3 +57,4 @@ pub(crate) use process::{PATIENCE, PAUSE, Process, Scratch, eventually, look_int
 pub(crate) use raw::Raw;
 pub(crate) use region::{FakeRegion, Mood};
 pub(crate) use socket::{PROTOCOL, Socket};
+pub(crate) use variable::variable;

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use user_gateway::domain::UserId;
 
-use crate::harness::{Account, Contents, Gateway, Raw, TestDatabase, eventually};
+use crate::harness::{Account, Contents, Gateway, Raw, TestDatabase, eventually, variable};
 
 /// How many clients hang up unless `USER_GATEWAY_HANGUPS` says otherwise.
 const HANGUPS: usize = 600;
@@ -59,10 +59,8 @@ async fn hang_up(gateway: &Gateway, token: &str, body: Value, after: Duration) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn clients_that_hang_up_during_changes_leave_nothing_in_the_database() {
-    let hangups = std::env::var("USER_GATEWAY_HANGUPS").ok();
-    let hangups = hangups.map_or(HANGUPS, |text| text.parse().unwrap());
-    let seed = std::env::var("USER_GATEWAY_HANGUPS_SEED").ok();
-    let seed = seed.map_or_else(rand::random, |text| text.parse::<u64>().unwrap());
+    let hangups = variable("USER_GATEWAY_HANGUPS").unwrap_or(HANGUPS);
+    let seed: u64 = variable("USER_GATEWAY_HANGUPS_SEED").unwrap_or_else(rand::random);
     eprintln!("the seed is {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let gateway = Gateway::over(TestDatabase::with(Contents::Migrated).await, |_| {}).await;

@@ -19,7 +19,7 @@ use user_gateway::cache::Timing;
 use self::check::{Log, Promise, Read, Violation};
 use self::region::{Fleet, Hasty, Impatient, Region, TIMING};
 use super::control::Control;
-use crate::harness::{PATIENCE, RedisServer};
+use crate::harness::{PATIENCE, RedisServer, variable};
 
 const USERS: u64 = 2;
 const REPLICAS: usize = 3;
@@ -221,8 +221,7 @@ fn control(seed: u64) -> Control {
 
 /// How many histories are told of: few in everyday tests, many where the variable says so.
 fn histories() -> u64 {
-    let asked = std::env::var_os("USER_GATEWAY_HISTORIES");
-    asked.map_or(200, |count| count.to_str().unwrap().parse().unwrap())
+    variable("USER_GATEWAY_HISTORIES").unwrap_or(200)
 }
 
 /// Lives through histories on a few servers at once, until all are told or one is wrong.

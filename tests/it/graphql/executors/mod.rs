@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use self::document::{Asked, Types, make};
 use super::visibility::{callers, directory};
-use crate::harness::{Beside, Engine, Gateway};
+use crate::harness::{Beside, Engine, Gateway, variable};
 
 /// The directory of the tests about visibility, with options whose values are odd.
 async fn odd_directory() -> Gateway {
@@ -44,11 +44,6 @@ async fn odd_directory() -> Gateway {
 async fn told(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
     (status, response.text().await.unwrap())
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    let asked = std::env::var_os(name);
-    asked.map_or(default, |text| text.to_str().unwrap().parse().unwrap())
 }
 
 /// Two gateways over one database, the first with plans and the second without.
@@ -140,9 +135,9 @@ async fn plans_and_the_engine_answer_the_same() {
     let (planned, engine) = both(&gateway).await;
     let callers = callers(&gateway).await;
     let types = Types::of(&std::fs::read_to_string("schema.graphql").unwrap());
-    let first = number("USER_GATEWAY_DOCUMENTS_SEED", 0);
+    let first = variable("USER_GATEWAY_DOCUMENTS_SEED").unwrap_or(0);
     let (mut answered, mut with_errors) = (0, 0);
-    let count = number("USER_GATEWAY_DOCUMENTS", 2_000);
+    let count = variable("USER_GATEWAY_DOCUMENTS").unwrap_or(2_000);
     for seed in first..first + count {
         let Asked { query, variables } = make(&types, seed);
         let mut random = StdRng::seed_from_u64(seed);

@@ -84,7 +84,7 @@ impl Fleet {
             }
         }
         adjust(&mut config);
-        let control = Silo::start(config, control_port).await;
+        let control = Box::pin(Silo::start(config, control_port)).await;
         let mut regions = Vec::new();
         for (name, port) in replicas {
             let mut config = base();
@@ -93,7 +93,7 @@ impl Fleet {
             config.silo.control_url.clone_from(&control.origin);
             config.cache.redis_url = plan.redis.map(|url| Secret::new(url.to_owned()));
             adjust(&mut config);
-            regions.push(Silo::start(config, port).await);
+            regions.push(Box::pin(Silo::start(config, port)).await);
         }
         Self {
             database,

@@ -22,7 +22,7 @@ use user_gateway::database::{Connection, DatabaseOptions};
 
 use self::load::Load;
 use self::slot::{SILOS, Slot, Slots};
-use crate::harness::{PATIENCE, ProcessFleet, eventually};
+use crate::harness::{PATIENCE, ProcessFleet, eventually, variable};
 
 /// How many rounds there are unless `USER_GATEWAY_CRASH_ROUNDS` says otherwise.
 const ROUNDS: usize = 10;
@@ -67,16 +67,10 @@ impl Victim {
     }
 }
 
-/// A number from the environment.
-fn variable(name: &str) -> Option<u64> {
-    std::env::var_os(name)?.to_str()?.parse().ok()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL and Redis"]
 async fn any_part_may_be_killed_and_nothing_is_lost_or_stale() {
-    let rounds = variable("USER_GATEWAY_CRASH_ROUNDS").and_then(|n| usize::try_from(n).ok());
-    let rounds = rounds.unwrap_or(ROUNDS);
+    let rounds = variable("USER_GATEWAY_CRASH_ROUNDS").unwrap_or(ROUNDS);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let seed = variable("USER_GATEWAY_CRASH_SEED").unwrap_or_else(|| now.unwrap().as_secs());
     let mut random = StdRng::seed_from_u64(seed);
