@@ -81,9 +81,10 @@ impl Listener for ChangeHub {
             }
             // A service watches whomever it likes, and its token may be the one that was revoked.
             Event::Changed(_) | Event::Missed => {
-                let reason = match event {
-                    Event::Missed => Reason::Missed,
-                    _ => Reason::Changed,
+                let reason = if matches!(event, Event::Missed) {
+                    Reason::Missed
+                } else {
+                    Reason::Changed
                 };
                 let all = watched.by_user.values().flat_map(HashMap::values);
                 all.for_each(|flag| flag.raise(reason));

@@ -143,3 +143,24 @@ impl Stream for Events {
         self.events.poll_recv(cx).map(|event| event.map(Ok))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_receives_nothing_is_given_up_though_nothing_happens() {
+        let (sender, _events) = mpsc::channel(1);
+        keep_alive(&sender, Duration::from_millis(10)).await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_told_as_a_fault() {
+        let fault = || -> u8 { panic!("a fault") };
+        let ended = AssertUnwindSafe(async { fault() }).catch_unwind().await;
+        let panic = ended.unwrap_err();
+        let error = Failure::of_panic(panic.as_ref()).into_error();
+        assert_eq!(error.code.as_str(), "INTERNAL_SERVER_ERROR");
+        assert!(!error.message.contains("a fault"));
+    }
+}

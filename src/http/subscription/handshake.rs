@@ -20,7 +20,7 @@ use crate::http::failure::Failure;
 use crate::telemetry::carry;
 
 /// How much is read from a WebSocket at a time. Each holds a buffer of this size.
-const READ_AT_ONCE: usize = 8 * 1024;
+const READ_AT_ONCE: usize = 4 * 1024;
 
 /// Whether a request wants to become a WebSocket.
 pub(in crate::http) fn is_upgrade(headers: &HeaderMap) -> bool {

@@ -14,6 +14,8 @@ pub(super) type Socket = WebSocketStream<Metered<TokioIo<Upgraded>>>;
 
 /// How much of what is dropped is read at a time.
 const DROPPED_AT_ONCE: usize = 4 * 1024;
+/// How much is dropped at most. Who sends more may not see why it was closed.
+const MAX_DROPPED: usize = 8 * 1024 * 1024;
 
 /// A connection on which reading fails once a number of bytes has been read.
 #[derive(Debug)]
@@ -49,7 +51,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Metered<S> {
     pub(super) async fn drop_rest(&mut self) -> io::Result<()> {
         self.stream.shutdown().await?;
         let mut dropped = vec![0; DROPPED_AT_ONCE];
-        while self.stream.read(&mut dropped).await? > 0 {}
+        let mut left = MAX_DROPPED;
+        while left > 0 {
+            let read = self.stream.read(&mut dropped).await?;
+            if read == 0 {
+                break;
+            }
+            left = left.saturating_sub(read);
+        }
         Ok(())
     }
 }

@@ -25,7 +25,12 @@ impl Raw {
 
     /// Sends a text to whom may have gone.
     pub(crate) async fn try_send(&self, text: &str) -> io::Result<()> {
-        let mut rest = text.as_bytes();
+        self.try_send_bytes(text.as_bytes()).await
+    }
+
+    /// Sends what is no text to whom may have gone.
+    pub(crate) async fn try_send_bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
         while !rest.is_empty() {
             self.0.writable().await?;
             match self.0.try_write(rest) {

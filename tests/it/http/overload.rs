@@ -1,5 +1,7 @@
 //! More requests than can be worked on, and clients who take their time.
 
+use std::time::Duration;
+
 use sea_orm::{DatabaseTransaction, TransactionTrait as _};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -118,11 +120,74 @@ async fn clients_who_take_their_time_hold_no_places() {
         answers.iter().all(|answer| answer.status == 200)
     })
     .await;
-    // There is a bound on how many are waited for.
-    let one_more = Raw::asked_for_the_body(&open.gateway.origin, head).await;
-    is_refused(&one_more.answer().await);
     for raw in slow {
         raw.send(&body).await;
         assert_eq!(raw.answer().await.status, 200);
+    }
+}
+
+/// The head of a request whose body has this many bytes, a blank line still missing.
+fn head_of(open: &Open, length: usize) -> String {
+    let length = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+    let head = open.head("POST", &length);
+    head.strip_suffix("\r\n").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_oldest_of_too_many_unfinished_bodies_make_room() {
+    let open = Open::with(|config| config.server.max_unfinished_body_bytes = 100_000).await;
+    let origin = &open.gateway.origin;
+    let mut old = Vec::new();
+    for _ in 0..2 {
+        old.push(Raw::asked_for_the_body(origin, &head_of(&open, 1_000)).await);
+    }
+    let query = json!({ "query": "{ __typename }" }).to_string();
+    let body = format!("{query}{}", " ".repeat(95_000 - query.len()));
+    let new = Raw::asked_for_the_body(origin, &head_of(&open, body.len())).await;
+    new.send(&body).await;
+    assert_eq!(new.answer().await.status, 200);
+    for raw in old {
+        is_refused(&raw.answer().await);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_comes_slowly_does_not_take_more_than_all_may() {
+    let open = Open::with(|config| config.server.max_unfinished_body_bytes = 10_000).await;
+    let origin = &open.gateway.origin;
+    let slow = Raw::asked_for_the_body(origin, &head_of(&open, 20_000)).await;
+    slow.send(&" ".repeat(15_000)).await;
+    is_refused(&slow.answer().await);
+    let nothing = json!({ "query": "{ __typename }" });
+    assert_eq!(Answer::to(open.post().json(&nothing)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_has_a_time_of_its_own() {
+    let open = Open::with(|config| {
+        config.server.body_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let slow = Raw::asked_for_the_body(&open.gateway.origin, &head_of(&open, 100)).await;
+    slow.answer().await.refuses(408, "TIMEOUT");
+}
+
+#[tokio::test]
+async fn callers_without_credentials_keep_nobody_out() {
+    let open = Open::with(|config| {
+        config.graphql.anonymous_introspection = true;
+        config.server.max_concurrent_requests = 16;
+    })
+    .await;
+    let head = "POST /graphql HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                content-type: application/json\r\ncontent-length: 1000\r\n";
+    let mut anonymous = Vec::new();
+    for _ in 0..2 {
+        anonymous.push(Raw::asked_for_the_body(&open.gateway.origin, head).await);
+    }
+    let schema = json!({ "query": "{ __schema { queryType { name } } }" });
+    is_refused(&Answer::to(open.gateway.graphql().json(&schema)).await);
+    for answer in send(&open, std::iter::repeat_n(schema, 8)).join_all().await {
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
 }

@@ -4,8 +4,11 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
+use user_gateway::domain::UserId;
 
 use super::{Control, SECRET, path, sign};
 use crate::harness::Raw;
@@ -94,29 +97,95 @@ async fn a_body_is_so_large_and_no_larger() {
     assert_eq!(raw.answer().await.status, 413);
 }
 
-/// The head of a call whose body does not come.
-fn endless() -> String {
+/// The head of a call that is signed so, and whose body of `length` bytes does not come; a blank line
+/// is still missing.
+fn head(signature: &str, length: usize) -> String {
     let path = path("user/flush_nonce");
     format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Rpcsignature \
-         rpc0:00\r\ncontent-length: 10\r\n"
+         {signature}\r\ncontent-length: {length}\r\n"
     )
+}
+
+/// What has the form of a signature.
+fn wrong_signature() -> String {
+    format!("rpc0:{}", "0".repeat(64))
+}
+
+/// The head of a call whose body does not come.
+fn endless() -> String {
+    head(&wrong_signature(), 10)
 }
 
 #[tokio::test]
 async fn as_many_calls_are_worked_on_as_may_be() {
     let control = Control::with(|server| server.limits.max_concurrent_calls = 1).await;
+    let UserId(ada) = control.db.add_user("ada").await;
+    // Somebody who writes holds up every other writer.
+    let in_the_way = control.db.connection().begin_alone().await.unwrap();
+    let args = json!({ "user_id": ada });
+    let calls = (0..3).map(|_| control.call("user/flush_nonce", args.clone()));
+    let mut calls: FuturesUnordered<_> = calls.collect();
+    for _ in 0..2 {
+        let refused = calls.next().await.unwrap();
+        assert_eq!(refused.status, 503, "{}", refused.text());
+        assert_eq!(refused.header("retry-after"), "1");
+    }
+    in_the_way.rollback().await.unwrap();
+    let served = calls.next().await.unwrap();
+    assert_eq!(served.status, 200, "{}", served.text());
+}
+
+#[tokio::test]
+async fn a_body_behind_no_signature_is_not_waited_for() {
+    let control = Control::start().await;
+    for signature in ["x", "rpc0:00", "rpc1:00", &"0".repeat(64)] {
+        let raw = Raw::open(&control.origin).await;
+        raw.send(&format!("{}\r\n", head(signature, 1_000_000)))
+            .await;
+        let answer = raw.answer().await;
+        assert_eq!(answer.status, 401, "{signature}");
+        assert_eq!(answer.header("connection"), "close");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_come_keep_no_silo_out() {
+    let control = Control::with(|server| server.limits.max_concurrent_calls = 1).await;
+    control.db.add_user("ada").await;
+    let mut held = Vec::new();
+    for _ in 0..300 {
+        held.push(Raw::asked_for_the_body(&control.origin, &endless()).await);
+    }
     let args = json!({ "user_id": 1 });
-    let held = Raw::asked_for_the_body(&control.origin, &endless()).await;
-    let refused = control.call("user/flush_nonce", args.clone()).await;
-    assert_eq!(refused.status, 503);
-    assert_eq!(refused.header("retry-after"), "1");
-    held.send("0123456789").await;
-    assert_eq!(held.answer().await.status, 401);
-    assert_eq!(
-        control.call("user/flush_nonce", args.clone()).await.status,
-        200
-    );
+    assert_eq!(control.call("user/flush_nonce", args).await.status, 200);
+    // Whose turn would come is found out when they are there.
+    held[0].send("0123456789").await;
+    assert_eq!(held[0].answer().await.status, 401);
+}
+
+#[tokio::test]
+async fn unfinished_bodies_have_a_bound_and_the_oldest_makes_room() {
+    let control = Control::with(|server| server.limits.max_unfinished_body_bytes = 100_000).await;
+    let old = Raw::asked_for_the_body(&control.origin, &endless()).await;
+    let large = head(&wrong_signature(), 95_500);
+    let large = Raw::asked_for_the_body(&control.origin, &large).await;
+    large.send(&"x".repeat(95_000)).await;
+    let evicted = old.answer().await;
+    assert_eq!(evicted.status, 503, "{}", evicted.text());
+    assert_eq!(evicted.header("retry-after"), "1");
+    large.send(&"x".repeat(500)).await;
+    assert_eq!(large.answer().await.status, 401);
+}
+
+#[tokio::test]
+async fn a_body_has_so_much_time_and_no_more() {
+    let control = Control::with(|server| {
+        server.limits.body_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let raw = Raw::asked_for_the_body(&control.origin, &endless()).await;
+    assert_eq!(raw.answer().await.status, 408);
 }
 
 #[tokio::test]

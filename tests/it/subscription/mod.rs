@@ -6,7 +6,9 @@ use user_gateway::domain::UserId;
 use crate::harness::{Account, Engine, Gateway, TestDatabase};
 
 mod events;
+mod floods;
 mod opening;
+mod outage;
 mod protocol;
 mod user_changed;
 mod user_option_changed;
