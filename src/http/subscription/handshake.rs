@@ -73,7 +73,13 @@ pub(in crate::http) fn upgrade(
     let state = state.clone();
     // The session is a part of this request, in a task that is not.
     tokio::spawn(carry(async move {
-        match upgrade.await {
+        // Whoever does not take the answer holds its place no longer than others.
+        let upgraded = tokio::select! {
+            upgraded = upgrade => upgraded,
+            () = place.evicted() => return,
+            () = place.closing() => return,
+        };
+        match upgraded {
             Ok(upgraded) => {
                 let init_bytes = state.connections.config.init_bytes;
                 let stream = Metered::new(TokioIo::new(upgraded), init_bytes);
