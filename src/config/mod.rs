@@ -252,6 +252,13 @@ pub struct Limits {
     pub tokens: usize,
     /// How many fields an operation may select once its fragments are expanded.
     pub selections: usize,
+    /// How many operations a document may hold. All of them are checked, though one is run.
+    pub operations: usize,
+    /// How many fields the root of a mutation may have once its fragments are expanded. Each is a
+    /// change of its own.
+    pub mutation_fields: usize,
+    /// How many errors an answer may hold; one more says how many were left out.
+    pub errors: usize,
     /// How many operations one request may hold; 0 refuses batches.
     pub batch: usize,
     /// How many items a list argument may have.
@@ -269,10 +276,13 @@ impl Default for Limits {
         Self {
             depth: 20,
             cost: 100_000,
-            aliases: 100,
+            aliases: 30,
             directives: 100,
             tokens: 10_000,
             selections: 2_000,
+            operations: 50,
+            mutation_fields: 10,
+            errors: 20,
             batch: 10,
             list_items: 1_000,
             page_size: 500,
@@ -292,6 +302,11 @@ impl Limits {
             directives: settings.max_directives.unwrap_or(limits.directives),
             tokens: settings.max_tokens.unwrap_or(limits.tokens),
             selections: settings.max_selections.unwrap_or(limits.selections),
+            operations: settings.max_operations.unwrap_or(limits.operations),
+            mutation_fields: settings
+                .max_mutation_fields
+                .unwrap_or(limits.mutation_fields),
+            errors: settings.max_errors.unwrap_or(limits.errors),
             batch: settings.max_batch.unwrap_or(limits.batch),
             list_items: settings.max_list_items.unwrap_or(limits.list_items),
             page_size: settings.max_page_size.unwrap_or(limits.page_size),
@@ -440,6 +455,9 @@ impl Config {
             ("max-depth", self.limits.depth > 0),
             ("max-page-size", self.limits.page_size > 0),
             ("max-list-items", self.limits.list_items > 0),
+            ("max-operations", self.limits.operations > 0),
+            ("max-mutation-fields", self.limits.mutation_fields > 0),
+            ("max-errors", self.limits.errors > 0),
             ("max-subscriptions", self.subscriptions.per_connection > 0),
             ("max-pending-websockets", self.subscriptions.pending > 0),
             ("max-init-bytes", self.subscriptions.init_bytes > 0),

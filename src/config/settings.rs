@@ -294,7 +294,7 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_COST", value_name = "N")]
     max_cost: u64,
 
-    /// Most aliases in an operation [default: 100]
+    /// Most aliases in an operation [default: 30]
     #[arg(long, env = "USER_GATEWAY_MAX_ALIASES", value_name = "N")]
     max_aliases: usize,
 
@@ -309,6 +309,18 @@ settings! {
     /// Most fields an operation may select, fragments expanded [default: 2000]
     #[arg(long, env = "USER_GATEWAY_MAX_SELECTIONS", value_name = "N")]
     max_selections: usize,
+
+    /// Most operations in a document [default: 50]
+    #[arg(long, env = "USER_GATEWAY_MAX_OPERATIONS", value_name = "N")]
+    max_operations: usize,
+
+    /// Most fields at the root of a mutation, fragments expanded [default: 10]
+    #[arg(long, env = "USER_GATEWAY_MAX_MUTATION_FIELDS", value_name = "N")]
+    max_mutation_fields: usize,
+
+    /// Most errors in an answer; one more says how many were left out [default: 20]
+    #[arg(long, env = "USER_GATEWAY_MAX_ERRORS", value_name = "N")]
+    max_errors: usize,
 
     /// Most subscriptions on one connection [default: 100]
     #[arg(long, env = "USER_GATEWAY_MAX_SUBSCRIPTIONS", value_name = "N")]

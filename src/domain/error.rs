@@ -146,8 +146,14 @@ pub enum Code {
     PayloadTooLarge,
     /// The request line is longer than allowed.
     UriTooLong,
-    /// The document has more tokens than allowed.
+    /// The document has more tokens, or takes more work to check, than allowed.
     DocumentTooLarge,
+    /// The document has more operations than allowed.
+    OperationLimitExceeded,
+    /// The root of a mutation has more fields, fragments expanded, than allowed.
+    MutationFieldLimitExceeded,
+    /// The answer would hold more errors than allowed; the others are left out.
+    ErrorLimitExceeded,
     /// The document nests deeper than allowed.
     DepthLimitExceeded,
     /// The operation may cost more than allowed.

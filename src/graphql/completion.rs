@@ -5,6 +5,8 @@
 //! the document's order, and their errors in the same, one for a field; a failed field is null,
 //! and a null where none may be makes its parent null, up to the whole of `data`.
 
+use std::fmt::Write as _;
+
 use async_graphql::parser::types::{BaseType, Field, SelectionSet, Type};
 use async_graphql::{PathSegment, Pos, Positioned, Value, Variables};
 use indexmap::IndexMap;
@@ -21,12 +23,16 @@ pub(super) fn complete(
     data: Value,
     errors: Vec<GraphqlError>,
 ) -> (Value, Vec<GraphqlError>) {
+    let mut unplaced: IndexMap<String, Vec<GraphqlError>> = IndexMap::new();
+    for error in errors {
+        unplaced.entry(key(&error.path)).or_default().push(error);
+    }
     let mut completion = Completion {
         operation,
         variables,
         model,
         path: Vec::new(),
-        unplaced: errors,
+        unplaced,
         errors: Vec::new(),
     };
     let root = &operation.definition.node.selection_set.node;
@@ -34,8 +40,21 @@ pub(super) fn complete(
         .object(&[root], operation.root_type(), data)
         .unwrap_or(Value::Null);
     let mut errors = completion.errors;
-    errors.append(&mut completion.unplaced);
+    errors.extend(completion.unplaced.into_values().flatten());
     (data, errors)
+}
+
+/// A path as one text. No name begins with a digit or holds a point.
+fn key(path: &[PathSegment]) -> String {
+    let mut key = String::new();
+    for segment in path {
+        // Writing to a string does not fail.
+        let _ = match segment {
+            PathSegment::Field(name) => write!(key, ".{name}"),
+            PathSegment::Index(place) => write!(key, ".{place}"),
+        };
+    }
+    key
 }
 
 /// A null stands where none may be.
@@ -46,8 +65,8 @@ struct Completion<'a> {
     variables: &'a Variables,
     model: &'a SchemaModel,
     path: Vec<PathSegment>,
-    /// The errors whose place has not been reached.
-    unplaced: Vec<GraphqlError>,
+    /// The errors whose place has not been reached, by their paths.
+    unplaced: IndexMap<String, Vec<GraphqlError>>,
     errors: Vec<GraphqlError>,
 }
 
@@ -100,10 +119,13 @@ impl<'a> Completion<'a> {
     /// Places what went wrong with the current field. The engine says it for each fragment that
     /// asks for the field; the first is enough.
     fn place_errors(&mut self, first: &Positioned<Field>) {
-        let here = self
-            .unplaced
-            .extract_if(.., |error| error.path == self.path);
-        let mut here: Vec<GraphqlError> = here.collect();
+        if self.unplaced.is_empty() {
+            return;
+        }
+        let Some(here) = self.unplaced.get_mut(&key(&self.path)) else {
+            return;
+        };
+        let mut here = std::mem::take(here);
         let values = first.node.arguments.iter().map(|(_, value)| value.pos);
         let places: Vec<Pos> = std::iter::once(first.pos).chain(values).collect();
         let of_first =

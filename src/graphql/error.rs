@@ -9,6 +9,9 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::domain::{Code, Error};
 
+/// The most bytes of an error's message. What is wrong may be repeated in it, however long it is.
+const MAX_MESSAGE_BYTES: usize = 1_000;
+
 /// One entry of a response's `errors`.
 #[derive(Debug, Clone)]
 pub struct GraphqlError {
@@ -25,10 +28,15 @@ pub struct GraphqlError {
 }
 
 impl GraphqlError {
-    /// An error without a place.
+    /// An error without a place. A message of more than 1,000 bytes is cut short.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
+        let mut message: String = message.into();
+        if message.len() > MAX_MESSAGE_BYTES {
+            message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+            message.push('…');
+        }
         Self {
-            message: message.into(),
+            message,
             locations: Vec::new(),
             path: Vec::new(),
             code,
@@ -87,6 +95,70 @@ impl From<GraphqlError> for RequestError {
         Self {
             errors: vec![error],
         }
+    }
+}
+
+impl RequestError {
+    /// The same, with no more errors than `bound` and one that says how many there were.
+    pub(super) fn bounded(self, bound: usize) -> Self {
+        Self {
+            errors: bounded(self.errors, bound),
+        }
+    }
+}
+
+/// The first errors of a list, no more than `bound`, and one that says how many followed.
+pub(super) fn bounded(errors: Vec<GraphqlError>, bound: usize) -> Vec<GraphqlError> {
+    let mut all = Errors::new(bound);
+    for error in errors {
+        if all.admit() {
+            all.push(error);
+        }
+    }
+    all.into_vec()
+}
+
+/// The errors of an answer: as many as it may hold, and how many more there were.
+#[derive(Debug)]
+pub(super) struct Errors {
+    kept: Vec<GraphqlError>,
+    bound: usize,
+    left_out: usize,
+}
+
+impl Errors {
+    /// None yet, and at most `bound`.
+    pub(super) const fn new(bound: usize) -> Self {
+        Self {
+            kept: Vec::new(),
+            bound,
+            left_out: 0,
+        }
+    }
+
+    /// Counts an error, and says whether it is to be pushed. One that is left out need not be made.
+    pub(super) fn admit(&mut self) -> bool {
+        let has_room = self.kept.len() < self.bound;
+        self.left_out += usize::from(!has_room);
+        has_room
+    }
+
+    /// Keeps an error that has been admitted.
+    pub(super) fn push(&mut self, error: GraphqlError) {
+        self.kept.push(error);
+    }
+
+    /// What was kept, and an error that says how many were left out, if any were.
+    pub(super) fn into_vec(self) -> Vec<GraphqlError> {
+        let mut errors = self.kept;
+        if self.left_out > 0 {
+            let message = format!(
+                "{} more errors are left out; an answer holds at most {}",
+                self.left_out, self.bound
+            );
+            errors.push(GraphqlError::new(Code::ErrorLimitExceeded, message));
+        }
+        errors
     }
 }
 

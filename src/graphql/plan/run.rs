@@ -119,12 +119,12 @@ async fn answer<T: PlannedObject>(
     if plan.write(root, rows.as_mut(), &mut writer).is_err() {
         return Answer {
             data: Data::null(),
-            errors: writer.errors,
+            errors: writer.errors.into_vec(),
         };
     }
     Answer {
         data: Data::written(writer.out),
-        errors: writer.errors,
+        errors: writer.errors.into_vec(),
     }
 }
 

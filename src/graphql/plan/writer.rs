@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::run::Run;
 use crate::domain::{Error, escapes_nothing};
-use crate::graphql::error::{GraphqlError, from_engine, log};
+use crate::graphql::error::{Errors, GraphqlError, from_engine, log};
 use crate::graphql::id::Id;
 use crate::graphql::response::Data;
 
@@ -31,7 +31,7 @@ pub(in super::super) struct Writer<'p> {
     pub(super) path: Vec<Segment<'p>>,
     /// Where in the document the field stands that is being written.
     pub(super) pos: Pos,
-    pub(super) errors: Vec<GraphqlError>,
+    pub(super) errors: Errors,
 }
 
 impl<'p> Writer<'p> {
@@ -42,7 +42,7 @@ impl<'p> Writer<'p> {
             out: Data::buffer(bytes),
             path: Vec::with_capacity(16),
             pos: Pos::default(),
-            errors: Vec::new(),
+            errors: Errors::new(run.request.limits.errors),
         }
     }
 
@@ -85,23 +85,27 @@ impl<'p> Writer<'p> {
 
     /// Says that the current field has failed.
     pub(super) fn fail(&mut self, error: &Error, nullable: bool) -> Written {
-        log(error);
-        let error = GraphqlError {
-            locations: vec![self.pos],
-            path: self.path(),
-            ..GraphqlError::from(error)
-        };
-        self.errors.push(error);
+        if self.errors.admit() {
+            log(error);
+            let error = GraphqlError {
+                locations: vec![self.pos],
+                path: self.path(),
+                ..GraphqlError::from(error)
+            };
+            self.errors.push(error);
+        }
         self.nothing(nullable)
     }
 
     /// Says what is wrong with an argument of the current field.
     pub(super) fn refuse(&mut self, error: ServerError, nullable: bool) -> Written {
-        let error = GraphqlError {
-            path: self.path(),
-            ..from_engine(error, true)
-        };
-        self.errors.push(error);
+        if self.errors.admit() {
+            let error = GraphqlError {
+                path: self.path(),
+                ..from_engine(error, true)
+            };
+            self.errors.push(error);
+        }
         self.nothing(nullable)
     }
 
