@@ -12,11 +12,12 @@ use metrics::{Counter, counter};
 use super::completion::complete;
 use super::context::{Details, RequestContext};
 use super::document::{
-    DocumentKey, Documents, Found, Operation, StoredDocument, TrustError, TrustedDocuments,
-    Verdict, asks_about_schema, bind, check_cost, coerce, is_introspection, is_plain, is_settled,
-    missing, refuse_null_characters, refuse_overlaps, require_one_event_field, rewrite, run_once,
+    BatchAllowance, DocumentKey, Documents, Found, Operation, StoredDocument, TrustError,
+    TrustedDocuments, Verdict, asks_about_schema, bind, check_cost, coerce, is_introspection,
+    is_plain, is_settled, missing, refuse_null_characters, refuse_overlaps,
+    require_one_event_field, rewrite, run_once,
 };
-use super::error::{GraphqlError, RequestError, from_engine};
+use super::error::{GraphqlError, RequestError, bounded, from_engine};
 use super::hub::ChangeHub;
 use super::loader::Driver;
 use super::model::SchemaModel;
@@ -84,7 +85,7 @@ impl Inner {
         let model = SchemaModel::parse(&sdl(&engine)).map_err(Error::internal)?;
         Ok(Self {
             engine,
-            validator: Validator::new(schema()),
+            validator: Validator::new(schema),
             documents: Documents::new(&config),
             model,
             limits,
@@ -116,8 +117,8 @@ impl Inner {
             if operation.definition.node.variable_definitions.is_empty() {
                 check_cost(&operation, &variables, &self.model, &self.limits)?;
             }
-            self.validator
-                .validate(whole_request(&operation, &variables, &self.model))?;
+            let request = whole_request(&operation, &variables, &self.model);
+            self.validator.validate(request, operation.is_short())?;
             refuse_overlaps(&operation, &self.model)?;
             if self.config.plans {
                 operation
@@ -262,10 +263,39 @@ impl Graphql {
             let refusal = GraphqlError::new(Code::NotAcceptable, ONLY_AS_EVENTS);
             return RequestError::from(refusal).into();
         }
-        let bound = match self.bind(prepared) {
-            Ok(bound) => bound,
-            Err(refusal) => return refusal.into(),
-        };
+        match self.bind(prepared) {
+            Ok(bound) => self.run(bound, services).await,
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    /// What the operations of a batch may ask for together.
+    #[must_use]
+    pub fn batch_allowance(&self) -> BatchAllowance {
+        BatchAllowance::new(&self.inner.limits)
+    }
+
+    /// Checks an operation of a batch, which takes its part of what all of them may ask for. A
+    /// subscription is refused.
+    pub fn bind_in_batch(
+        &self,
+        prepared: PreparedRequest,
+        allowance: &mut BatchAllowance,
+    ) -> Result<BoundRequest, RequestError> {
+        if prepared.is_subscription() {
+            return Err(GraphqlError::new(Code::NotAcceptable, ONLY_AS_EVENTS).into());
+        }
+        let bound = self.bind(prepared)?;
+        allowance.take(&bound.operation(), bound.objects)?;
+        Ok(bound)
+    }
+
+    /// Runs a valid request with the services that its caller may use.
+    pub async fn run(
+        &self,
+        bound: BoundRequest,
+        services: Option<AuthorizedServices>,
+    ) -> GraphqlResponse {
         let plan = services
             .as_ref()
             .and_then(|_| self.plan(&bound.prepared, &bound.variables));
@@ -319,21 +349,28 @@ impl Graphql {
         if !executed && !response.errors.is_empty() {
             return Err(refused(response));
         }
-        Ok(bound.complete(&self.inner.model, response))
+        Ok(bound.complete(&self.inner, response))
     }
 
     /// Checks all of a request that depends on its variables, and validates it.
-    fn bind(&self, mut prepared: PreparedRequest) -> Result<BoundRequest, RequestError> {
+    pub(super) fn bind(&self, prepared: PreparedRequest) -> Result<BoundRequest, RequestError> {
+        let errors = self.inner.limits.errors;
+        self.try_bind(prepared)
+            .map_err(|refusal| refusal.bounded(errors))
+    }
+
+    fn try_bind(&self, mut prepared: PreparedRequest) -> Result<BoundRequest, RequestError> {
         let Inner { model, limits, .. } = &*self.inner;
         let given = std::mem::take(&mut prepared.given);
         let operation = prepared.operation();
         self.inner.check_form(&operation)?;
         let variables = coerce(&operation, given, model, limits)?;
         refuse_null_characters(&operation, &variables)?;
-        check_cost(&operation, &variables, model, limits)?;
+        let objects = check_cost(&operation, &variables, model, limits)?;
         let bound = BoundRequest {
             prepared,
             variables,
+            objects,
         };
         self.validate(&bound)?;
         Ok(bound)
@@ -356,17 +393,14 @@ impl Graphql {
             verdict.get_or_init(|| Verdict::Always);
         }
         if verdict.get() != Some(&Verdict::Always) {
-            validator.validate(bound.given_request(model))?;
+            validator.validate(bound.given_request(model), operation.is_short())?;
             refuse_overlaps(&operation, model)?;
         }
         if verdict.get().is_none() {
             // What was taken out with a variable that has no value may still be wrong.
             let is_whole = missing(&operation, &bound.variables).next().is_none();
-            if !is_whole
-                && validator
-                    .validate(whole_request(&operation, &bound.variables, model))
-                    .is_err()
-            {
+            let whole = || whole_request(&operation, &bound.variables, model);
+            if !is_whole && validator.validate(whole(), operation.is_short()).is_err() {
                 return Ok(());
             }
             let found = if is_settled(&operation, model) {
@@ -420,7 +454,7 @@ impl Graphql {
                 Details::WHOLE,
             ));
         let response = self.inner.engine.execute_stream(request).next().await;
-        bound.complete(&self.inner.model, response.unwrap_or_default())
+        bound.complete(&self.inner, response.unwrap_or_default())
     }
 
     /// Who waits for what.
@@ -434,11 +468,13 @@ impl Graphql {
     }
 }
 
-/// A valid request, which may be run, any number of times.
+/// A valid request, with the values of its variables.
 #[derive(Debug)]
-pub(super) struct BoundRequest {
+pub struct BoundRequest {
     prepared: PreparedRequest,
     variables: Variables,
+    /// How many objects it may produce.
+    objects: u64,
 }
 
 impl BoundRequest {
@@ -462,14 +498,15 @@ impl BoundRequest {
     }
 
     /// What the client gets of the engine's response to an operation that was executed.
-    fn complete(&self, model: &SchemaModel, response: async_graphql::Response) -> GraphqlResponse {
+    fn complete(&self, inner: &Inner, response: async_graphql::Response) -> GraphqlResponse {
+        let Inner { model, limits, .. } = inner;
         let operation = self.operation();
         let errors = response.errors.into_iter();
         let errors = errors.map(|error| from_engine(error, true)).collect();
         let (data, errors) = complete(&operation, &self.variables, model, response.data, errors);
         GraphqlResponse {
             data: Some(Data::of(&data)),
-            errors,
+            errors: bounded(errors, limits.errors),
         }
     }
 }
@@ -578,7 +615,7 @@ mod tests {
             let document = StoredDocument::parse(text, &inner.limits).ok()?;
             let operation = document.operation(None).ok()?;
             let request = whole_request(&operation, &Variables::default(), &inner.model);
-            let verdict = inner.validator.validate(request);
+            let verdict = inner.validator.validate(request, true);
             let is_plain = is_plain(&operation, &inner.model);
             assert!(!is_plain || verdict.is_ok(), "{text}: {verdict:?}");
             assert!(

@@ -33,9 +33,9 @@ mod subscription;
 mod turns;
 mod validator;
 
-pub use document::TrustError;
+pub use document::{BatchAllowance, TrustError};
 pub use error::{GraphqlError, RequestError, log};
-pub use executor::{Graphql, ONLY_AS_EVENTS, PreparedRequest};
+pub use executor::{BoundRequest, Graphql, ONLY_AS_EVENTS, PreparedRequest};
 pub use request::{DocumentName, GraphqlRequest, Variables};
 pub use response::{Data, GraphqlResponse};
 pub use response_stream::{Renewal, ResponseStream};

@@ -37,6 +37,8 @@ struct TypeModel {
     kind: Kind,
     fields: HashMap<String, FieldModel>,
     implements: HashSet<String>,
+    /// Whether it is a page in Relay's form, of objects that are counted where it is asked for.
+    is_connection: bool,
 }
 
 /// What kind of type it is, as far as anything depends on it.
@@ -170,6 +172,11 @@ impl SchemaModel {
         matches!(self.kind(name), Some(Kind::Abstract | Kind::Object))
     }
 
+    /// Whether the type is a page in Relay's form: one that has a `pageInfo`.
+    pub(super) fn is_connection(&self, name: &str) -> bool {
+        self.types.get(name).is_some_and(|ty| ty.is_connection)
+    }
+
     /// Whether an object of the type `object` is one of the type `condition` too.
     pub(super) fn is_a(&self, object: &str, condition: &str) -> bool {
         object == condition
@@ -186,6 +193,7 @@ impl TypeModel {
             kind,
             fields: HashMap::new(),
             implements: HashSet::new(),
+            is_connection: false,
         }
     }
 
@@ -210,6 +218,10 @@ impl TypeModel {
             }
             TypeKind::Object(ty) => Self {
                 kind: Kind::Object,
+                is_connection: ty.fields.iter().any(|field| {
+                    field.node.name.node == "pageInfo"
+                        && innermost(&field.node.ty.node) == "PageInfo"
+                }),
                 fields: ty
                     .fields
                     .into_iter()
@@ -229,6 +241,7 @@ impl TypeModel {
                     .map(|field| output_field(field.node))
                     .collect(),
                 implements: HashSet::new(),
+                is_connection: false,
             },
         }
     }

@@ -16,21 +16,31 @@ use crate::domain::Error;
 
 /// The rules of a schema.
 pub(super) struct Validator {
-    engine: Engine,
+    /// Says what could be meant by a name that is not known, which takes time for each.
+    suggesting: Engine,
+    /// Does not.
+    terse: Engine,
 }
 
 impl Validator {
-    /// The rules of the schema that `builder` builds.
-    pub(super) fn new(builder: EngineBuilder) -> Self {
+    /// The rules of the schema that `builder` makes a builder of.
+    pub(super) fn new(builder: impl Fn() -> EngineBuilder) -> Self {
+        let stopping = || builder().extension(StopFactory);
         Self {
-            engine: builder.extension(StopFactory).finish(),
+            suggesting: stopping().finish(),
+            terse: stopping().disable_suggestions().finish(),
         }
     }
 
-    /// Refuses what the engine would not begin to execute.
-    pub(super) fn validate(&self, request: Request) -> Result<(), RequestError> {
+    /// Refuses what the engine would not begin to execute, with suggestions where `is_short`.
+    pub(super) fn validate(&self, request: Request, is_short: bool) -> Result<(), RequestError> {
+        let engine = if is_short {
+            &self.suggesting
+        } else {
+            &self.terse
+        };
         // Nothing is waited for where nothing is executed.
-        let response = self.engine.execute(request).now_or_never();
+        let response = engine.execute(request).now_or_never();
         let response = response.ok_or_else(|| {
             let error = Error::internal("the engine waits for something while it validates");
             RequestError::from(GraphqlError::from(&error))

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use super::super::model::SchemaModel;
-use super::{Operation, is_included};
+use super::{Operation, is_included, steps};
 
 /// The fields by their keys in the order of the document, and all places that ask for each.
 pub(in super::super) type Collected<'a> =
@@ -44,6 +44,7 @@ struct Collecting<'a, 'b> {
 impl<'a> Collecting<'a, '_> {
     fn add(&mut self, set: &'a SelectionSet) {
         for selection in &set.items {
+            steps::count(1);
             if !is_included(selection.node.directives(), self.variables) {
                 continue;
             }

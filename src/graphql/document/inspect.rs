@@ -7,7 +7,7 @@ use async_graphql::{Name, Pos, Value, Variables};
 use async_graphql_value::Value as Written;
 
 use super::super::error::{GraphqlError, RequestError};
-use super::Operation;
+use super::{Operation, steps};
 use crate::domain::Code;
 
 /// Whether an operation asks about the schema anywhere.
@@ -77,6 +77,7 @@ struct Root<'a> {
 impl<'a> Root<'a> {
     fn look(&mut self, set: &'a SelectionSet) -> Result<(), (Pos, &'static str)> {
         for selection in &set.items {
+            steps::count(1);
             let conditional = selection
                 .node
                 .directives()

@@ -1,95 +1,262 @@
-//! What an operation may ask for.
+//! What a document may ask for.
+//!
+//! [`check`] looks at a document once, in time linear in its tokens, before anything expands its
+//! fragments: what is undefined, cyclic or unused is refused here, and what is left has been summed up
+//! with its fragments expanded, so that whatever walks it afterwards does bounded work.
 
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{
-    Directive, ExecutableDocument, Field, FragmentDefinition, Selection, SelectionSet,
+    Directive, Field, FragmentDefinition, OperationType, Selection, SelectionSet,
 };
-use async_graphql::{Name, Number, Positioned, Variables};
+use async_graphql::{Name, Number, Pos, Positioned, Variables};
 use async_graphql_value::{ConstValue, Value};
 
-use super::super::error::{GraphqlError, RequestError};
+use super::super::error::{GraphqlError, RequestError, bounded};
 use super::super::model::{FieldModel, SchemaModel};
-use super::{Operation, is_included};
+use super::{Operation, StoredDocument, StoredOperation, is_included, steps};
 use crate::config::Limits;
 use crate::domain::Code;
 
 /// How many rows a list without a page size is taken to have when its cost is estimated.
 const ASSUMED_LIST_SIZE: u64 = 10;
 
-/// Fragments that spread each other in a longer chain than this are refused.
+/// Selections that nest deeper than this, fragments expanded, are refused.
 const MAX_NESTING: usize = 100;
+
+/// How many of the schema's lists of fields, interfaces and types may stand within each other. Types
+/// lead to types, so that each further one multiplies what is answered.
+const MAX_SCHEMA_LISTS: usize = 2;
+
+/// The most steps that checking a document may take. The engine's rules take some 0.2 µs for each.
+pub(super) const MAX_WORK: usize = 30_000;
+
+/// Comparing or copying so many bytes of a text takes about as long as a step.
+const BYTES_OF_A_STEP: usize = 256;
+
+/// The most bytes that the values of arguments may take, each as often as it is read. Every object
+/// whose field has arguments reads them for itself.
+const MAX_INPUT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What a value takes beside its text.
+const BYTES_OF_A_VALUE: u64 = 16;
 
 /// What a selection set adds up to with its fragments expanded.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
+pub(super) struct Sums {
     selections: usize,
-    aliases: usize,
+    pub(super) aliases: usize,
     directives: usize,
     depth: usize,
+    /// How deep it nests, inline fragments included.
+    nesting: usize,
+    /// The selections of the set itself, those of fragments in it included.
+    level: usize,
+    /// The fields among these, without `__typename` and what is asked of the schema.
+    pub(super) fields: usize,
+    /// Variables, as often as they are used.
+    variables: usize,
+    /// How deep the schema's lists stand within each other.
+    schema_lists: usize,
+    /// The steps of a walk through all of it.
+    work: usize,
 }
 
 impl Sums {
+    /// Adds what stands beside it.
     fn add(&mut self, other: Self) {
         self.selections = self.selections.saturating_add(other.selections);
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.directives = self.directives.saturating_add(other.directives);
         self.depth = self.depth.max(other.depth);
+        self.nesting = self.nesting.max(other.nesting);
+        self.level = self.level.saturating_add(other.level);
+        self.fields = self.fields.saturating_add(other.fields);
+        self.variables = self.variables.saturating_add(other.variables);
+        self.schema_lists = self.schema_lists.max(other.schema_lists);
+        self.work = self.work.saturating_add(other.work);
+    }
+
+    /// The sums of a field, with those of what is selected beneath it.
+    fn of_field(field: &Field, below: Self) -> Self {
+        let name = field.name.node.as_str();
+        let is_list = matches!(
+            name,
+            "fields" | "inputFields" | "interfaces" | "possibleTypes"
+        );
+        let mut sums = Self {
+            selections: below.selections.saturating_add(1),
+            aliases: below
+                .aliases
+                .saturating_add(usize::from(field.alias.is_some())),
+            depth: below.depth + 1,
+            level: 0,
+            fields: usize::from(!name.starts_with("__")),
+            schema_lists: below.schema_lists + usize::from(is_list),
+            ..below
+        };
+        sums.add(Self::of_arguments(&field.arguments));
+        sums
+    }
+
+    fn of_directives(directives: &[Positioned<Directive>]) -> Self {
+        let mut sums = Self {
+            directives: directives.len(),
+            work: directives.len(),
+            ..Self::default()
+        };
+        for directive in directives {
+            sums.add(Self::of_arguments(&directive.node.arguments));
+        }
+        sums
+    }
+
+    fn of_arguments(arguments: &[(Positioned<Name>, Positioned<Value>)]) -> Self {
+        // The arguments of fields under one key are looked for among each other.
+        let compared = arguments.len().saturating_mul(arguments.len()) / 16;
+        let mut sums = Self {
+            work: arguments.len().saturating_add(compared),
+            ..Self::default()
+        };
+        for (_, value) in arguments {
+            sums.add(Self::of_value(&value.node));
+        }
+        sums
+    }
+
+    fn of_value(value: &Value) -> Self {
+        steps::count(1);
+        let mut sums = Self {
+            work: 1,
+            ..Self::default()
+        };
+        match value {
+            Value::Variable(_) => sums.variables = 1,
+            Value::String(text) => sums.work += text.len() / BYTES_OF_A_STEP,
+            Value::List(items) => items.iter().for_each(|item| sums.add(Self::of_value(item))),
+            Value::Object(fields) => {
+                fields
+                    .values()
+                    .for_each(|field| sums.add(Self::of_value(field)));
+            }
+            _ => {}
+        }
+        sums
     }
 }
 
-/// Refuses a document of which an operation asks for more than `limits` allow. Each fragment is
-/// summed up once, however often it is spread.
-pub(super) fn check(document: &ExecutableDocument, limits: &Limits) -> Result<(), RequestError> {
-    let mut walk = Walk {
-        fragments: &document.fragments,
-        memo: HashMap::new(),
-    };
-    for (_, operation) in document.operations.iter() {
-        let mut sums = walk.sum(&operation.node.selection_set.node, 0)?;
-        sums.directives += operation.node.directives.len();
-        let bounds = [
-            (
-                sums.depth,
-                limits.depth,
-                Code::DepthLimitExceeded,
-                "nests its selections",
-                "levels",
-            ),
-            (
-                sums.selections,
-                limits.selections,
-                Code::SelectionLimitExceeded,
-                "selects, fragments expanded,",
-                "fields",
-            ),
-            (
-                sums.aliases,
-                limits.aliases,
-                Code::AliasLimitExceeded,
-                "has",
-                "aliases",
-            ),
-            (
-                sums.directives,
-                limits.directives,
-                Code::DirectiveLimitExceeded,
-                "has",
-                "directives",
-            ),
-        ];
-        for (sum, bound, code, verb, noun) in bounds {
-            if sum > bound {
-                let message =
-                    format!("the operation {verb} more than {bound} {noun}; ask for less");
-                return Err(GraphqlError::new(code, message).into());
-            }
-        }
+/// Refuses a document with fragments that are undefined, cyclic or unused, of which an operation asks
+/// for more than `limits` allow, or that takes too much work to check. Each fragment is summed up
+/// once, however often it is spread. The sums are left with the operations; returned are the variables
+/// of the whole document, at least as often as they stand in it.
+pub(super) fn check(
+    operations: &mut [StoredOperation],
+    fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
+    limits: &Limits,
+) -> Result<usize, RequestError> {
+    if operations.len() > limits.operations {
+        let message = format!(
+            "the document has {} operations, more than the {} allowed; send fewer in each",
+            operations.len(),
+            limits.operations
+        );
+        return Err(GraphqlError::new(Code::OperationLimitExceeded, message).into());
     }
-    // Fragments that no operation spreads are summed up too: the engine's rules walk them.
-    let names: Vec<&Name> = document.fragments.keys().collect();
-    for name in names {
-        walk.fragment(name, 0)?;
+    let mut walk = Walk {
+        fragments,
+        memo: HashMap::new(),
+        compared: 0,
+    };
+    let (mut work, mut variables) = (0_usize, 0_usize);
+    for operation in operations {
+        let definition = &operation.definition.node;
+        let mut sums = walk.sum(&definition.selection_set.node, 0)?;
+        sums.add(Sums::of_directives(&definition.directives));
+        // The engine looks for the definition of each variable that is used.
+        let declared = definition.variable_definitions.len();
+        sums.work = sums
+            .work
+            .saturating_add(declared)
+            .saturating_add(sums.variables.saturating_mul(declared) / 8);
+        refuse_beyond(&sums, definition.ty, limits)?;
+        work = work.saturating_add(sums.work);
+        variables = variables.saturating_add(sums.variables);
+        operation.sums = sums;
+    }
+    let unused = fragments
+        .iter()
+        .filter(|(name, _)| !walk.memo.contains_key(*name))
+        .map(|(name, fragment)| {
+            refuse(fragment.pos, format!("the fragment `{name}` is never used"))
+        });
+    let mut unused: Vec<GraphqlError> = unused.collect();
+    if !unused.is_empty() {
+        unused.sort_unstable_by_key(|error| error.locations.first().map(|at| (at.line, at.column)));
+        return Err(RequestError {
+            errors: bounded(unused, limits.errors),
+        });
+    }
+    for sums in walk.memo.values().flatten() {
+        variables = variables.saturating_add(sums.variables);
+    }
+    if work.saturating_add(walk.compared) > MAX_WORK {
+        let message = format!(
+            "checking the document, fragments expanded, takes more than {MAX_WORK} steps; spread \
+             fewer fragments, or pass values as variables"
+        );
+        return Err(GraphqlError::new(Code::DocumentTooLarge, message).into());
+    }
+    Ok(variables)
+}
+
+/// Refuses an operation of a type that adds up to more than `limits` allow.
+fn refuse_beyond(sums: &Sums, ty: OperationType, limits: &Limits) -> Result<(), RequestError> {
+    let changes = match ty {
+        OperationType::Mutation => sums.fields,
+        OperationType::Query | OperationType::Subscription => 0,
+    };
+    let bounds = [
+        (
+            sums.depth,
+            limits.depth,
+            Code::DepthLimitExceeded,
+            "nests its selections",
+            "levels",
+        ),
+        (
+            sums.selections,
+            limits.selections,
+            Code::SelectionLimitExceeded,
+            "selects, fragments expanded,",
+            "fields",
+        ),
+        (
+            sums.aliases,
+            limits.aliases,
+            Code::AliasLimitExceeded,
+            "has",
+            "aliases",
+        ),
+        (
+            sums.directives,
+            limits.directives,
+            Code::DirectiveLimitExceeded,
+            "has",
+            "directives",
+        ),
+        (
+            changes,
+            limits.mutation_fields,
+            Code::MutationFieldLimitExceeded,
+            "changes, fragments expanded,",
+            "things at its root",
+        ),
+    ];
+    for (sum, bound, code, verb, noun) in bounds {
+        if sum > bound {
+            let message = format!("the operation {verb} more than {bound} {noun}; ask for less");
+            return Err(GraphqlError::new(code, message).into());
+        }
     }
     Ok(())
 }
@@ -98,83 +265,231 @@ struct Walk<'a> {
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
     /// `None` while the fragment is being summed up.
     memo: HashMap<&'a Name, Option<Sums>>,
+    /// The selections that the engine compares with each other: of each set that is written those
+    /// of the set itself, those of fragments in it included.
+    compared: usize,
 }
 
-impl<'a> Walk<'a> {
-    fn sum(&mut self, set: &'a SelectionSet, nesting: usize) -> Result<Sums, RequestError> {
-        if nesting > MAX_NESTING {
-            let message =
-                format!("the document nests more than {MAX_NESTING} fragments; nest less");
-            return Err(GraphqlError::new(Code::DepthLimitExceeded, message).into());
-        }
+impl Walk<'_> {
+    fn sum(&mut self, set: &SelectionSet, nesting: usize) -> Result<Sums, RequestError> {
+        refuse_nesting(nesting)?;
         let mut sums = Sums::default();
         for selection in &set.items {
-            sums.directives = sums
-                .directives
-                .saturating_add(selection.node.directives().len());
-            match &selection.node {
+            steps::count(1);
+            sums.add(Sums::of_directives(selection.node.directives()));
+            let below = match &selection.node {
                 Selection::Field(field) => {
-                    let mut below = self.sum(&field.node.selection_set.node, nesting + 1)?;
-                    below.depth += 1;
-                    below.selections = below.selections.saturating_add(1);
-                    below.aliases += usize::from(field.node.alias.is_some());
-                    sums.add(below);
+                    let field = &field.node;
+                    let below = self.sum(&field.selection_set.node, nesting + 1)?;
+                    refuse_schema_lists(field, selection.pos, &below)?;
+                    Sums::of_field(field, below)
                 }
                 Selection::InlineFragment(fragment) => {
-                    sums.add(self.sum(&fragment.node.selection_set.node, nesting + 1)?);
+                    self.sum(&fragment.node.selection_set.node, nesting + 1)?
                 }
                 Selection::FragmentSpread(spread) => {
-                    sums.add(self.fragment(&spread.node.fragment_name.node, nesting + 1)?);
+                    self.fragment(&spread.node.fragment_name.node, selection.pos, nesting + 1)?
                 }
-            }
+            };
+            sums.add(Sums {
+                nesting: below.nesting + 1,
+                level: below.level.saturating_add(1),
+                work: below.work.saturating_add(1),
+                ..below
+            });
         }
+        self.compared = self.compared.saturating_add(sums.level);
         Ok(sums)
     }
 
-    fn fragment(&mut self, name: &Name, nesting: usize) -> Result<Sums, RequestError> {
-        // One that is not defined is reported by the engine's rules.
+    fn fragment(&mut self, name: &Name, pos: Pos, nesting: usize) -> Result<Sums, RequestError> {
         let Some((name, fragment)) = self.fragments.get_key_value(name) else {
-            return Ok(Sums::default());
+            let message = format!("there is no fragment `{name}`");
+            return Err(refuse(pos, message).into());
         };
         match self.memo.get(name) {
-            Some(Some(sums)) => return Ok(*sums),
+            Some(Some(sums)) => {
+                refuse_nesting(nesting + sums.nesting)?;
+                return Ok(*sums);
+            }
             Some(None) => {
                 let message = format!("the fragment `{name}` spreads itself");
-                return Err(GraphqlError::new(Code::GraphqlValidationFailed, message).into());
+                return Err(refuse(pos, message).into());
             }
             None => {}
         }
         self.memo.insert(name, None);
         let mut sums = self.sum(&fragment.node.selection_set.node, nesting)?;
-        sums.directives = sums
-            .directives
-            .saturating_add(fragment.node.directives.len());
+        sums.add(Sums::of_directives(&fragment.node.directives));
         self.memo.insert(name, Some(sums));
         Ok(sums)
     }
 }
 
-/// Refuses an operation that may produce more objects than `limits` allow. Lists multiply: 50
+fn refuse(pos: Pos, message: String) -> GraphqlError {
+    GraphqlError {
+        locations: vec![pos],
+        ..GraphqlError::new(Code::GraphqlValidationFailed, message)
+    }
+}
+
+fn refuse_nesting(nesting: usize) -> Result<(), RequestError> {
+    if nesting <= MAX_NESTING {
+        return Ok(());
+    }
+    let message = format!("the document nests more than {MAX_NESTING} fragments; nest less");
+    Err(GraphqlError::new(Code::DepthLimitExceeded, message).into())
+}
+
+/// Refuses a field that asks about the schema in a circle, over and over.
+fn refuse_schema_lists(field: &Field, pos: Pos, below: &Sums) -> Result<(), RequestError> {
+    let is_schema = matches!(field.name.node.as_str(), "__schema" | "__type");
+    if !is_schema || below.schema_lists <= MAX_SCHEMA_LISTS {
+        return Ok(());
+    }
+    let message = format!(
+        "the schema's lists of fields, interfaces and types stand in more than {MAX_SCHEMA_LISTS} \
+         levels within each other; ask for less"
+    );
+    Err(RequestError::from(GraphqlError {
+        locations: vec![pos],
+        ..GraphqlError::new(Code::DepthLimitExceeded, message)
+    }))
+}
+
+/// What an operation asks for with some values of its variables.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Demand {
+    /// How many objects it may produce.
+    objects: u64,
+    /// The bytes of its literals, for each object that reads them.
+    literals: u64,
+    /// How often a variable is read.
+    reads: u64,
+}
+
+/// Refuses an operation that may produce more objects than `limits` allow, or whose values are read
+/// so often that they take too many bytes; else, how many objects it may produce. Lists multiply: 50
 /// users with 20 members of each of their organizations may be 10,000 members.
 pub(in super::super) fn check_cost(
     operation: &Operation<'_>,
     variables: &Variables,
     model: &SchemaModel,
     limits: &Limits,
-) -> Result<(), RequestError> {
-    let total = match operation.stored.cost.get() {
-        Some(total) => *total,
+) -> Result<u64, RequestError> {
+    let demand = match operation.stored.demand.get() {
+        Some(demand) => *demand,
         None => Cost::of(operation, variables, model, limits),
     };
-    if total <= limits.cost {
+    let objects = demand.objects;
+    if objects > limits.cost {
+        let message = format!(
+            "the operation may produce {objects} objects, more than the {} allowed; ask for \
+             smaller pages or fewer levels",
+            limits.cost
+        );
+        return Err(GraphqlError::new(Code::CostLimitExceeded, message).into());
+    }
+    let reads = demand
+        .reads
+        .saturating_add(operation.document.variables as u64);
+    let all: u64 = variables.values().map(bytes_of).sum();
+    let most = demand.literals.saturating_add(reads.saturating_mul(all));
+    if most > MAX_INPUT_BYTES {
+        refuse_reads(operation, variables, model, limits)?;
+    }
+    Ok(objects)
+}
+
+/// Refuses an operation whose values take too many bytes, each as often as it is read.
+fn refuse_reads(
+    operation: &Operation<'_>,
+    variables: &Variables,
+    model: &SchemaModel,
+    limits: &Limits,
+) -> Result<(), RequestError> {
+    let mut cost = Cost::new(operation, variables, model, limits);
+    cost.reads_of = Some(HashMap::new());
+    cost.walk();
+    let mut reads = cost.reads_of.take().unwrap_or_default();
+    // The engine's rules read what stands in the fragments of other operations too.
+    reads_in_fragments(operation.document, &mut reads);
+    let read = reads.into_iter().map(|(name, times)| {
+        let bytes = variables.get(name).map_or(0, bytes_of);
+        bytes.saturating_mul(times)
+    });
+    let total = read.fold(cost.demand.literals, u64::saturating_add);
+    if total <= MAX_INPUT_BYTES {
         return Ok(());
     }
     let message = format!(
-        "the operation may produce {total} objects, more than the {} allowed; ask for smaller \
-         pages or fewer levels",
-        limits.cost
+        "the values of the operation's arguments, each as often as it is read, take more than \
+         {MAX_INPUT_BYTES} bytes; send smaller ones, or use them less often"
     );
-    Err(GraphqlError::new(Code::CostLimitExceeded, message).into())
+    Err(GraphqlError::new(Code::DocumentTooLarge, message).into())
+}
+
+/// Adds how often the variables stand in a document's fragments and in their directives.
+fn reads_in_fragments<'a>(document: &'a StoredDocument, reads: &mut HashMap<&'a Name, u64>) {
+    fn in_directives<'a>(
+        directives: &'a [Positioned<Directive>],
+        reads: &mut HashMap<&'a Name, u64>,
+    ) {
+        for directive in directives {
+            for (_, value) in &directive.node.arguments {
+                each_variable(&value.node, &mut |name| {
+                    *reads.entry(name).or_default() += 1
+                });
+            }
+        }
+    }
+    fn in_set<'a>(set: &'a SelectionSet, reads: &mut HashMap<&'a Name, u64>) {
+        for selection in &set.items {
+            in_directives(selection.node.directives(), reads);
+            match &selection.node {
+                Selection::Field(field) => {
+                    for (_, value) in &field.node.arguments {
+                        each_variable(&value.node, &mut |name| {
+                            *reads.entry(name).or_default() += 1;
+                        });
+                    }
+                    in_set(&field.node.selection_set.node, reads);
+                }
+                Selection::InlineFragment(fragment) => {
+                    in_set(&fragment.node.selection_set.node, reads);
+                }
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+    }
+
+    for fragment in document.fragments.values() {
+        in_directives(&fragment.node.directives, reads);
+        in_set(&fragment.node.selection_set.node, reads);
+    }
+}
+
+fn each_variable<'a>(value: &'a Value, each: &mut impl FnMut(&'a Name)) {
+    match value {
+        Value::Variable(name) => each(name),
+        Value::List(items) => items.iter().for_each(|item| each_variable(item, each)),
+        Value::Object(fields) => fields.values().for_each(|value| each_variable(value, each)),
+        _ => {}
+    }
+}
+
+/// The bytes of a value of a variable.
+fn bytes_of(value: &ConstValue) -> u64 {
+    let below = match value {
+        ConstValue::String(text) => text.len() as u64,
+        ConstValue::List(items) => items.iter().map(bytes_of).sum(),
+        ConstValue::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| key.len() as u64 + bytes_of(value))
+            .sum(),
+        _ => 0,
+    };
+    BYTES_OF_A_VALUE + below
 }
 
 struct Cost<'a> {
@@ -182,37 +497,54 @@ struct Cost<'a> {
     variables: &'a Variables,
     model: &'a SchemaModel,
     limits: &'a Limits,
-    total: u64,
-    /// Whether other values of the variables might lead to another total.
+    demand: Demand,
+    /// How often each variable is read, if that is asked for.
+    reads_of: Option<HashMap<&'a Name, u64>>,
+    /// Whether other values of the variables might lead to another demand.
     varies: bool,
 }
 
 impl<'a> Cost<'a> {
-    /// The cost of an operation with these variables; kept, if it is the same with all others.
+    fn new(
+        operation: &'a Operation<'a>,
+        variables: &'a Variables,
+        model: &'a SchemaModel,
+        limits: &'a Limits,
+    ) -> Self {
+        Self {
+            operation,
+            variables,
+            model,
+            limits,
+            demand: Demand::default(),
+            reads_of: None,
+            varies: false,
+        }
+    }
+
+    /// The demand of an operation with these variables; kept, if it is the same with all others.
     fn of(
         operation: &'a Operation<'a>,
         variables: &'a Variables,
         model: &'a SchemaModel,
         limits: &'a Limits,
-    ) -> u64 {
-        let mut cost = Self {
-            operation,
-            variables,
-            model,
-            limits,
-            total: 0,
-            varies: false,
-        };
-        let set = &operation.definition.node.selection_set.node;
-        cost.add(set, operation.root_type(), 1);
+    ) -> Demand {
+        let mut cost = Self::new(operation, variables, model, limits);
+        cost.walk();
         if !cost.varies {
-            operation.stored.cost.get_or_init(|| cost.total);
+            operation.stored.demand.get_or_init(|| cost.demand);
         }
-        cost.total
+        cost.demand
+    }
+
+    fn walk(&mut self) {
+        let set = &self.operation.definition.node.selection_set.node;
+        self.add(set, self.operation.root_type(), 1);
     }
 
     fn add(&mut self, set: &'a SelectionSet, parent: &str, parents: u64) {
         for selection in &set.items {
+            steps::count(1);
             let mut directives = selection.node.directives().iter();
             self.varies |= directives.any(|directive| depends_on_variables(&directive.node));
             if !is_included(selection.node.directives(), self.variables) {
@@ -237,26 +569,51 @@ impl<'a> Cost<'a> {
     }
 
     fn add_field(&mut self, field: &'a Field, parent: &str, parents: u64) {
-        if field.selection_set.node.items.is_empty() || field.name.node.starts_with("__") {
+        for (_, value) in &field.arguments {
+            self.add_value(&value.node, parents);
+        }
+        if field.selection_set.node.items.is_empty() {
             return;
         }
         let Some(definition) = self.model.field(parent, &field.name.node) else {
             return;
         };
-        let in_page = parent.ends_with("Connection");
-        let size = if in_page {
-            1
-        } else {
-            self.size(field, definition)
-        };
-        let objects = parents.saturating_mul(size);
-        self.total = self.total.saturating_add(objects);
+        let objects = parents.saturating_mul(self.size(field, definition, parent));
+        self.demand.objects = self.demand.objects.saturating_add(objects);
         let on = definition.ty_name();
         self.add(&field.selection_set.node, on, objects);
     }
 
+    /// Adds a value that is read for each of so many parents.
+    fn add_value(&mut self, value: &'a Value, parents: u64) {
+        let bytes = match value {
+            Value::Variable(name) => {
+                self.demand.reads = self.demand.reads.saturating_add(parents);
+                if let Some(reads) = &mut self.reads_of {
+                    let reads = reads.entry(name).or_default();
+                    *reads = reads.saturating_add(parents);
+                }
+                return;
+            }
+            Value::String(text) => text.len() as u64,
+            Value::List(items) => {
+                items.iter().for_each(|item| self.add_value(item, parents));
+                0
+            }
+            Value::Object(fields) => {
+                fields
+                    .values()
+                    .for_each(|value| self.add_value(value, parents));
+                0
+            }
+            _ => 0,
+        };
+        let bytes = parents.saturating_mul(BYTES_OF_A_VALUE + bytes);
+        self.demand.literals = self.demand.literals.saturating_add(bytes);
+    }
+
     /// How many objects the field stands for beneath each parent.
-    fn size(&mut self, field: &'a Field, definition: &FieldModel) -> u64 {
+    fn size(&mut self, field: &'a Field, definition: &FieldModel, parent: &str) -> u64 {
         if definition.has_argument("first") {
             let mut asked = ["first", "last"].into_iter();
             let asked = asked.find_map(|name| match self.argument(field, name)? {
@@ -266,7 +623,8 @@ impl<'a> Cost<'a> {
             let default = u64::from(self.limits.default_page_size);
             return asked.map_or(default, |size| u64::try_from(size).unwrap_or(0));
         }
-        if definition.is_list() {
+        // The size of a page counts where the page is asked for.
+        if definition.is_list() && !self.model.is_connection(parent) {
             return match self.argument(field, "ids") {
                 Some(Given::List(length)) => length as u64,
                 _ => ASSUMED_LIST_SIZE,
@@ -304,4 +662,53 @@ enum Given<'a> {
 fn depends_on_variables(directive: &Directive) -> bool {
     let condition = directive.get_argument("if");
     condition.is_some_and(|value| matches!(value.node, Value::Variable(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    const SDL: &str = "
+        type Query { page(first: Int): Page odd(first: Int): OddConnection }
+        type Page { pageInfo: PageInfo! nodes: [Node!]! }
+        type OddConnection { nodes: [Node!]! }
+        type PageInfo { hasNextPage: Boolean! }
+        type Node { id: ID! }
+    ";
+
+    fn cost(text: &str) -> u64 {
+        let (model, limits) = (SchemaModel::parse(SDL).unwrap(), Limits::default());
+        let document = StoredDocument::parse(text, &limits).unwrap();
+        let operation = document.operation(None).unwrap();
+        check_cost(&operation, &Variables::default(), &model, &limits).unwrap()
+    }
+
+    #[test]
+    fn a_page_is_known_by_its_form_and_not_by_its_name() {
+        assert_eq!(cost("{ page(first: 7) { nodes { id } } }"), 7 + 7);
+        assert_eq!(cost("{ odd(first: 7) { nodes { id } } }"), 7 + 7 * 10);
+    }
+
+    #[test]
+    fn the_schema_costs_something_too() {
+        assert_eq!(cost("{ __schema { types { name } } }"), 1 + 10);
+        assert_eq!(cost("{ __typename }"), 0);
+    }
+
+    #[test]
+    fn a_chain_of_fragments_is_as_deep_wherever_it_is_met_first() {
+        let spread = |from: usize, to: usize, text: &mut String| {
+            for level in from..to {
+                let next = level + 1;
+                write!(text, " fragment F{level} on Query {{ ...F{next} }}").unwrap();
+            }
+        };
+        let mut text = "{ ...F60 ...F0 }".to_owned();
+        spread(0, 120, &mut text);
+        text.push_str(" fragment F120 on Query { __typename }");
+        let refusal = StoredDocument::parse(&text, &Limits::default()).unwrap_err();
+        assert_eq!(refusal.errors[0].code, Code::DepthLimitExceeded);
+    }
 }

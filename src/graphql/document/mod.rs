@@ -1,9 +1,11 @@
 //! Documents: from a text to something that may be executed.
 //!
 //! A text passes a scan of its bytes before it is parsed, since the parser recurses with the
-//! text's nesting, and a count of its selections before the engine's rules see it, since those
-//! take exponential time over fragments that spread each other.
+//! text's nesting, and a count of what it asks for before anything else sees it, since whatever
+//! expands its fragments takes exponential time over some that spread each other. The count is
+//! linear; what it lets pass is bounded for all that follows ([`limits`]).
 
+mod batch;
 mod bind;
 mod collect;
 mod documents;
@@ -16,10 +18,13 @@ mod read;
 mod rewrite;
 mod scan;
 mod settled;
+mod steps;
 mod store;
 mod trusted;
 mod variables;
 mod weight;
+#[cfg(test)]
+mod worst;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -34,6 +39,7 @@ use super::plan::Plans;
 use crate::config::Limits;
 use crate::domain::Code;
 
+pub use batch::BatchAllowance;
 pub(super) use bind::{bind, missing, run_once};
 pub(super) use collect::collect;
 pub(super) use documents::{Documents, Found};
@@ -67,6 +73,8 @@ pub(super) struct StoredDocument {
     pub(super) fragments: HashMap<Name, Positioned<FragmentDefinition>>,
     /// Its operations, in the order of their names.
     operations: Box<[StoredOperation]>,
+    /// Its variables, as often as they are used.
+    variables: usize,
     /// Roughly how many bytes all of this takes.
     bytes: usize,
 }
@@ -82,8 +90,10 @@ pub(super) struct StoredOperation {
     pub(super) verdict: OnceLock<Verdict>,
     /// Whether a text in the document holds a character that cannot be stored.
     holds_null_character: OnceLock<bool>,
-    /// How many objects it may produce, if that does not depend on its variables.
-    cost: OnceLock<u64>,
+    /// What it adds up to, whatever its variables are.
+    sums: limits::Sums,
+    /// What it may take to run, if that does not depend on its variables.
+    demand: OnceLock<limits::Demand>,
     /// How it is run.
     pub(super) plans: Plans,
 }
@@ -105,7 +115,6 @@ impl StoredDocument {
             Some(source) => source,
             None => parse(text)?,
         };
-        limits::check(&source, limits)?;
         // The plan of an operation is about as large as its source.
         let bytes = 2 * weight::weight(&source);
         let ExecutableDocument {
@@ -120,10 +129,12 @@ impl StoredDocument {
                 .collect(),
         };
         operations.sort_by(|one, other| one.name.cmp(&other.name));
+        let variables = limits::check(&mut operations, &fragments, limits)?;
         Ok(Self {
             text: Arc::from(text),
             fragments,
             operations: operations.into(),
+            variables,
             bytes: text.len() + bytes,
         })
     }
@@ -177,7 +188,8 @@ impl StoredOperation {
             definition,
             verdict: OnceLock::new(),
             holds_null_character: OnceLock::new(),
-            cost: OnceLock::new(),
+            sums: limits::Sums::default(),
+            demand: OnceLock::new(),
             plans: Plans::default(),
         }
     }
@@ -220,6 +232,13 @@ impl Operation<'_> {
     /// Whether there is nothing beside it in its document.
     fn is_alone(&self) -> bool {
         self.document.operations.len() == 1 && self.document.fragments.is_empty()
+    }
+
+    /// Whether its document is so short that what it should say may be guessed at where it is wrong.
+    /// That takes time for each name that is not known.
+    pub(super) fn is_short(&self) -> bool {
+        const SHORT: usize = 8 * 1024;
+        self.document.text.len() <= SHORT
     }
 
     /// Whether it is answered by events.

@@ -6,12 +6,13 @@
 use async_graphql::parser::types::{Field, Selection, SelectionSet};
 use async_graphql::{Name, Positioned};
 use foldhash::fast::RandomState;
+use foldhash::{HashSet, HashSetExt as _};
 use indexmap::IndexMap;
 
 use super::super::error::{GraphqlError, RequestError};
 use super::super::model::SchemaModel;
-use super::Operation;
 use super::bind::is_same;
+use super::{Operation, steps};
 use crate::domain::Code;
 
 /// Refuses an operation that asks under one key for fields that differ, in name or arguments, of
@@ -57,8 +58,9 @@ impl<'a> Look<'a> {
             return fields.find_map(|field| self.merged(&[self.below(field, on)?]));
         }
         let mut fields = IndexMap::default();
+        let mut spread = HashSet::new();
         for (set, on) in sets {
-            self.collect(set, on, &mut fields);
+            self.collect(set, on, &mut fields, &mut spread);
         }
         fields.into_values().find_map(|same| {
             self.differing(&same).or_else(|| {
@@ -107,13 +109,17 @@ impl<'a> Look<'a> {
         one == other || self.model.is_abstract(one) || self.model.is_abstract(other)
     }
 
+    /// Adds the fields of a set by their keys. What a fragment adds is the same each time it is
+    /// spread, so it is looked at once.
     fn collect(
         &self,
         set: &'a SelectionSet,
         on: &'a str,
         fields: &mut IndexMap<&'a Name, Vec<Asked<'a>>, RandomState>,
+        spread: &mut HashSet<&'a Name>,
     ) {
         for selection in &set.items {
+            steps::count(1);
             match &selection.node {
                 Selection::Field(field) => {
                     let key = &field.node.response_key().node;
@@ -122,13 +128,16 @@ impl<'a> Look<'a> {
                 Selection::InlineFragment(fragment) => {
                     let condition = fragment.node.type_condition.as_ref();
                     let on = condition.map_or(on, |condition| &condition.node.on.node);
-                    self.collect(&fragment.node.selection_set.node, on, fields);
+                    self.collect(&fragment.node.selection_set.node, on, fields, spread);
                 }
-                Selection::FragmentSpread(spread) => {
+                Selection::FragmentSpread(selection) => {
+                    let name = &selection.node.fragment_name.node;
                     let fragments = &self.operation.document.fragments;
-                    if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {
+                    if let Some(fragment) = fragments.get(name)
+                        && spread.insert(name)
+                    {
                         let on = &fragment.node.type_condition.node.on.node;
-                        self.collect(&fragment.node.selection_set.node, on, fields);
+                        self.collect(&fragment.node.selection_set.node, on, fields, spread);
                     }
                 }
             }

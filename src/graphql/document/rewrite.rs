@@ -1,14 +1,17 @@
 //! What is changed of a document before the engine runs it. The answer is put together from the
 //! document as the client wrote it, so none of this is seen.
 
+use std::collections::hash_map::Entry;
+
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, Field, Selection, SelectionSet,
 };
 use async_graphql::{Name, Pos, Positioned};
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::super::model::SchemaModel;
 use super::bind::is_same;
-use super::{SUBSCRIPTION, StoredDocument, StoredOperation, TYPE_KEY};
+use super::{SUBSCRIPTION, StoredDocument, StoredOperation, TYPE_KEY, steps};
 
 /// The document as the engine runs it: it asks for the type where the answer must know it, and
 /// fields that are asked for twice are merged.
@@ -100,27 +103,30 @@ fn type_field(position: Pos) -> Positioned<Selection> {
 /// twice. Fields that differ are left for the rule that refuses them.
 fn merge_repeated(set: &mut SelectionSet) {
     let mut kept: Vec<Positioned<Selection>> = Vec::with_capacity(set.items.len());
+    // Where the first field of each key stands among them.
+    let mut firsts: HashMap<Name, usize> = HashMap::new();
     for selection in set.items.drain(..) {
+        steps::count(1);
         if let Selection::Field(field) = &selection.node
             && field.node.directives.is_empty()
-            && let Some(first) = kept
-                .iter_mut()
-                .find_map(|kept| same_field(&mut kept.node, &field.node))
         {
-            let items = &field.node.selection_set.node.items;
-            first.selection_set.node.items.extend(items.iter().cloned());
-            continue;
+            match firsts.entry(field.node.response_key().node.clone()) {
+                Entry::Vacant(place) => {
+                    place.insert(kept.len());
+                }
+                Entry::Occupied(place) => {
+                    if let Selection::Field(first) = &mut kept[*place.get()].node
+                        && is_same(&first.node, &field.node)
+                    {
+                        let items = &field.node.selection_set.node.items;
+                        let merged = &mut first.node.selection_set.node.items;
+                        merged.extend(items.iter().cloned());
+                        continue;
+                    }
+                }
+            }
         }
         kept.push(selection);
     }
     set.items = kept;
-}
-
-fn same_field<'a>(kept: &'a mut Selection, field: &Field) -> Option<&'a mut Field> {
-    let Selection::Field(kept) = kept else {
-        return None;
-    };
-    let kept = &mut kept.node;
-    let same = kept.directives.is_empty() && is_same(kept, field);
-    same.then_some(kept)
 }

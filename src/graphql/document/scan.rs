@@ -4,22 +4,29 @@
 //! handling survives, on 2.5 KB of `[[[[…`. It also keeps the last of two equal fields of an
 //! input object, which the specification refuses; that can only be seen here.
 
+use foldhash::{HashSet, HashSetExt as _};
+
 use super::super::error::{GraphqlError, RequestError};
+use super::steps;
 use crate::config::Limits;
 use crate::domain::Code;
 
 /// Deeper nesting of brackets of any kind is refused. Sensible documents stay below twenty.
 const MAX_NESTING: usize = 64;
 
+/// Longer names are refused. Errors repeat them, for each place that is wrong.
+const MAX_NAME_BYTES: usize = 255;
+
 /// What a bracket has opened.
 enum Frame<'a> {
     /// `(`, `[`, or a `{` of a selection set.
     Plain,
     /// A `{` of an input object, with its fields so far.
-    Object(Vec<&'a str>),
+    Object(HashSet<&'a str>),
 }
 
-/// Refuses documents with too many tokens, too deep nesting or repeated input fields.
+/// Refuses documents with too many tokens, too long names, too deep nesting or repeated input
+/// fields.
 pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), RequestError> {
     let bytes = text.as_bytes();
     let mut frames: Vec<Frame<'_>> = Vec::new();
@@ -44,7 +51,7 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), RequestError> {
                 parentheses += usize::from(byte == b'(');
                 let is_object = byte == b'{' && parentheses > 0;
                 frames.push(if is_object {
-                    Frame::Object(Vec::new())
+                    Frame::Object(HashSet::new())
                 } else {
                     Frame::Plain
                 });
@@ -61,13 +68,12 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), RequestError> {
             }
             b':' => {
                 if let (Some(Frame::Object(fields)), Some(field)) = (frames.last_mut(), name) {
-                    if fields.contains(&field) {
+                    if !fields.insert(field) {
                         return Err(refuse(
                             Code::GraphqlValidationFailed,
                             format!("the input field `{field}` is given more than once"),
                         ));
                     }
-                    fields.push(field);
                 }
             }
             b'.' => {
@@ -77,11 +83,20 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), RequestError> {
                     .take_while(|b| **b == b'.')
                     .count();
             }
-            b if is_name(b) => at += bytes[at..].iter().take_while(|b| is_name(**b)).count(),
+            b if is_name(b) => {
+                at += bytes[at..].iter().take_while(|b| is_name(**b)).count();
+                if at - start > MAX_NAME_BYTES && !b.is_ascii_digit() {
+                    let message = format!(
+                        "the document holds a name of more than {MAX_NAME_BYTES} bytes; shorten it"
+                    );
+                    return Err(refuse(Code::DocumentTooLarge, message));
+                }
+            }
             _ => {}
         }
         name = is_name(byte).then(|| text.get(start..at)).flatten();
         tokens += 1;
+        steps::count(1);
         if tokens > limits.tokens {
             return Err(refuse(
                 Code::DocumentTooLarge,
@@ -173,6 +188,15 @@ mod tests {
             Some(Code::DocumentTooLarge)
         );
         assert_eq!(code(&format!("{{{}}}", "a,,, ".repeat(9_000))), None);
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let named = |bytes: usize| code(&format!("{{f {}}}", "a".repeat(bytes)));
+        assert_eq!(named(255), None);
+        assert_eq!(named(256), Some(Code::DocumentTooLarge));
+        // A number is no name.
+        assert_eq!(code(&format!("{{f(x:{})}}", "9".repeat(1_000))), None);
     }
 
     #[test]
