@@ -21,7 +21,8 @@ use super::subscription;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Code, Error};
 use crate::graphql::{
-    EventTurns, GraphqlRequest, GraphqlResponse, ONLY_AS_EVENTS, PreparedRequest, RequestError,
+    BoundRequest, EventTurns, GraphqlRequest, GraphqlResponse, ONLY_AS_EVENTS, PreparedRequest,
+    RequestError,
 };
 
 /// Longer request targets are refused; a document that long belongs in a body.
@@ -236,30 +237,34 @@ async fn batch(
             ),
         ));
     }
-    let mut prepared = Vec::with_capacity(requests.len());
+    let mut allowance = state.graphql.batch_allowance();
+    let mut checked = Vec::with_capacity(requests.len());
+    let mut changes = false;
     for request in requests {
-        prepared.push(prepare(state, request, services.as_ref())?);
+        let prepared = prepare(state, request, services.as_ref())?;
+        changes |= prepared.as_ref().is_ok_and(PreparedRequest::is_mutation);
+        let bind = |prepared| state.graphql.bind_in_batch(prepared, &mut allowance);
+        checked.push(prepared.and_then(bind));
+        // Each may take milliseconds to check; others are served in between.
+        tokio::task::yield_now().await;
     }
-    let run = |prepared: Result<PreparedRequest, RequestError>| {
+    let run = |checked: Result<BoundRequest, RequestError>| {
         let services = services.clone();
         async {
-            match prepared {
-                Ok(prepared) => state.graphql.execute(prepared, services).await,
+            match checked {
+                Ok(bound) => state.graphql.run(bound, services).await,
                 Err(refusal) => refusal.into(),
             }
         }
     };
-    let changes = prepared
-        .iter()
-        .any(|p| p.as_ref().is_ok_and(PreparedRequest::is_mutation));
     let responses = if changes {
-        let mut responses = Vec::with_capacity(prepared.len());
-        for prepared in prepared {
-            responses.push(run(prepared).await);
+        let mut responses = Vec::with_capacity(checked.len());
+        for checked in checked {
+            responses.push(run(checked).await);
         }
         responses
     } else {
-        join_all(prepared.into_iter().map(run)).await
+        join_all(checked.into_iter().map(run)).await
     };
     Ok(media.response(StatusCode::OK, list(responses)))
 }

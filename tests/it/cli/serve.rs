@@ -107,6 +107,10 @@ async fn a_client_that_does_not_read_its_answer_is_not_waited_for_for_ever() {
         "50ms",
         "--shutdown-timeout",
         "1h",
+        "--max-cost",
+        "1000000",
+        "--max-aliases",
+        "1000",
     ];
     let mut gateway = scratch.start(&arguments);
     // No socket holds so much.

@@ -7,6 +7,7 @@ use crate::harness::{Engine, Gateway, TestDatabase};
 
 mod answer;
 mod delete_user_options;
+mod document_work;
 mod documents;
 mod executors;
 mod existing_usernames;
