@@ -68,7 +68,7 @@ impl Maker {
         let bits = self.below(bound.ilog2() as usize + 2);
         match bits {
             0 => 0,
-            bits => (1 << (bits - 1)).min(bound) + self.below(3),
+            bits => (1_usize << (bits - 1)).min(bound) + self.below(3),
         }
     }
 
