@@ -289,9 +289,10 @@ pub async fn connect(config: &DatabaseConfig) -> anyhow::Result<Connection> {
         acquire_timeout: config.acquire_timeout,
         statement_timeout: config.statement_timeout,
     };
-    Connection::open(&options)
+    let connection = Connection::open(&options)
         .await
-        .context("cannot open the database")
+        .context("cannot open the database")?;
+    Ok(connection.bounding_options(config.option_bounds))
 }
 
 /// Opens the database, bringing its tables up to date first if they are ours.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::Secret;
+use crate::domain::{OptionBounds, Secret};
 
 pub use settings::{LogFormat, Settings, SiloMode, Switch};
 pub use silo::{CacheConfig, OutboxConfig, PeerConfig, RpcConfig, SiloConfig};
@@ -120,6 +120,8 @@ pub struct DatabaseConfig {
     pub acquire_timeout: Duration,
     /// How long PostgreSQL may work on a statement.
     pub statement_timeout: Duration,
+    /// How much one user's options may take.
+    pub option_bounds: OptionBounds,
 }
 
 impl ServerConfig {
@@ -179,6 +181,14 @@ impl DatabaseConfig {
             statement_timeout: settings
                 .database_statement_timeout
                 .map_or(Duration::from_secs(15), Into::into),
+            option_bounds: OptionBounds {
+                count: settings
+                    .max_options_per_user
+                    .unwrap_or(OptionBounds::default().count),
+                bytes: settings
+                    .max_option_bytes_per_user
+                    .unwrap_or(OptionBounds::default().bytes),
+            },
         }
     }
 }
@@ -455,6 +465,14 @@ impl Config {
             ("max-depth", self.limits.depth > 0),
             ("max-page-size", self.limits.page_size > 0),
             ("max-list-items", self.limits.list_items > 0),
+            (
+                "max-options-per-user",
+                self.database.option_bounds.count > 0,
+            ),
+            (
+                "max-option-bytes-per-user",
+                self.database.option_bounds.bytes > 0,
+            ),
             ("max-operations", self.limits.operations > 0),
             ("max-mutation-fields", self.limits.mutation_fields > 0),
             ("max-errors", self.limits.errors > 0),

@@ -364,6 +364,14 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_PAGE_SIZE", value_name = "N")]
     max_page_size: u32,
 
+    /// Most options one user may have, of all scopes; one who has more keeps them [default: 1000]
+    #[arg(long, env = "USER_GATEWAY_MAX_OPTIONS_PER_USER", value_name = "N")]
+    max_options_per_user: u64,
+
+    /// Most bytes of one user's options together, as JSON; one who has more keeps them [default: 4194304]
+    #[arg(long, env = "USER_GATEWAY_MAX_OPTION_BYTES_PER_USER", value_name = "N")]
+    max_option_bytes_per_user: u64,
+
     /// Most usernames one user may probe in a minute; 0 sets no limit [default: 5000]
     #[arg(long, env = "USER_GATEWAY_MAX_USERNAMES_PER_MINUTE", value_name = "N")]
     max_usernames_per_minute: u32,

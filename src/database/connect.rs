@@ -15,7 +15,7 @@ use super::error::is_locked_file;
 use super::pipeline::Target;
 use super::transaction::Transactions;
 use super::user::Searches;
-use crate::domain::{Error, Invalid, Result};
+use crate::domain::{Error, Invalid, OptionBounds, Result};
 use crate::worker;
 
 /// How many connections a worker has to send statements on that are not answered yet. While the
@@ -58,6 +58,7 @@ pub struct Connection {
     pub(super) dialect: Dialect,
     pub(super) statements: Arc<AtomicU64>,
     pub(super) searches: Arc<Searches>,
+    pub(super) option_bounds: OptionBounds,
     /// Where look-ups go beside the pool, if they can.
     pub(super) pipelined: Option<Pipelined>,
 }
@@ -126,12 +127,22 @@ impl Connection {
         Ok(Self {
             pipelined: pipelined.flatten(),
             searches: Arc::new(searches),
+            option_bounds: OptionBounds::default(),
             reader,
             writer,
             transactions,
             dialect,
             statements,
         })
+    }
+
+    /// The same connection, by which the options of a user may take this much and no more.
+    #[must_use]
+    pub fn bounding_options(self, option_bounds: OptionBounds) -> Self {
+        Self {
+            option_bounds,
+            ..self
+        }
     }
 
     /// The connection that migrations and administration use.

@@ -31,7 +31,7 @@ use sea_orm::DatabaseConnection;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::domain::{Change, Clock, Error, Event, Result};
+use crate::domain::{Change, Clock, Error, Event, OptionBounds, Result};
 use crate::service::{Announcer, Services};
 use crate::telemetry::carry;
 
@@ -84,6 +84,7 @@ struct Inner {
     changes: Option<Pipeline>,
     lookups: Lookups,
     searches: Arc<user::Searches>,
+    option_bounds: OptionBounds,
     outbox: OutboxPolicy,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
@@ -122,6 +123,7 @@ impl Database {
             dialect,
             statements,
             searches,
+            option_bounds,
             ..
         } = connection;
         let inner = Inner {
@@ -135,6 +137,7 @@ impl Database {
             changes,
             lookups,
             searches,
+            option_bounds,
             outbox,
             announcer,
             clock,
@@ -232,6 +235,11 @@ impl Database {
 
     fn searches(&self) -> &user::Searches {
         &self.inner.searches
+    }
+
+    /// How much the options of a user may take.
+    fn option_bounds(&self) -> OptionBounds {
+        self.inner.option_bounds
     }
 
     /// Where statements that only read go.

@@ -218,6 +218,8 @@ pub enum InvalidCode {
     InvalidFormat,
     /// The text or the list is longer than allowed.
     TooLong,
+    /// There are as many of these as there may be.
+    TooMany,
     /// Something is required and missing or empty.
     Required,
     /// What the input names does not exist.

@@ -43,6 +43,6 @@ pub use user::{
     UserPageQuery, UserProfile, UserUpdate, UsernameQuery, VerifyUserEmail, Viewer,
 };
 pub use user_option::{
-    OPTION_KEY_MAX_CHARS, OptionKey, OptionScope, OptionScopeFilter, SetOption, SetOptionResult,
-    StoredValue, UserOption, UserOptionFilter, get_option_from_list, newest,
+    OPTION_KEY_MAX_CHARS, OptionBounds, OptionKey, OptionScope, OptionScopeFilter, SetOption,
+    SetOptionResult, StoredValue, UserOption, UserOptionFilter, get_option_from_list, newest,
 };

@@ -12,6 +12,53 @@ use super::json_text::JsonText;
 /// The longest key of an option, in characters.
 pub const OPTION_KEY_MAX_CHARS: usize = 64;
 
+/// How much one user's options may take together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionBounds {
+    /// The most options, of all scopes.
+    pub count: u64,
+    /// The most bytes of their values, as the database writes them as JSON.
+    pub bytes: u64,
+}
+
+impl Default for OptionBounds {
+    fn default() -> Self {
+        Self {
+            count: 1_000,
+            bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
+impl OptionBounds {
+    /// Refuses a change that leaves a user with so many options, if it adds one, or with so many
+    /// bytes of values, if it adds some. What a user has beyond the bounds already may stay.
+    pub fn check(&self, count: Option<u64>, bytes: Option<u64>) -> Result<(), Invalid> {
+        if count.is_some_and(|count| count > self.count) {
+            return Err(Invalid::new(
+                InvalidCode::TooMany,
+                format!(
+                    "a user has at most {} options; delete some that are not needed any more",
+                    self.count
+                ),
+                &["key"],
+            ));
+        }
+        if bytes.is_some_and(|bytes| bytes > self.bytes) {
+            return Err(Invalid::new(
+                InvalidCode::TooLong,
+                format!(
+                    "the values of a user's options have at most {} bytes together as JSON; give \
+                     a shorter one, or delete options that are not needed any more",
+                    self.bytes
+                ),
+                &["value"],
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// A well-formed key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OptionKey(String);

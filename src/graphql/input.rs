@@ -367,7 +367,8 @@ pub(super) struct SetUserOptionInput {
     pub(super) user_id: ID,
     /// Its key, such as `theme`, of at most 64 characters.
     pub(super) key: String,
-    /// Its value, of at most 64 KiB. Null is a value too; leaving it out is an error.
+    /// Its value, of at most 64 KiB. Null is a value too; leaving it out is an error. The number of a
+    /// user's options and the size of all their values are bounded, too.
     pub(super) value: MaybeUndefined<JsonText>,
     /// What it applies to; everything, if left out.
     pub(super) scope: Option<UserOptionScope>,

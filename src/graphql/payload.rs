@@ -54,6 +54,8 @@ pub(super) enum UserErrorCode {
     InvalidFormat,
     /// The text, the list or the value is larger than allowed.
     TooLong,
+    /// There are as many of these as there may be; some can be deleted.
+    TooMany,
     /// Something is required and missing or empty.
     Required,
     /// What the input names does not exist.
@@ -67,6 +69,7 @@ impl From<InvalidCode> for UserErrorCode {
         match code {
             InvalidCode::InvalidFormat => Self::InvalidFormat,
             InvalidCode::TooLong => Self::TooLong,
+            InvalidCode::TooMany => Self::TooMany,
             InvalidCode::Required => Self::Required,
             InvalidCode::NotFound => Self::NotFound,
             InvalidCode::Taken => Self::Taken,

@@ -226,6 +226,14 @@ impl Dialect {
         }
     }
 
+    /// How many bytes `text` has.
+    pub(super) fn byte_length(self, text: Expr) -> Expr {
+        match self {
+            Self::Sqlite => Expr::cust_with_expr("LENGTH(CAST(? AS BLOB))", text),
+            Self::Postgres => Expr::cust_with_expr("OCTET_LENGTH($1)", text),
+        }
+    }
+
     /// Opens a transaction of the driver's own, for migrations, which take no other.
     pub(super) async fn begin_write(
         self,

@@ -3,10 +3,11 @@
 /// Sets the option `$2` of the user `$1`, which stands for everything, to the JSON `$3`, on
 /// PostgreSQL and on tables where a unique index keeps such options single.
 ///
-/// What it changes comes with outbox rows for the regions `$4`, written at `$5` and due at `$6`, and
+/// It adds no option to `$8` of the user, and no bytes to `$9` of their values. What it changes comes with outbox rows for the regions `$4`, written at `$5` and due at `$6`, and
 /// has other processes told by `$7`. A value that is equal changes nothing. It returns the option's
 /// id, whether it was written, and the highest id of the outbox rows. Without an id nothing was
-/// done: there is no such user, or somebody else is at work on the option.
+/// done: there is no such user, there is no room, or somebody else is at work on the option. What the
+/// user has is looked at only for a new option or a longer value.
 pub(in crate::database) const SET_GLOBAL_OPTION: &str = "\
     WITH stored AS (\
     SELECT id, COALESCE(value, 'null'::jsonb)::text AS value FROM sentry_useroption \
@@ -14,7 +15,13 @@ pub(in crate::database) const SET_GLOBAL_OPTION: &str = "\
     AND project_id IS NULL AND organization_id IS NULL), \
     written AS (\
     INSERT INTO sentry_useroption AS kept (user_id, key, value) \
-    SELECT id, $2::text, $3::text::jsonb FROM auth_user WHERE id = $1::bigint \
+    SELECT u.id, $2::text, $3::text::jsonb FROM auth_user AS u LEFT JOIN stored ON TRUE \
+    WHERE u.id = $1::bigint \
+    AND (octet_length($3::text::jsonb::text) <= octet_length(stored.value) \
+    OR (SELECT (COUNT(*) < $8::bigint OR stored.id IS NOT NULL) \
+    AND COALESCE(SUM(octet_length(COALESCE(o.value, 'null'::jsonb)::text)), 0) \
+    - COALESCE(octet_length(stored.value), 0) + octet_length($3::text::jsonb::text) <= $9::bigint \
+    FROM sentry_useroption AS o WHERE o.user_id = $1::bigint)) \
     ON CONFLICT (user_id, key) WHERE project_id IS NULL AND organization_id IS NULL \
     DO UPDATE SET value = EXCLUDED.value \
     WHERE COALESCE(kept.value, 'null'::jsonb)::text <> EXCLUDED.value::text RETURNING id), \

@@ -159,19 +159,21 @@ pub(super) async fn page<T: Listed>(
     let (owned, query) = (database.clone(), query.clone());
     let search = async move {
         let database = &owned;
+        let far = match start {
+            Start::ManyMembers(_) if !has_index(database, &query) => 0,
+            Start::ManyMembers(members) => Ord::min(members, FAR),
+            _ => FAR,
+        };
         if query.filter.query.is_some() {
-            if let Some(page) = among_next(NEAR, database, &query).await? {
+            if far > 0
+                && let Some(page) = among_next(NEAR, database, &query).await?
+            {
                 return Ok(page);
             }
             if let Some(few) = few(database, &query).await? {
                 return page::list(database, &few, Start::Ids).await;
             }
         }
-        let far = match start {
-            Start::ManyMembers(_) if !has_index(database, &query) => 0,
-            Start::ManyMembers(members) => Ord::min(members, FAR),
-            _ => FAR,
-        };
         if far > 0
             && let Some(page) = among_next(far, database, &query).await?
         {

@@ -1,7 +1,7 @@
 //! How an option is set.
 
 use entity::{user, user_option};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
@@ -63,6 +63,7 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
     let user_id = option.user_id;
     let note = Note::of(database);
     let [now, due] = note.schedule;
+    let bounds = database.option_bounds();
     let parameters = [
         Parameter::Id(user_id.0),
         Parameter::Text(option.key.as_str()),
@@ -71,6 +72,8 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
         Parameter::Moment(now),
         Parameter::Moment(due),
         Parameter::Text(note.origin),
+        Parameter::Id(bound(bounds.count)),
+        Parameter::Id(bound(bounds.bytes)),
     ];
     let written = changes.all(statement, &parameters).await;
     if let Err(Error::Unavailable(_)) = &written {
@@ -116,13 +119,14 @@ async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<Se
     database.dialect().lock(&tx, &name).await?;
     let (id, changed) = match stored(&tx, option).await? {
         None => {
+            require_room(database, &tx, option, None).await?;
             let Some(id) = insert(database, &tx, option).await? else {
                 tx.rollback().await;
                 return Ok(None);
             };
             (id, true)
         }
-        Some((_, StoredValue::Unreadable)) => {
+        Some((_, StoredValue::Unreadable, _)) => {
             tx.rollback().await;
             return Err(Error::Unreadable(format!(
                 "the stored value of the option `{}` has a form that cannot be read and is \
@@ -130,8 +134,9 @@ async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<Se
                 option.key.as_str()
             )));
         }
-        Some((id, StoredValue::Json(value))) if value == option.value => (id, false),
-        Some((id, StoredValue::Json(_))) => {
+        Some((id, StoredValue::Json(value), _)) if value == option.value => (id, false),
+        Some((id, StoredValue::Json(_), bytes)) => {
+            require_room(database, &tx, option, Some(bytes)).await?;
             user_option::Entity::update_many()
                 .col_expr(user_option::Column::Value, value(database, option))
                 .filter(user_option::Column::Id.eq(id))
@@ -160,7 +165,11 @@ fn result(id: i64, option: &SetOption, changed: bool) -> SetOptionResult {
     SetOptionResult { option, changed }
 }
 
-async fn stored(tx: &Transaction, option: &SetOption) -> Result<Option<(i64, StoredValue)>> {
+/// The option as it is, and how many bytes its value has.
+async fn stored(
+    tx: &Transaction,
+    option: &SetOption,
+) -> Result<Option<(i64, StoredValue, u64)>> {
     use user_option::Column as C;
     let row: Option<(i64, Option<String>)> = user_option::Entity::find()
         .select_only()
@@ -173,7 +182,47 @@ async fn stored(tx: &Transaction, option: &SetOption) -> Result<Option<(i64, Sto
         .into_tuple()
         .one(tx)
         .await?;
-    Ok(row.map(|(id, text)| (id, stored_value(text.as_deref()))))
+    Ok(row.map(|(id, text)| {
+        let bytes = text.as_ref().map_or(0, String::len);
+        (id, stored_value(text.as_deref()), bytes as u64)
+    }))
+}
+
+/// Refuses a value for which there is no room among the user's options. `replaced` is how many bytes
+/// the value has that is replaced; without it the option is new.
+///
+/// Options that are set at the same time are not seen, so a user may come to have as many more than
+/// the bounds allow.
+async fn require_room(
+    database: &Database,
+    tx: &Transaction,
+    option: &SetOption,
+    replaced: Option<u64>,
+) -> Result<()> {
+    use user_option::{Column as C, Entity};
+    let dialect = database.dialect();
+    let text = value(database, option).cast_as(Alias::new("text"));
+    let added = dialect.byte_length(text).cast_as(Alias::new("bigint"));
+    let taken: Option<(i64, Option<i64>, i64)> = Entity::find()
+        .select_only()
+        .column_as(Expr::col(C::Id).count(), "count")
+        .column_as(dialect.byte_length(json_text(C::Value)).sum(), "bytes")
+        .column_as(added, "added")
+        .filter(C::UserId.eq(option.user_id.0))
+        .into_tuple()
+        .one(tx)
+        .await?;
+    let (count, bytes, added) = taken.unwrap_or_default();
+    let [count, bytes, added] = [count, bytes.unwrap_or_default(), added].map(i64::unsigned_abs);
+    let others = bytes.saturating_sub(replaced.unwrap_or_default());
+    let count = replaced.is_none().then_some(count + 1);
+    let bytes = (added > replaced.unwrap_or_default()).then_some(others + added);
+    Ok(database.option_bounds().check(count, bytes)?)
+}
+
+/// A bound as a parameter.
+fn bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Inserts an option; `None` if a unique constraint is in the way.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use user_gateway::domain::{
-    Error, InvalidCode, JsonText, OptionKey, OptionScope, OptionScopeFilter, OrganizationId,
-    ProjectId, SetOption, SetOptionResult, StoredValue, UserId, UserOption, UserOptionFilter,
-    UserOptionId,
+    Error, Invalid, InvalidCode, JsonText, OptionKey, OptionScope, OptionScopeFilter,
+    OrganizationId, ProjectId, SetOption, SetOptionResult, StoredValue, UserId, UserOption,
+    UserOptionFilter, UserOptionId,
 };
 
 use crate::harness::TestDatabase;
@@ -46,6 +46,23 @@ async fn ids(db: &TestDatabase, filter: UserOptionFilter) -> Vec<i64> {
 
 async fn set(db: &TestDatabase, option: &SetOption) -> SetOptionResult {
     db.options().set_option(option).await.unwrap()
+}
+
+/// What is wrong with an option.
+async fn refusal(db: &TestDatabase, option: &SetOption) -> Invalid {
+    match db.options().set_option(option).await {
+        Err(Error::Invalid(invalid)) => invalid,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Gives a user the options `k1` to `kCOUNT`, with this JSON as their value.
+async fn fill(db: &TestDatabase, user: UserId, count: usize, value: &str) {
+    db.execute(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
+         INSERT INTO sentry_useroption (user_id, key, value) SELECT {user}, 'k' || i, '{value}' FROM n"
+    ))
+    .await;
 }
 
 /// The values a user has stored under a key with a scope, as a reader finds them.
@@ -255,6 +272,70 @@ contract! {
         assert!(matches!(result, Err(Error::Conflict(_))), "{result:?}");
         assert_eq!(db.heard.take_changes(), []);
         assert_eq!(db.count("sentry_controloutbox").await, 0);
+    }
+
+    async fn a_user_has_no_more_options_than_may_be(db: &TestDatabase) {
+        let [ada, bob] = db.add_users(["ada", "bob"]).await;
+        fill(db, ada, 997, "1").await;
+        let scopes = [
+            OptionScope::GLOBAL,
+            OptionScope::project(ProjectId(1)),
+            OptionScope::organization(OrganizationId(1)),
+        ];
+        for scope in scopes {
+            assert!(set(db, &SetOption { scope, ..option(ada, "last", json!(1)) }).await.changed);
+        }
+        for scope in scopes {
+            let beyond = SetOption { scope, ..option(ada, "beyond", json!(1)) };
+            let invalid = refusal(db, &beyond).await;
+            assert_eq!((invalid.code, invalid.path), (InvalidCode::TooMany, vec!["key".to_owned()]));
+            assert!(invalid.message.contains("1000"), "{}", invalid.message);
+            // What is there already can be changed, to longer values too.
+            let known = SetOption { scope, ..option(ada, "last", json!("longer")) };
+            assert!(set(db, &known).await.changed);
+            assert!(!set(db, &known).await.changed);
+        }
+        assert_eq!(db.count("sentry_useroption").await, 1_000);
+        assert!(set(db, &option(bob, "beyond", json!(1))).await.changed);
+
+        // Whoever has more already keeps them, and comes below the bound by deleting some.
+        db.add_option(ada, (Some(9), None), "more", "1").await;
+        refusal(db, &option(ada, "beyond", json!(1))).await;
+        assert!(set(db, &option(ada, "k1", json!(2))).await.changed);
+        let found = ids(db, of(&[ada], exactly(OptionScope::GLOBAL))).await;
+        let two = [UserOptionId(found[0]), UserOptionId(found[1])];
+        db.options().delete_options(&two).await.unwrap();
+        assert!(set(db, &option(ada, "beyond", json!(1))).await.changed);
+        refusal(db, &option(ada, "another", json!(1))).await;
+    }
+
+    async fn the_values_of_a_users_options_have_a_largest_size_together(db: &TestDatabase) {
+        let [ada, bob] = db.add_users(["ada", "bob"]).await;
+        let mebibyte = format!("\"{}\"", "x".repeat(1024 * 1024 - 2));
+        fill(db, ada, 3, &mebibyte).await;
+        let of_bytes = |bytes: usize| json!("x".repeat(bytes - 2));
+        let half = 512 * 1024;
+        let project = OptionScope::project(ProjectId(1));
+        assert!(set(db, &option(ada, "a", of_bytes(half))).await.changed);
+        assert!(set(db, &SetOption { scope: project, ..option(ada, "b", of_bytes(half)) }).await.changed);
+        for beyond in [
+            option(ada, "c", json!(1)),
+            option(ada, "a", of_bytes(half + 1)),
+            SetOption { scope: project, ..option(ada, "c", json!(1)) },
+            SetOption { scope: project, ..option(ada, "b", of_bytes(half + 1)) },
+        ] {
+            let invalid = refusal(db, &beyond).await;
+            assert_eq!((invalid.code, invalid.path), (InvalidCode::TooLong, vec!["value".to_owned()]));
+            assert!(invalid.message.contains("4194304"), "{}", invalid.message);
+        }
+        assert!(set(db, &option(bob, "c", json!(1))).await.changed);
+        // A value may be replaced by one that is no longer, also beyond the bound.
+        db.add_option(ada, GLOBAL, "more", &mebibyte).await;
+        let other = json!(format!("y{}", "x".repeat(half - 3)));
+        assert!(set(db, &option(ada, "a", other.clone())).await.changed);
+        assert!(set(db, &SetOption { scope: project, ..option(ada, "b", other) }).await.changed);
+        assert!(set(db, &option(ada, "a", json!(1))).await.changed);
+        refusal(db, &option(ada, "a", json!(12))).await;
     }
 
     async fn of_duplicates_the_newest_counts(db: &TestDatabase) {

@@ -1,16 +1,24 @@
 //! `setUserOption`.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
-use user_gateway::domain::UserId;
+use user_gateway::database::{Database, OutboxPolicy};
+use user_gateway::domain::{
+    Error, InvalidCode, OptionBounds, OptionKey, OptionScope, SetOption, SystemClock, UserId,
+};
+use user_gateway::service::Announcer;
 
 use super::{ada, assert_outcomes, contents, outcome, payload_errors};
-use crate::harness::Engine;
+use crate::harness::{Engine, TestDatabase};
 
 on_each_engine! {
     an_option_is_set_and_set_again
     every_kind_of_value_is_stored_as_it_is
     options_of_each_scope_are_apart
     a_value_has_a_largest_size_and_depth
+    a_form_is_told_that_a_user_has_as_many_options_as_may_be
+    bounds_can_be_set
     what_is_wrong_is_told_to_the_form_and_changes_nothing
     a_document_that_does_not_fit_changes_nothing
     a_value_that_cannot_be_read_is_not_overwritten
@@ -183,6 +191,76 @@ async fn a_value_has_a_largest_size_and_depth(engine: Engine) {
             .await
             .unwrap();
         assert_eq!(outcome(&answer), "BAD_REQUEST");
+    }
+}
+
+async fn a_form_is_told_that_a_user_has_as_many_options_as_may_be(engine: Engine) {
+    let (gateway, token) = ada(engine).await;
+    gateway
+        .database
+        .execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+             INSERT INTO sentry_useroption (user_id, key, value) SELECT 1, 'k' || i, '1' FROM n",
+        )
+        .await;
+    let before = contents(&gateway.database).await;
+    for scope in [
+        json!(null),
+        json!({ "projectId": 5 }),
+        json!({ "organizationId": 5 }),
+    ] {
+        let input = json!({ "userId": 1, "key": "new", "value": 1, "scope": scope });
+        let answer = gateway
+            .ask_with(&token, ASK, json!({ "input": input }))
+            .await;
+        let payload = &answer["data"]["setUserOption"];
+        assert_eq!(
+            payload_errors(payload),
+            ["TOO_MANY at input.key"],
+            "{answer}"
+        );
+        assert_eq!(payload["changed"], false);
+    }
+    assert_eq!(contents(&gateway.database).await, before);
+    let input = json!({ "userId": 1, "key": "k7", "value": 2 });
+    let answer = gateway
+        .ask_with(&token, ASK, json!({ "input": input }))
+        .await;
+    assert_eq!(answer["data"]["setUserOption"]["changed"], true, "{answer}");
+}
+
+async fn bounds_can_be_set(engine: Engine) {
+    let db = TestDatabase::open(engine).await;
+    let ada = db.add_user("ada").await;
+    let bounds = OptionBounds { count: 2, bytes: 8 };
+    let connection = db.connection().clone().bounding_options(bounds);
+    let policy = OutboxPolicy::default();
+    let clock = Arc::new(SystemClock);
+    let bounded = Database::open(connection, policy, Announcer::default(), clock)
+        .await
+        .unwrap();
+    for (key, value, expected) in [
+        ("a", json!(1), None),
+        ("b", json!("12345"), None),
+        ("c", json!(1), Some(InvalidCode::TooMany)),
+        ("b", json!("123456"), Some(InvalidCode::TooLong)),
+        ("b", json!("1234"), None),
+        ("a", json!(12), None),
+        ("a", json!(123), Some(InvalidCode::TooLong)),
+    ] {
+        let option = SetOption {
+            user_id: ada,
+            key: OptionKey::parse(key, &[]).unwrap(),
+            value: value.clone().into(),
+            scope: OptionScope::GLOBAL,
+        };
+        let set = bounded.services().user_options.set_option(&option).await;
+        let refused = match set {
+            Ok(_) => None,
+            Err(Error::Invalid(invalid)) => Some(invalid.code),
+            Err(error) => panic!("{error:?}"),
+        };
+        assert_eq!(refused, expected, "{key} {value}");
     }
 }
 

@@ -127,6 +127,40 @@ async fn a_value_that_cannot_be_read_is_null_and_a_gateway_learns_why() {
 }
 
 #[tokio::test]
+async fn other_silos_set_no_more_options_than_may_be() {
+    let control = Control::start().await;
+    let ada = control.db.add_user("ada").await;
+    control
+        .db
+        .execute(&format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+             INSERT INTO sentry_useroption (user_id, key, value) \
+             SELECT {ada}, 'k' || i, '1' FROM n"
+        ))
+        .await;
+    for scope in [json!({}), json!({ "project_id": 5 })] {
+        let set = json!({ "user_id": ada, "key": "new", "value": 1 });
+        let set = super::read::with(set, scope);
+        control
+            .call("user_option/set_option", set.clone())
+            .await
+            .is_invalid();
+        for method in ["user_option/set_option", "user_gateway/set_user_option"] {
+            let answer = control.call_as_gateway(method, set.clone()).await.json();
+            assert_eq!(answer["code"], "BAD_USER_INPUT", "{answer}");
+            assert_eq!(answer["invalid_code"], "TOO_MANY");
+            assert_eq!(answer["argument"], json!(["key"]));
+        }
+    }
+    let set = json!({ "user_id": ada, "key": "k7", "value": 2 });
+    assert_eq!(
+        control.value("user_option/set_option", set).await,
+        json!(null)
+    );
+    assert_eq!(control.db.count("sentry_useroption").await, 1_000);
+}
+
+#[tokio::test]
 async fn options_are_set_and_deleted() {
     let control = Control::start().await;
     let ada = control.db.add_user("ada").await;
