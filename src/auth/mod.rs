@@ -18,6 +18,8 @@ mod user_option;
 
 use std::sync::Arc;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::service::Services;
 use organization::Memberships;
 
@@ -46,6 +48,19 @@ struct Bound {
     caller: Arc<Caller>,
     limits: Arc<RateLimits>,
     memberships: Memberships,
+    lists: Semaphore,
+}
+
+/// How many lists are read for one request at a time. Operations may name any number under aliases;
+/// these wait for each other, and not everybody else for them.
+const MOST_LISTS: usize = 2;
+
+impl Bound {
+    /// Waits until one list less is read for the request than may be.
+    async fn next_list(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.lists.acquire().await.ok()
+    }
 }
 
 impl AuthorizedServices {
@@ -57,6 +72,7 @@ impl AuthorizedServices {
             caller,
             limits,
             memberships: Memberships::default(),
+            lists: Semaphore::new(MOST_LISTS),
         }))
     }
 

@@ -56,6 +56,10 @@ impl<'a> AuthorizedUserService<'a> {
     /// A page of the users whom the caller may see. `query.viewer` is set here.
     pub async fn page(self, query: &UserPageQuery, detail: Detail) -> Result<Page<VisibleUser>> {
         let query = self.bind(query).await?;
+        let _turn = match query.looked_up() {
+            Some(_) => None,
+            None => self.0.next_list().await,
+        };
         Ok(match detail {
             Detail::Whole => {
                 let page = self.inner().page(&query).await?;
@@ -70,7 +74,9 @@ impl<'a> AuthorizedUserService<'a> {
 
     /// How many users the whole list of a page holds.
     pub async fn count(self, query: &UserPageQuery) -> Result<u64> {
-        self.inner().count(&self.bind(query).await?).await
+        let query = self.bind(query).await?;
+        let _turn = self.0.next_list().await;
+        self.inner().count(&query).await
     }
 
     async fn bind(self, query: &UserPageQuery) -> Result<UserPageQuery> {

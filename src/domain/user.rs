@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::email::Email;
 use super::id::{AuthIdentityId, AuthenticatorId, OrganizationId, UserEmailId, UserId};
 use super::idempotency_key::IdempotencyKey;
-use super::page::{PageRequest, UserOrder};
+use super::page::{OrderField, PageRequest, UserOrder};
 use super::secret::Secret;
 use super::text::{DisplayName, PictureUrl, Username};
 
@@ -443,6 +443,32 @@ pub struct UserPageQuery {
     pub page: PageRequest,
     /// For whom.
     pub viewer: Viewer,
+}
+
+impl UserPageQuery {
+    /// The ids that the query names, if it says nothing else of the users that their account rows do
+    /// not tell, and all of them fit on the page. Such a page is a look-up by id, and no search.
+    #[must_use]
+    pub fn looked_up(&self) -> Option<&[UserId]> {
+        let UserFilter {
+            user_ids: Some(ids),
+            is_active: _,
+            organization_id: None,
+            without_organization: false,
+            email_verified: None,
+            emails: None,
+            usernames: None,
+            query: None,
+            query_spares_usernames: _,
+            authenticators: None,
+        } = &self.filter
+        else {
+            return None;
+        };
+        let sees_all = matches!(self.viewer, Viewer::All | Viewer::Public(_));
+        let fits = u32::try_from(ids.len()).is_ok_and(|count| count <= self.page.size);
+        (sees_all && fits && self.order.field == OrderField::Id).then_some(ids.as_slice())
+    }
 }
 
 /// Users by address.

@@ -14,8 +14,8 @@ use super::filter::Start;
 use super::lookup::Lookups;
 use super::{filter, search};
 use crate::domain::{
-    Anchor, Direction, OrderField, OrderValue, Page, PageEnd, Result, UserBrief, UserFilter,
-    UserId, UserPageQuery, UserProfile, Viewer,
+    Anchor, Direction, OrderField, OrderValue, Page, PageEnd, Result, UserBrief, UserPageQuery,
+    UserProfile,
 };
 
 /// An account as pages list it.
@@ -37,14 +37,15 @@ impl Listed for UserBrief {
 }
 
 pub(super) async fn page<T: Listed>(database: &Database, query: &UserPageQuery) -> Result<Page<T>> {
-    if let Some(ids) = named(query) {
+    if let Some(ids) = query.looked_up() {
         let by_id = T::by_id(&database.lookups().users);
         let accounts = database.look_up(by_id, &numbers(ids)).await?;
         return Ok(cut(accounts, query));
     }
+    let place = database.searches().admit(query.viewer).await?;
     let start = start(database, query).await?;
     if is_search(query, start) {
-        return search::page(database, query, start).await;
+        return search::page(database, query, start, place).await;
     }
     list(database, query, start).await
 }
@@ -121,28 +122,6 @@ pub(super) fn ordered(
     select
 }
 
-/// The ids that a query names, if it says nothing else of the users that their account rows do not
-/// tell, and all of them fit on the page: then they are looked up by id.
-fn named(query: &UserPageQuery) -> Option<&[UserId]> {
-    let UserPageQuery {
-        filter,
-        order,
-        page,
-        viewer: Viewer::All | Viewer::Public(_),
-    } = query
-    else {
-        return None;
-    };
-    let ids = filter.user_ids.as_deref()?;
-    let by_id_alone = UserFilter {
-        user_ids: filter.user_ids.clone(),
-        is_active: filter.is_active,
-        ..UserFilter::default()
-    };
-    let fits = u32::try_from(ids.len()).is_ok_and(|ids| ids <= page.size);
-    (fits && order.field == OrderField::Id && *filter == by_id_alone).then_some(ids)
-}
-
 /// The page of a query from all users of its list, which come by id.
 fn cut<T: Account>(mut accounts: Vec<T>, query: &UserPageQuery) -> Page<T> {
     let request = &query.page;
@@ -168,9 +147,10 @@ fn cut<T: Account>(mut accounts: Vec<T>, query: &UserPageQuery) -> Page<T> {
 }
 
 pub(super) async fn count(database: &Database, query: &UserPageQuery) -> Result<u64> {
+    let place = database.searches().admit(query.viewer).await?;
     let start = start(database, query).await?;
     if is_search(query, start) {
-        return search::count(database, query, start).await;
+        return search::count(database, query, start, place).await;
     }
     number(database, query, start).await
 }

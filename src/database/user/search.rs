@@ -21,9 +21,12 @@
 //! next users of the list if that does it; but no more of these are read than there are members, so
 //! that a small part of a large directory never costs what the directory costs.
 //!
-//! Only so many searches run at a time that half of the connections are left to others.
+//! Only so many searches run at a time that half of the connections are left to others, and only
+//! [`MOST_OF_USER`] pages are read for one user at a time, or fewer where there are few connections.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use entity::{user, user_email};
@@ -32,7 +35,7 @@ use sea_orm::sea_query::{
     UnionType, WithClause,
 };
 use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::super::connect::Ownership;
@@ -51,6 +54,9 @@ pub(super) const FEW: u64 = 1_000;
 /// How many users of a list are read if a text is common, or the members of an organization are at
 /// least as many.
 pub(super) const FAR: u64 = 10_000;
+
+/// The most pages that are read for one user at a time.
+const MOST_OF_USER: usize = 2;
 
 /// What the indexes have found is called so in a statement.
 const FOUND: &str = "found";
@@ -155,6 +161,7 @@ pub(super) async fn page<T: Listed>(
     database: &Database,
     query: &UserPageQuery,
     start: Start,
+    place: Option<Place>,
 ) -> Result<Page<T>> {
     let (owned, query) = (database.clone(), query.clone());
     let search = async move {
@@ -181,11 +188,16 @@ pub(super) async fn page<T: Listed>(
         }
         page::list(database, &query, start).await
     };
-    database.searches().run(search).await
+    database.searches().run(search, place).await
 }
 
 /// How many hold the text of a query, or how many members its organization has.
-pub(super) async fn count(database: &Database, query: &UserPageQuery, start: Start) -> Result<u64> {
+pub(super) async fn count(
+    database: &Database,
+    query: &UserPageQuery,
+    start: Start,
+    place: Option<Place>,
+) -> Result<u64> {
     let (owned, query) = (database.clone(), query.clone());
     let search = async move {
         match few(&owned, &query).await? {
@@ -193,7 +205,7 @@ pub(super) async fn count(database: &Database, query: &UserPageQuery, start: Sta
             None => page::number(&owned, &query, start).await,
         }
     };
-    database.searches().run(search).await
+    database.searches().run(search, place).await
 }
 
 /// Whether users are sure to be read in the order of a list without being sorted first. Sentry has no
@@ -260,10 +272,15 @@ async fn few(database: &Database, query: &UserPageQuery) -> Result<Option<UserPa
     }))
 }
 
+/// The users for whom pages are read at the moment, each with the places that are left to them.
+type Users = Mutex<HashMap<UserId, Arc<Semaphore>>>;
+
 /// The searches that run at a time.
 #[derive(Debug)]
 pub(in super::super) struct Searches {
     places: Arc<Semaphore>,
+    users: Arc<Users>,
+    places_of_user: usize,
     patience: Duration,
 }
 
@@ -272,29 +289,78 @@ pub(in super::super) struct Searches {
 #[error("as many searches as may run at a time are under way")]
 struct NoPlace;
 
+/// One of the places of a user.
+#[derive(Debug)]
+pub(super) struct Place {
+    users: Arc<Users>,
+    user: UserId,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Permits and those who wait for one hold the semaphore, too.
+        self.permit = None;
+        if let Entry::Occupied(entry) = lock(&self.users).entry(self.user)
+            && Arc::strong_count(entry.get()) == 1
+        {
+            entry.remove();
+        }
+    }
+}
+
+fn lock(users: &Users) -> MutexGuard<'_, HashMap<UserId, Arc<Semaphore>>> {
+    users.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Searches {
-    /// Leaves half of so many connections to others. A search waits no longer than `patience` for
-    /// its place.
+    /// Leaves half of so many connections to others, and half of what searches have to other users.
+    /// A search waits no longer than `patience` for its place.
     pub(in super::super) fn over(connections: u32, patience: Duration) -> Self {
         let places = usize::try_from(connections / 2).unwrap_or(usize::MAX);
         Self {
             places: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))),
+            users: Arc::default(),
+            places_of_user: (places / 2).clamp(1, MOST_OF_USER),
             patience,
         }
     }
 
+    /// Waits until the viewer, if it is a user who is known, has a page less under way than there may
+    /// be. So however much one user asks for at a time, nobody else waits behind all of it.
+    pub(super) async fn admit(&self, viewer: Viewer) -> Result<Option<Place>> {
+        let (Viewer::Member(user) | Viewer::Alone(user) | Viewer::Public(Some(user))) = viewer
+        else {
+            return Ok(None);
+        };
+        let places = || Arc::new(Semaphore::new(self.places_of_user));
+        let places = Arc::clone(lock(&self.users).entry(user).or_insert_with(places));
+        let mut place = Place {
+            users: Arc::clone(&self.users),
+            user,
+            permit: None,
+        };
+        place.permit = Some(self.wait(places).await?);
+        Ok(Some(place))
+    }
+
+    async fn wait(&self, places: Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+        let permit = timeout(self.patience, places.acquire_owned()).await;
+        let permit = permit.ok().and_then(Result::ok);
+        permit.ok_or_else(|| Error::Unavailable(Arc::new(NoPlace)))
+    }
+
     /// Searches when there is a place. Whoever does not wait for the end leaves statements behind
-    /// that go on, so the place is kept until then.
+    /// that go on, so the places, the user's own too, are kept until then.
     async fn run<T: Send + 'static>(
         &self,
         search: impl Future<Output = Result<T>> + Send + 'static,
+        of_user: Option<Place>,
     ) -> Result<T> {
-        let place = timeout(self.patience, Arc::clone(&self.places).acquire_owned());
-        let place = place.await.ok().and_then(Result::ok);
-        let place = place.ok_or_else(|| Error::Unavailable(Arc::new(NoPlace)))?;
+        let place = self.wait(Arc::clone(&self.places)).await?;
         see_through(async move {
             let found = search.await;
-            drop(place);
+            drop((place, of_user));
             found
         })
         .await

@@ -11,7 +11,7 @@ use user_gateway::domain::{
 use user_gateway::service::UserService;
 
 use super::{block, open, until_blocked};
-use crate::harness::{Contents, PATIENCE, TestDatabase, eventually};
+use crate::harness::{Contents, Engine, Gateway, PATIENCE, TestDatabase, eventually};
 
 /// How many searches [`open`]'s eight connections let run at a time: four are not look-ups' or changes'
 /// own, and searches get half of them.
@@ -39,9 +39,21 @@ fn search(
     users: &Arc<dyn UserService>,
     count: usize,
 ) -> Vec<JoinHandle<Result<Page<UserProfile>>>> {
+    search_as(users, Viewer::All, count)
+}
+
+fn search_as(
+    users: &Arc<dyn UserService>,
+    viewer: Viewer,
+    count: usize,
+) -> Vec<JoinHandle<Result<Page<UserProfile>>>> {
     let one = |_| {
         let users = Arc::clone(users);
-        tokio::spawn(async move { users.page(&page_of(Some("ada"))).await })
+        let query = UserPageQuery {
+            viewer,
+            ..page_of(Some("ada"))
+        };
+        tokio::spawn(async move { users.page(&query).await })
     };
     (0..count).map(one).collect()
 }
@@ -115,4 +127,83 @@ async fn a_search_that_nobody_waits_for_keeps_its_place_until_it_ends() {
             .is_ok_and(|found| found == [ada])
     })
     .await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn the_searches_of_one_user_leave_places_to_those_of_others() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let [ada, grace] = db.add_users(["ada", "grace"]).await;
+    let users = open(db.url(), PATIENCE, PATIENCE).await.services().users;
+
+    let lock = block(&db, "sentry_useremail").await;
+    let many = search_as(&users, Viewer::Member(ada), 10);
+    until_blocked(&db, 1).await;
+    // Whoever comes later does not wait behind them, whatever the user asks for.
+    let one = search_as(&users, Viewer::Public(Some(grace)), 1);
+    until_blocked(&db, PLACES).await;
+    // Nor do those who have left without waiting keep a place that is free.
+    for search in &many[5..] {
+        search.abort();
+    }
+    assert_eq!(listed(&users, None).await.unwrap(), [ada, grace]);
+    lock.rollback().await.unwrap();
+    for search in one.into_iter().chain(many) {
+        match search.await {
+            Ok(page) => assert_eq!(page.unwrap().rows[0].id, ada),
+            Err(left) => assert!(left.is_cancelled()),
+        }
+    }
+    let again = search_as(&users, Viewer::Alone(ada), 3);
+    for search in again {
+        assert_eq!(search.await.unwrap().unwrap().rows.len(), 1);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn the_lists_of_one_request_leave_connections_to_others() {
+    let gateway = Gateway::start(Engine::Postgres).await;
+    let organization = gateway.database.add_organization(7, "us", Some(0)).await;
+    let ada = gateway.database.add_user("ada").await;
+    gateway.database.join(ada, organization).await;
+    let token = gateway
+        .service_token("tests", &["user:read", "org:read"])
+        .await;
+    let slug = gateway
+        .ask(&token, "{ organization(by: {id: 7}) { slug } }")
+        .await;
+    let slug = slug["data"]["organization"]["slug"].as_str().unwrap();
+    let other = format!("{{ organization(by: {{slug: \"{slug}\"}}) {{ id }} }}");
+
+    for (field, under_way) in [
+        (
+            "users(orderBy: {field: USERNAME}, first: SIZE) { nodes { id } }",
+            2,
+        ),
+        (
+            "users(filter: {organizationId: 7}, first: SIZE) { totalCount }",
+            2,
+        ),
+        (
+            "organization(by: {id: 7}) { members(first: SIZE) { nodes { id } } }",
+            1,
+        ),
+    ] {
+        let alias = |n: usize| format!("a{n}: {}", field.replace("SIZE", &n.to_string()));
+        let fields = (1..=20).map(alias);
+        let many = format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "));
+        let lock = block(&gateway.database, "auth_user").await;
+        let others = async {
+            until_blocked(&gateway.database, under_way).await;
+            for _ in 0..20 {
+                let answer = gateway.ask(&token, &other).await;
+                assert_eq!(answer["data"]["organization"]["id"], "Organization:7");
+            }
+            until_blocked(&gateway.database, under_way).await;
+            lock.rollback().await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(gateway.ask(&token, &many), others);
+        assert!(answer.get("errors").is_none(), "{field}: {answer}");
+    }
 }
