@@ -7,6 +7,7 @@ mod demo;
 mod full_disk;
 mod installation;
 mod instructions;
+mod internal;
 mod migrate;
 mod race;
 mod seed;

@@ -1,6 +1,7 @@
 //! `serve`: how it starts, and how it ends.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -144,6 +145,44 @@ async fn sigint_ends_a_gateway_with_idle_connections_at_once() {
     assert_eq!(gateway.ended(), Some(0), "{}", gateway.log());
 }
 
+#[tokio::test]
+async fn a_process_whose_threads_are_stuck_is_ended_in_time() {
+    let scratch = Scratch::new();
+    let arguments = [
+        "serve",
+        "--workers",
+        "1",
+        "--log",
+        "user_gateway=debug",
+        "--shutdown-timeout",
+        "100ms",
+    ];
+    let (mut gateway, _unread) = scratch.start_unread(&arguments);
+    // Nobody reads the log, so in the end the thread that serves waits for somebody to do so.
+    let moment = Duration::from_secs(2);
+    eventually("the thread that serves is stuck", async || {
+        let request = gateway.get("/healthz").timeout(moment);
+        request.send().await.is_err()
+    })
+    .await;
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended(), Some(1));
+}
+
+#[tokio::test]
+async fn a_process_that_is_asked_twice_to_stop_waits_for_nothing() {
+    let (scratch, token) = seeded();
+    let mut gateway = scratch.start(&["serve", "--shutdown-timeout", "1h"]);
+    let _slow = in_flight(&gateway, &token, "{}").await;
+    gateway.signal("TERM");
+    eventually("the gateway has stopped listening", async || {
+        !listens(&gateway).await
+    })
+    .await;
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended(), Some(1), "{}", gateway.log());
+}
+
 #[test]
 fn a_taken_port_is_said_before_anything_is_made() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -153,6 +192,17 @@ fn a_taken_port_is_said_before_anything_is_made() {
         let said = scratch.must_fail(&[command, "--listen", &address]);
         assert!(said.contains(&address), "{said}");
         assert!(said.contains("--listen"), "{said}");
+        assert_eq!(scratch.files(), [""; 0]);
+        let arguments = [
+            command,
+            "--listen",
+            "127.0.0.1:0",
+            "--internal-listen",
+            &address,
+        ];
+        let said = scratch.must_fail(&arguments);
+        assert!(said.contains(&address), "{said}");
+        assert!(said.contains("--internal-listen"), "{said}");
         assert_eq!(scratch.files(), [""; 0]);
     }
 }

@@ -4,7 +4,7 @@
 //! gives it, listens on a free port, and is killed by its id when the test ends, however it ends.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, PipeReader, Read, pipe};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -148,6 +148,15 @@ impl Scratch {
         Process::start(self.prepared(command, &[]))
     }
 
+    /// Starts a server whose log nobody reads. It goes into a pipe that is full at some time.
+    pub(crate) fn start_unread(&self, arguments: &[&str]) -> (Process, PipeReader) {
+        let (unread, log) = pipe().unwrap();
+        let arguments = [arguments, &["--listen", "127.0.0.1:0"]].concat();
+        let mut command = self.command(&arguments, &[]);
+        command.stderr(log);
+        (Process::start(command), unread)
+    }
+
     /// A token of a user or a service, made by the command: `["--user", "1"]`.
     pub(crate) fn token(&self, url: &str, whose: &[&str]) -> String {
         let arguments = [&["token", "create", "--database-url", url], whose].concat();
@@ -169,15 +178,16 @@ impl Process {
             }
         });
         let log = Arc::new(Mutex::new(String::new()));
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let kept = Arc::clone(&log);
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let mut log = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
+        if let Some(stderr) = child.stderr.take() {
+            let kept = Arc::clone(&log);
+            thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    let mut log = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                    log.push_str(&line);
+                    log.push('\n');
+                }
+            });
+        }
         let mut process = Self {
             child,
             said,

@@ -90,6 +90,17 @@ impl Raw {
         all
     }
 
+    /// How much of what has come could be taken, `most` bytes of it at most; `None` once the other
+    /// side has closed.
+    pub(crate) fn take(&self, most: usize) -> Option<usize> {
+        match self.0.try_read(&mut vec![0; most]) {
+            Ok(0) => None,
+            Ok(count) => Some(count),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(0),
+            Err(_) => None,
+        }
+    }
+
     /// Waits until something comes, which is left where it is.
     pub(crate) async fn begins(&self) {
         let something = timeout(PATIENCE, self.0.readable()).await;

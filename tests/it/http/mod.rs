@@ -3,11 +3,13 @@
 mod audit;
 mod browser;
 mod compression;
+mod connections;
 mod credentials;
 mod csrf_and_cors;
 mod graphiql;
 mod graphql_over_http;
 mod health;
+mod http2;
 mod identity_provider;
 mod metrics;
 mod overload;
@@ -23,7 +25,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use user_gateway::config::Config;
 
-use crate::harness::{Account, Answer, Engine, Gateway};
+use crate::harness::{Account, Answer, Engine, Gateway, client_over_http2};
 
 /// A gateway, and the token of a superuser who may do everything.
 #[derive(Debug)]
@@ -50,6 +52,12 @@ impl Open {
             .await;
         let token = gateway.user_token(admin, &[]).await;
         Self { gateway, token }
+    }
+
+    /// The same, asked over HTTP/2.
+    fn over_http2(mut self) -> Self {
+        self.gateway.client = client_over_http2();
+        self
     }
 
     /// A POST with the token and nothing else.

@@ -45,7 +45,15 @@ fn is_refused(answer: &Answer) {
 
 #[tokio::test]
 async fn ten_times_as_many_as_can_be_worked_on_are_refused_and_the_rest_are_served() {
-    let open = open().await;
+    overload(open().await).await;
+}
+
+#[tokio::test]
+async fn ten_times_as_many_on_one_http2_connection_are_refused_and_the_rest_are_served() {
+    overload(open().await.over_http2()).await;
+}
+
+async fn overload(open: Open) {
     for round in 0..3 {
         let in_the_way = in_the_way(&open).await;
         let first = round * PLACES * TIMES;

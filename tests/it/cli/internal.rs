@@ -1,0 +1,107 @@
+//! `--internal-listen`: an address for other silos and for whoever watches the gateway.
+
+use serde_json::json;
+
+use super::seeded;
+use crate::harness::{Answer, Process, Raw, SECRET, Scratch};
+
+const CALL: &str = "/api/0/internal/rpc/user/get_many/";
+
+/// The status of a path, on the address at `origin`.
+async fn status(process: &Process, method: &str, origin: &str, path: &str) -> u16 {
+    let method = method.parse().unwrap();
+    let request = process.client.request(method, format!("{origin}{path}"));
+    Answer::to(request).await.status
+}
+
+/// A control silo with an address of its own for others; where that is.
+fn start(scratch: &Scratch, arguments: &[&str]) -> (Process, String) {
+    let always = [
+        "serve",
+        "--silo",
+        "control",
+        "--rpc-secret",
+        SECRET,
+        "--internal-listen",
+        "127.0.0.1:0",
+    ];
+    let mut control = scratch.start(&[&always[..], arguments].concat());
+    let internal = control.said("internal");
+    (control, internal)
+}
+
+#[tokio::test]
+async fn what_is_not_for_clients_is_on_the_internal_address_alone() {
+    let (scratch, _) = seeded();
+    let (control, internal) = start(&scratch, &[]);
+    for (method, path, outside, inside) in [
+        ("GET", "/healthz", 200, 200),
+        ("GET", "/readyz", 404, 200),
+        ("GET", "/metrics", 404, 200),
+        ("POST", CALL, 404, 403),
+        ("POST", "/graphql", 415, 404),
+        ("GET", "/graphql?query={__typename}", 401, 404),
+        ("GET", "/graphiql/", 200, 404),
+        ("GET", "/nothing", 404, 404),
+    ] {
+        let answered = status(&control, method, &control.origin, path).await;
+        assert_eq!(answered, outside, "{path} outside");
+        let answered = status(&control, method, &internal, path).await;
+        assert_eq!(answered, inside, "{path} inside");
+    }
+}
+
+#[tokio::test]
+async fn without_an_internal_address_all_is_on_one() {
+    let (scratch, _) = seeded();
+    let control = scratch.start(&["serve", "--silo", "control", "--rpc-secret", SECRET]);
+    for (method, path, expected) in [
+        ("GET", "/readyz", 200),
+        ("GET", "/metrics", 200),
+        ("POST", CALL, 403),
+    ] {
+        let answered = status(&control, method, &control.origin, path).await;
+        assert_eq!(answered, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_clients_takes_nothing_from_other_silos() {
+    let (scratch, token) = seeded();
+    let (control, internal) = start(&scratch, &["--max-connections", "8"]);
+    let mut flood = Vec::new();
+    for _ in 0..8 {
+        let raw = Raw::open(&control.origin).await;
+        raw.send("POST /graphql HTTP/1.1\r\nhost: ").await;
+        flood.push(raw);
+    }
+    let one_more = Raw::open(&control.origin).await;
+    one_more.answer().await.refuses(503, "OVERLOADED");
+    assert_eq!(status(&control, "GET", &internal, "/readyz").await, 200);
+
+    let elsewhere = Scratch::new();
+    let region = elsewhere.start(&[
+        "serve",
+        "--silo",
+        "region",
+        "--region",
+        "us",
+        "--rpc-secret",
+        SECRET,
+        "--control-url",
+        &internal,
+    ]);
+    let query = "{ user(id: 1) { id } }";
+    let data = region.data(&token, query, json!({})).await;
+    assert_eq!(data, json!({ "user": { "id": "User:1" } }));
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_stopped_leaves_both_addresses() {
+    let (scratch, _) = seeded();
+    let (mut control, internal) = start(&scratch, &["--shutdown-timeout", "1h"]);
+    assert_eq!(status(&control, "GET", &internal, "/healthz").await, 200);
+    let _silent = Raw::open(&internal).await;
+    control.signal("TERM");
+    assert_eq!(control.ended(), Some(0), "{}", control.log());
+}

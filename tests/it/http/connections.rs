@@ -1,0 +1,267 @@
+//! Connections: how many there may be, for how long, and what they may ask.
+
+use std::time::Duration;
+
+use sea_orm::TransactionTrait as _;
+use serde_json::json;
+
+use super::{CREATE, Open};
+use crate::harness::{Answer, Http2, PROTOCOL, Raw, Scratch, Socket, eventually};
+
+/// How long something may take that a test waits to be given up.
+const SHORT: Duration = Duration::from_millis(50);
+
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// A connection that was answered and stays open.
+async fn kept(origin: &str) -> Raw {
+    let raw = Raw::open(origin).await;
+    raw.send(HEALTH).await;
+    raw.begins().await;
+    raw
+}
+
+/// The answer to whom may find no place.
+async fn ask(origin: &str) -> Option<Answer> {
+    let raw = Raw::open(origin).await;
+    let head = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    raw.try_send(head).await.ok()?;
+    let bytes = raw.rest().await;
+    (!bytes.is_empty()).then(|| Answer::parse(&bytes))
+}
+
+async fn is_served(origin: &str) -> bool {
+    ask(origin).await.is_some_and(|answer| answer.status == 200)
+}
+
+#[tokio::test]
+async fn a_request_over_http1_names_one_host() {
+    let open = Open::start().await;
+    for (hosts, version, status) in [
+        ("host: localhost\r\n", "1.1", 200),
+        ("", "1.1", 400),
+        ("host: localhost\r\nhost: localhost\r\n", "1.1", 400),
+        ("host: a\r\nx: y\r\nHost: b\r\n", "1.1", 400),
+        ("host:\r\n", "1.1", 200),
+        ("", "1.0", 200),
+        ("host: localhost\r\n", "1.0", 200),
+    ] {
+        for path in ["/healthz", "/graphiql/"] {
+            let raw = Raw::open(&open.gateway.origin).await;
+            raw.send(&format!(
+                "GET {path} HTTP/{version}\r\n{hosts}connection: close\r\n\r\n"
+            ))
+            .await;
+            let answer = raw.answer().await;
+            assert_eq!(answer.status, status, "{hosts:?} {path}");
+        }
+        let raw = Raw::open(&open.gateway.origin).await;
+        let token = &open.token;
+        raw.send(&format!(
+            "GET /graphql?query={{__typename}} HTTP/{version}\r\n{hosts}connection: close\r\n\
+             authorization: Bearer {token}\r\n\r\n"
+        ))
+        .await;
+        let answer = raw.answer().await;
+        if status == 400 {
+            answer.refuses(400, "BAD_REQUEST");
+        } else {
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_has_a_bound() {
+    let open = Open::start().await;
+    let one = |length: usize| format!("x-large: {}\r\n", "x".repeat(length));
+    let many = |count: usize| "x-small: x\r\n".repeat(count);
+    for (fields, status) in [
+        (one(20_000), 200),
+        (one(200_000), 431),
+        (many(50), 200),
+        (many(20_000), 431),
+        (one(1_000_000), 431),
+    ] {
+        let raw = Raw::open(&open.gateway.origin).await;
+        // Whoever sends more than is read may be told of it before all is sent.
+        let head = open.head("GET", &fields).replace("/graphql", "/healthz");
+        let _ = raw.try_send(&head).await;
+        assert_eq!(raw.answer().await.status, status, "{}", fields.len());
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_is_answered_may_be_stored() {
+    let open = Open::start().await;
+    let query = json!({ "query": "{ viewer { scopes } }" });
+    let events = open.post().header("accept", "text/event-stream");
+    let from_a_page = open.post().header("sec-fetch-site", "same-origin");
+    let events_for_a_page = open.post().header("accept", "text/event-stream");
+    let events_for_a_page = events_for_a_page.header("sec-fetch-site", "same-origin");
+    for (request, status) in [
+        (open.post().json(&query), 200),
+        (from_a_page.json(&query), 200),
+        (open.get(&[("query", "{ viewer { scopes } }")]), 200),
+        (events.json(&query), 200),
+        (events_for_a_page.json(&query), 200),
+        (open.post().json(&json!({})), 400),
+        (open.gateway.graphql().json(&query), 401),
+        (open.gateway.get("/readyz"), 200),
+        (open.gateway.get("/metrics"), 200),
+        (open.gateway.get("/nothing"), 404),
+    ] {
+        let answer = Answer::to(request).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+    let page = Answer::to(open.gateway.get("/graphiql/")).await;
+    assert_eq!(page.header("cache-control"), "no-cache");
+}
+
+#[tokio::test]
+async fn more_connections_than_there_may_be_are_refused_until_some_have_ended() {
+    let open = Open::with(|config| config.server.max_connections = 3).await;
+    let origin = &open.gateway.origin;
+    let mut first = Vec::new();
+    for _ in 0..3 {
+        first.push(kept(origin).await);
+    }
+    for _ in 0..10 {
+        let answer = Raw::open(origin).await.answer().await;
+        answer.refuses(503, "OVERLOADED");
+        assert_eq!(answer.header("retry-after"), "1");
+        assert_eq!(answer.header("connection"), "close");
+    }
+    // Those that have a place keep it.
+    for raw in &first {
+        raw.send(HEALTH).await;
+    }
+    first.pop();
+    eventually("there is a place again", async || is_served(origin).await).await;
+}
+
+#[tokio::test]
+async fn an_address_has_a_bound_of_its_own() {
+    let open = Open::with(|config| config.server.max_connections_per_address = 2).await;
+    let origin = &open.gateway.origin;
+    let first = (kept(origin).await, kept(origin).await);
+    let answer = Raw::open(origin).await.answer().await;
+    answer.refuses(503, "OVERLOADED");
+    drop(first);
+    eventually("there is a place again", async || is_served(origin).await).await;
+    let page = Answer::to(open.gateway.get("/metrics")).await.text();
+    let refused = "user_gateway_connections_refused_total{listener=\"public\",\
+                   reason=\"max_connections_per_address\"}";
+    assert!(page.contains(refused), "{page}");
+    let opened = "user_gateway_connections{listener=\"public\"}";
+    assert!(page.contains(opened), "{page}");
+}
+
+#[tokio::test]
+async fn a_websocket_keeps_the_place_of_its_connection() {
+    let open = Open::with(|config| config.server.max_connections = 1).await;
+    let origin = &open.gateway.origin;
+    let socket = Socket::open_with(origin, &[PROTOCOL]).await.unwrap();
+    for _ in 0..10 {
+        let answer = Raw::open(origin).await.answer().await;
+        answer.refuses(503, "OVERLOADED");
+    }
+    drop(socket);
+    eventually("there is a place again", async || is_served(origin).await).await;
+}
+
+#[tokio::test]
+async fn a_connection_is_told_to_end_when_it_is_old() {
+    let open = Open::with(|config| config.server.max_connection_age = SHORT).await;
+    eventually("an answer says so", async || {
+        let answer = Answer::to(open.gateway.get("/healthz")).await;
+        answer.header("connection") == "close"
+    })
+    .await;
+    // What begins anew is served.
+    assert_eq!(open.query("{ __typename }").await.status, 200);
+    let connection = Http2::open(&open.gateway.origin, 1_000).await;
+    let health = connection.answer("GET", "/healthz", &[], "").await;
+    assert_eq!(health.status(), 200);
+    connection.ended().await;
+}
+
+#[tokio::test]
+async fn a_request_ends_when_its_client_leaves() {
+    let open = Open::with(|config| config.server.max_concurrent_requests = 1).await;
+    let writer = open.gateway.database.connection().writer();
+    let in_the_way = writer.begin().await.unwrap();
+    let body = json!({ "query": CREATE }).to_string();
+    let length = body.len();
+    let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+    for _ in 0..3 {
+        let client = Raw::open(&open.gateway.origin).await;
+        client
+            .send(&format!("{}{body}", open.head("POST", &fields)))
+            .await;
+        eventually("it is worked on", async || {
+            open.query("{ __typename }").await.status == 503
+        })
+        .await;
+        drop(client);
+        eventually("its place is free", async || {
+            open.query("{ __typename }").await.status == 200
+        })
+        .await;
+    }
+    in_the_way.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_hardly_reads_its_answer_is_left() {
+    let open = Open::with(|config| config.server.response_timeout = SHORT * 4).await;
+    let about = "types { description fields { description args { description } } }";
+    let fields = (0..20).map(|n| format!("a{n}: __schema {{ {about} }}"));
+    let query = format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "));
+    let body = serde_json::Value::from(vec![json!({ "query": query }); 10]).to_string();
+    let raw = Raw::open(&open.gateway.origin).await;
+    let length = body.len();
+    let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+    raw.send(&format!("{}{body}", open.head("POST", &fields)))
+        .await;
+    raw.begins().await;
+    // A little at a time, which is more than nothing.
+    eventually("the connection is closed", async || {
+        tokio::time::sleep(SHORT / 10).await;
+        raw.take(1_000).is_none()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn few_files_bound_the_connections_and_nothing_else() {
+    let scratch = Scratch::new();
+    let gateway = scratch.start_under(
+        &["sh", "-c", "ulimit -n 200; exec \"$0\" \"$@\""],
+        &["serve"],
+    );
+    let mut flood = Vec::new();
+    let mut refused = 0;
+    for _ in 0..250 {
+        let raw = Raw::open(&gateway.origin).await;
+        let _ = raw.try_send("POST /graphql HTTP/1.1\r\nhost: ").await;
+        flood.push(raw);
+    }
+    for raw in flood.drain(200..) {
+        refused += usize::from(raw.rest().await.starts_with(b"HTTP/1.1 503"));
+    }
+    assert!(refused > 0, "{}", gateway.log());
+    flood.clear();
+    eventually("there is a place again", async || {
+        let answer = gateway.get("/readyz").send().await;
+        answer.is_ok_and(|answer| answer.status() == 200)
+    })
+    .await;
+    assert!(
+        !gateway.log().contains("cannot accept"),
+        "{}",
+        gateway.log()
+    );
+    assert!(gateway.log().contains("are refused"), "{}", gateway.log());
+}
