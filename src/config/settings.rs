@@ -79,7 +79,7 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_LISTEN", value_name = "ADDRESS")]
     listen: SocketAddr,
 
-    /// Address for the calls between silos, /metrics and /readyz, which --listen then answers 404 [default: none]
+    /// Address for the calls between silos, /metrics and /readyz, which are then found nowhere else [default: none]
     #[arg(long, env = "USER_GATEWAY_INTERNAL_LISTEN", value_name = "ADDRESS")]
     internal_listen: SocketAddr,
 
@@ -233,7 +233,7 @@ settings! {
     #[serde(default, deserialize_with = "duration")]
     request_timeout: humantime::Duration,
 
-    /// How long a client may take to receive an answer; an event has --idle-timeout [default: 30s]
+    /// How long a client may take to receive an answer that is not one of events [default: 30s]
     #[arg(long, env = "USER_GATEWAY_RESPONSE_TIMEOUT", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
     response_timeout: humantime::Duration,
@@ -257,11 +257,11 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_CONCURRENT_REQUESTS", value_name = "N")]
     max_concurrent_requests: usize,
 
-    /// Most connections on --listen, and as many on --internal-listen, as far as the limit of open files allows [default: 10000]
+    /// Most connections on each address, as far as the limit of open files allows; more are answered 503 [default: 10000]
     #[arg(long, env = "USER_GATEWAY_MAX_CONNECTIONS", value_name = "N")]
     max_connections: usize,
 
-    /// Most connections on --listen from one address, or from one IPv6 network of 64 bits; 0 sets no limit [default: 0]
+    /// Most connections of clients from one address, or from one IPv6 network of 64 bits; 0 sets no limit [default: 0]
     #[arg(long, env = "USER_GATEWAY_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
     max_connections_per_address: usize,
 

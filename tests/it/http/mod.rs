@@ -13,6 +13,7 @@ mod http2;
 mod identity_provider;
 mod metrics;
 mod overload;
+mod panics;
 mod persisted_queries;
 mod refusals;
 mod request_id;
