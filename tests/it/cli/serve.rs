@@ -104,7 +104,7 @@ async fn a_client_that_does_not_read_its_answer_is_not_waited_for_for_ever() {
     let (scratch, token) = seeded();
     let arguments = [
         "serve",
-        "--idle-timeout",
+        "--response-timeout",
         "50ms",
         "--shutdown-timeout",
         "1h",
