@@ -288,6 +288,7 @@ pub async fn connect(config: &DatabaseConfig) -> anyhow::Result<Connection> {
         max_connections: config.max_connections,
         acquire_timeout: config.acquire_timeout,
         statement_timeout: config.statement_timeout,
+        lock_timeout: config.lock_timeout,
     };
     let connection = Connection::open(&options)
         .await

@@ -122,6 +122,8 @@ pub struct DatabaseConfig {
     pub statement_timeout: Duration,
     /// How much one user's options may take.
     pub option_bounds: OptionBounds,
+    /// How long a change may wait for what somebody else keeps locked in PostgreSQL.
+    pub lock_timeout: Duration,
 }
 
 impl ServerConfig {
@@ -181,6 +183,9 @@ impl DatabaseConfig {
             statement_timeout: settings
                 .database_statement_timeout
                 .map_or(Duration::from_secs(15), Into::into),
+            lock_timeout: settings
+                .database_lock_timeout
+                .map_or(Duration::from_secs(5), Into::into),
             option_bounds: OptionBounds {
                 count: settings
                     .max_options_per_user
@@ -501,6 +506,7 @@ impl Config {
             ("rpc-timeout", self.rpc.timeout),
             ("outbox-poll-interval", self.outbox.poll_interval),
             ("cache-ttl", self.cache.ttl),
+            ("database-lock-timeout", self.database.lock_timeout),
         ];
         for (name, _) in lasting.into_iter().filter(|(_, time)| time.is_zero()) {
             problems.push(format!("{name} must be longer than nothing"));

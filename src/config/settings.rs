@@ -105,6 +105,11 @@ settings! {
     #[serde(default, deserialize_with = "duration")]
     database_statement_timeout: humantime::Duration,
 
+    /// How long a change waits for what somebody else keeps locked in PostgreSQL [default: 5s]
+    #[arg(long, env = "USER_GATEWAY_DATABASE_LOCK_TIMEOUT", value_name = "DURATION")]
+    #[serde(default, deserialize_with = "duration")]
+    database_lock_timeout: humantime::Duration,
+
     /// Which part of the directory this is: everything, the control silo, or a region that asks it [default: monolith]
     #[arg(long, env = "USER_GATEWAY_SILO", value_name = "MODE")]
     silo: SiloMode,

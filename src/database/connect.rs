@@ -14,6 +14,7 @@ use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
 use super::error::is_locked_file;
 use super::pipeline::Target;
 use super::transaction::Transactions;
+use super::turn::Turns;
 use super::user::Searches;
 use crate::domain::{Error, Invalid, OptionBounds, Result};
 use crate::worker;
@@ -38,6 +39,8 @@ pub struct DatabaseOptions {
     pub acquire_timeout: Duration,
     /// How long PostgreSQL may work on a statement.
     pub statement_timeout: Duration,
+    /// How long a change may wait for what somebody else keeps locked on PostgreSQL.
+    pub lock_timeout: Duration,
 }
 
 /// Whose tables the database holds.
@@ -59,6 +62,7 @@ pub struct Connection {
     pub(super) statements: Arc<AtomicU64>,
     pub(super) searches: Arc<Searches>,
     pub(super) option_bounds: OptionBounds,
+    pub(super) turns: Arc<Turns>,
     /// Where look-ups go beside the pool, if they can.
     pub(super) pipelined: Option<Pipelined>,
 }
@@ -124,10 +128,12 @@ impl Connection {
             })
         });
         let searches = Searches::over(readers, options.acquire_timeout);
+        let turns = Turns::over(readers, options.lock_timeout);
         Ok(Self {
             pipelined: pipelined.flatten(),
             searches: Arc::new(searches),
             option_bounds: OptionBounds::default(),
+            turns: Arc::new(turns),
             reader,
             writer,
             transactions,
@@ -156,9 +162,12 @@ impl Connection {
     pub async fn begin_alone(&self) -> Result<DatabaseTransaction> {
         let tx = self.dialect.begin_write(&self.writer).await?;
         if self.is_postgres() {
-            // The number is the gateway's own; it only has to be the same in every process.
-            tx.execute_unprepared("SELECT pg_advisory_xact_lock(7596835243154170209)")
-                .await?;
+            // The number is the gateway's own; it only has to be the same in every process. To build
+            // tables takes longer than a change may wait.
+            tx.execute_unprepared(
+                "SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(7596835243154170209)",
+            )
+            .await?;
         }
         Ok(tx)
     }
@@ -254,7 +263,7 @@ async fn pool(
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire_if_idle_for(Duration::from_secs(10))
         .sqlx_logging(false);
-    let statement_timeout = options.statement_timeout;
+    let (statement_timeout, lock_timeout) = (options.statement_timeout, options.lock_timeout);
     if options.url.starts_with("sqlite:") {
         connect
             .min_connections(1)
@@ -270,7 +279,16 @@ async fn pool(
     } else {
         connect
             .set_application_name("user-gateway")
-            .statement_timeout(statement_timeout);
+            .statement_timeout(statement_timeout)
+            .map_sqlx_postgres_opts(move |postgres| {
+                // Nothing would be no limit.
+                let milliseconds = lock_timeout.as_millis().max(1);
+                // Whoever has waited for a lock has to see what was committed meanwhile.
+                postgres.options([
+                    ("lock_timeout", milliseconds.to_string()),
+                    ("default_transaction_isolation", "read committed".to_owned()),
+                ])
+            });
     }
     let give_up = Instant::now() + options.acquire_timeout;
     let mut connection = loop {

@@ -25,6 +25,9 @@ impl From<Failure> for Error {
     }
 }
 
+/// PostgreSQL's code for a lock that was not to be had in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 enum Kind {
     Unavailable,
     Timeout,
@@ -69,8 +72,8 @@ fn kind(error: &DbErr) -> Kind {
 /// What a code of either engine means; none of one is one of the other.
 fn kind_of(code: &str) -> Kind {
     match code {
-        // PostgreSQL: statement timeout or cancel.
-        "57014" => Kind::Timeout,
+        // PostgreSQL: statement timeout or cancel, and lock timeout.
+        "57014" | LOCK_NOT_AVAILABLE => Kind::Timeout,
         // PostgreSQL: a character that its texts, and those in its JSON, cannot hold.
         "22021" | "22P05" => Kind::Input(
             InvalidCode::InvalidFormat,
@@ -169,8 +172,14 @@ pub(super) fn is_locked_file(error: &DbErr) -> bool {
     code.is_some_and(|code| code & 0xff == BUSY)
 }
 
+/// Whether a pipelined statement waited too long for what somebody else keeps locked. Nothing has
+/// been carried out then.
+pub(super) fn is_locked(error: &Error) -> bool {
+    pipelined_code(error) == Some(LOCK_NOT_AVAILABLE)
+}
+
 fn pipelined_code(error: &Error) -> Option<&str> {
-    let Error::Internal(cause) = error else {
+    let (Error::Internal(cause) | Error::Timeout(cause)) = error else {
         return None;
     };
     cause.downcast_ref::<Failure>()?.code()

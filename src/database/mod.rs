@@ -20,6 +20,7 @@ mod statement;
 mod storage;
 mod token;
 mod transaction;
+mod turn;
 mod user;
 mod user_option;
 
@@ -31,7 +32,7 @@ use sea_orm::DatabaseConnection;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::domain::{Change, Clock, Error, Event, OptionBounds, Result};
+use crate::domain::{Change, Clock, Error, Event, OptionBounds, Result, UserId};
 use crate::service::{Announcer, Services};
 use crate::telemetry::carry;
 
@@ -41,12 +42,14 @@ pub use index::{ExpectedIndex, missing_indexes, setting};
 pub use outbox::{OutboxPolicy, ServerClock};
 pub use seed::{SeedProgress, TableRows, seed};
 
+use connect::Pipelined;
 use dialect::Dialect;
 use pipeline::Pipeline;
 use shared::Shared;
 use statement::{Parameter, Prepared, Shelf};
 use storage::Storage;
 use transaction::{Transaction, Transactions};
+use turn::{Place, Subject, Turn, Turns};
 
 /// How long connections may take to be closed when the process ends.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -85,6 +88,7 @@ struct Inner {
     lookups: Lookups,
     searches: Arc<user::Searches>,
     option_bounds: OptionBounds,
+    turns: Arc<Turns>,
     outbox: OutboxPolicy,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
@@ -124,6 +128,7 @@ impl Database {
             statements,
             searches,
             option_bounds,
+            turns,
             ..
         } = connection;
         let inner = Inner {
@@ -138,6 +143,7 @@ impl Database {
             lookups,
             searches,
             option_bounds,
+            turns,
             outbox,
             announcer,
             clock,
@@ -277,6 +283,29 @@ impl Database {
         })
     }
 
+    /// Waits for the turn of whoever changes this, see [`Turns::turn`]; `None` where no turns are
+    /// taken. It is to be kept until the change is committed.
+    async fn turn(&self, subject: Subject) -> Result<Option<Turn>> {
+        if self.dialect() == Dialect::Sqlite {
+            return Ok(None);
+        }
+        self.inner.turns.turn(subject).await.map(Some)
+    }
+
+    /// As [`Database::turn`], for a user and what belongs to one.
+    async fn turn_of(&self, user_id: UserId) -> Result<Option<Turn>> {
+        self.turn(Subject::User(user_id)).await
+    }
+
+    /// Waits for the place of a change that is made by the pool because it has waited on a shared
+    /// connection; `None` where there are no places. It is to be kept until the change is committed.
+    async fn place(&self) -> Result<Option<Place>> {
+        if self.dialect() == Dialect::Sqlite {
+            return Ok(None);
+        }
+        self.inner.turns.place().await.map(Some)
+    }
+
     /// Begins a transaction that may write.
     async fn begin(&self) -> Result<Transaction> {
         Ok(Box::pin(self.inner.transactions.begin()).await?)
@@ -349,11 +378,15 @@ async fn close_pipeline(pipeline: Option<&Pipeline>) {
 /// The pipelined connections for look-ups and for changes, where they can be made.
 async fn pipelines(connection: &Connection) -> Option<(Arc<Pipeline>, Pipeline)> {
     let pipelined = connection.pipelined.as_ref()?;
-    let new = || Pipeline::new(pipelined.clone(), Arc::clone(&connection.statements));
-    let lookups = new();
+    let new = |to| Pipeline::new(to, Arc::clone(&connection.statements));
+    let lookups = new(pipelined.clone());
     if let Err(error) = lookups.try_out().await {
         tracing::warn!(%error, "look-ups go through the pool of connections");
         return None;
     }
-    Some((Arc::new(lookups), new()))
+    let changes = Pipelined {
+        target: pipelined.target.for_changes(),
+        ..pipelined.clone()
+    };
+    Some((Arc::new(lookups), new(changes)))
 }

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::super::Database;
 use super::super::dialect::DELETE_DELIVERED;
+use super::super::error::is_locked;
 use super::super::pipeline::Pipeline;
 use super::super::statement::{Parameter, Prepared, Shelf};
 use super::Recorded;
@@ -107,7 +108,14 @@ impl Removal {
             Parameter::Ids(&users),
             Parameter::Ids(&up_to),
         ];
-        pipeline.all(&self.statement, &parameters).await?;
+        let removed = pipeline.all(&self.statement, &parameters).await;
+        if removed.as_ref().is_err_and(is_locked) {
+            // Somebody keeps the whole table.
+            let writer = &database.inner.writer;
+            Box::pin(self.statement.all_on(writer, &parameters)).await?;
+            return Ok(());
+        }
+        removed?;
         Ok(())
     }
 

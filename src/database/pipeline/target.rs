@@ -20,9 +20,13 @@ use super::tls;
 /// one and for a thousand, and planning anew costs more than it can gain. It must be the right one
 /// for a table of any size too, as it may be made while that is empty, so no table is read whole for
 /// which there is an index; and nothing here is worth being compiled. A statement sees what is
-/// committed when it begins, also if another of its transaction was there before.
+/// committed when it begins, also if another of its transaction was there before. Look-ups wait for
+/// no row, and for a table as long as a statement may take.
 const SESSION: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off \
-    -c default_transaction_isolation=read\\ committed";
+    -c default_transaction_isolation=read\\ committed -c lock_timeout=0";
+/// How sessions for changes differ from those. A change that waits for a lock keeps those behind it
+/// on its connection waiting, so after a tenth of a second it is made by a connection of its own.
+const CHANGES: &str = " -c lock_timeout=100";
 
 /// A server, and how to reach it.
 #[derive(Clone)]
@@ -96,6 +100,17 @@ impl Target {
             password: password.map(|password| percent_decode_str(password).collect()),
             parameters,
         })
+    }
+
+    /// The same server, for changes.
+    pub(in super::super) fn for_changes(&self) -> Self {
+        let mut target = self.clone();
+        for (name, value) in &mut target.parameters {
+            if *name == "options" {
+                value.push_str(CHANGES);
+            }
+        }
+        target
     }
 
     /// Connects.

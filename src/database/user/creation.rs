@@ -12,7 +12,7 @@ use sea_orm::{
 
 use super::super::Database;
 use super::super::dialect::{Kind, LOCK_FOLDED, creating_user, full_lock_name};
-use super::super::error::{is_unfit, violates_unique};
+use super::super::error::{is_locked, is_unfit, violates_unique};
 use super::super::outbox::{Note, Recorded};
 use super::super::pipeline::{Bound, Pipeline};
 use super::super::rows::Account;
@@ -95,8 +95,8 @@ fn created(columns: &mut Columns<'_>) -> Result<Created> {
 }
 
 /// Creates the user of an address that nobody active has; of any number of processes one does.
-/// `None` if it came to nothing: somebody has the address or the username by now, changes are not
-/// pipelined, or the tables are not as the statement needs them.
+/// `None` if it came to nothing: somebody has the address or the username by now, or keeps it locked,
+/// changes are not pipelined, or the tables are not as the statement needs them.
 pub(super) async fn create_at_once(
     database: &Database,
     new: &NewUser,
@@ -107,7 +107,7 @@ pub(super) async fn create_at_once(
     let written = send(database, changes, new).await;
     if written
         .as_ref()
-        .is_err_and(|error| is_unfit(error) || violates_unique(error))
+        .is_err_and(|error| is_unfit(error) || violates_unique(error) || is_locked(error))
     {
         return Ok(None);
     }

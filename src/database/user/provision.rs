@@ -14,6 +14,7 @@ use super::super::error::is_unique_violation;
 use super::super::facts::Facts;
 use super::super::statement::Parameter;
 use super::super::transaction::Transaction;
+use super::super::turn::Subject;
 use super::creation::create_at_once;
 use crate::domain::{
     Change, Error, Event, Invalid, InvalidCode, NewUser, Result, Signup, UserCreateResult,
@@ -117,8 +118,9 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
 /// Creates the user of an address that nobody had a moment ago.
 async fn create_or_find(database: &Database, new: &NewUser) -> Result<UserCreateResult> {
     let email = new.email.as_str();
+    let _turn = database.turn(Subject::address(email)).await?;
     if database.inner.changes.is_some() {
-        if let Some(user) = create_at_once(database, new).await? {
+        if let Some(user) = Box::pin(create_at_once(database, new)).await? {
             return Ok(UserCreateResult {
                 user,
                 created: true,
@@ -136,6 +138,7 @@ async fn create_or_find(database: &Database, new: &NewUser) -> Result<UserCreate
 async fn create_unless_found(database: &Database, new: &NewUser) -> Result<UserCreateResult> {
     let email = new.email.as_str();
     let ident = new.ident.as_deref();
+    let _place = database.place().await?;
     for unique in [true, false] {
         let tx = database.begin().await?;
         database

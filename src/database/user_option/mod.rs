@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use sea_orm::{EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::Database;
+use super::dialect::Dialect;
 use super::statement::{Parameter, numbers};
 use crate::domain::{
     Change, OptionScopeFilter, OrganizationId, ProjectId, Result, SetOption, SetOptionResult,
@@ -87,6 +88,14 @@ async fn delete(database: &Database, ids: &[UserOptionId]) -> Result<Vec<UserOpt
     use entity::user_option::{Column as C, Entity};
     let dialect = database.dialect();
     let named = || dialect.any_id(C::Id, ids.iter().map(|id| id.0));
+    // Whose they are is seen once more under the lock; mostly they are of one user.
+    let mut turn = None;
+    if dialect == Dialect::Postgres {
+        let service = DatabaseUserOptionService::new(database.clone());
+        if let Some(option) = service.get_many_by_id(ids).await?.first() {
+            turn = database.turn_of(option.user_id).await?;
+        }
+    }
     let tx = database.begin().await?;
     let found: Vec<(i64, i64)> = Entity::find()
         .select_only()
@@ -112,5 +121,6 @@ async fn delete(database: &Database, ids: &[UserOptionId]) -> Result<Vec<UserOpt
         })
         .collect::<Vec<_>>();
     database.commit_changes(tx, &changes).await?;
+    drop(turn);
     Ok(found.into_iter().map(|(id, _)| UserOptionId(id)).collect())
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::Database;
 use super::super::dialect::json_text;
-use super::super::error::{is_unfit, is_unique_violation};
+use super::super::error::{is_locked, is_unfit, is_unique_violation};
 use super::super::outbox::{Note, Recorded};
 use super::super::rows::stored_value;
 use super::super::statement::Parameter;
@@ -33,28 +33,18 @@ pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOp
 }
 
 async fn write(database: &Database, option: &SetOption) -> Result<SetOptionResult> {
+    let _turn = database.turn_of(option.user_id).await?;
     if option.scope == OptionScope::GLOBAL
         && let Some(result) = set_at_once(database, option).await?
     {
         return Ok(result);
     }
-    // A writer that takes no lock, such as a Sentry on the same tables, may insert the option
-    // after it was looked for; another look finds it.
-    for _ in 0..2 {
-        if let Some(result) = Box::pin(try_to_set(database, option)).await? {
-            return Ok(result);
-        }
-    }
-    Err(Error::Conflict(format!(
-        "the option `{}` is set already for this project or this organization alone, and \
-         cannot be set for both together beside that",
-        option.key.as_str()
-    )))
+    set_step_by_step(database, option).await
 }
 
 /// Sets an option that stands for everything by one statement; `None` if that cannot be, because the
 /// tables are not as it needs them, or if it came to nothing, because there is no such user or
-/// somebody else is at work on the option.
+/// somebody else is at work on the option or keeps it locked.
 async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<SetOptionResult>> {
     let set_global = database.lookups().user_options.set_global.as_ref();
     let (Some(statement), Some(changes)) = (set_global, &database.inner.changes) else {
@@ -79,7 +69,10 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
     if let Err(Error::Unavailable(_)) = &written {
         database.announce_committed(&[Change { user_id }], false);
     }
-    if written.as_ref().is_err_and(is_unfit) {
+    if written
+        .as_ref()
+        .is_err_and(|error| is_unfit(error) || is_locked(error))
+    {
         return Ok(None);
     }
     let Some(Written {
@@ -101,8 +94,25 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
     Ok(Some(result(id, option, changed)))
 }
 
+/// Sets an option by a transaction that looks first.
+async fn set_step_by_step(database: &Database, option: &SetOption) -> Result<SetOptionResult> {
+    // A writer that takes no lock, such as a Sentry on the same tables, may insert the option
+    // after it was looked for; another look finds it.
+    for _ in 0..2 {
+        if let Some(result) = Box::pin(try_to_set(database, option)).await? {
+            return Ok(result);
+        }
+    }
+    Err(Error::Conflict(format!(
+        "the option `{}` is set already for this project or this organization alone, and \
+         cannot be set for both together beside that",
+        option.key.as_str()
+    )))
+}
+
 /// Sets an option; `None` if its place is taken by a row that was not there to be found.
 async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<SetOptionResult>> {
+    let _place = database.place().await?;
     let tx = database.begin().await?;
     // No constraint keeps global options single in an existing database; the lock does.
     let OptionScope {
@@ -166,10 +176,7 @@ fn result(id: i64, option: &SetOption, changed: bool) -> SetOptionResult {
 }
 
 /// The option as it is, and how many bytes its value has.
-async fn stored(
-    tx: &Transaction,
-    option: &SetOption,
-) -> Result<Option<(i64, StoredValue, u64)>> {
+async fn stored(tx: &Transaction, option: &SetOption) -> Result<Option<(i64, StoredValue, u64)>> {
     use user_option::Column as C;
     let row: Option<(i64, Option<String>)> = user_option::Entity::find()
         .select_only()

@@ -156,6 +156,7 @@ async fn a_database_in_memory_is_listened_to_as_long_as_anybody_wants() {
         max_connections: 1,
         acquire_timeout: PATIENCE,
         statement_timeout: PATIENCE,
+        lock_timeout: PATIENCE,
     };
     let connection = Connection::open(&options).await.unwrap();
     Migrator::up(connection.writer(), None).await.unwrap();

@@ -249,6 +249,7 @@ async fn connect(url: &str) -> Connection {
         max_connections: 8,
         acquire_timeout: Duration::from_mins(1),
         statement_timeout: Duration::from_mins(1),
+        lock_timeout: Duration::from_mins(1),
     };
     Connection::open(&options).await.unwrap()
 }

@@ -137,6 +137,7 @@ async fn connect(url: &str) -> Connection {
         max_connections: 1,
         acquire_timeout: Duration::from_mins(1),
         statement_timeout: Duration::from_mins(1),
+        lock_timeout: PATIENCE,
     };
     Connection::open(&options).await.unwrap()
 }

@@ -325,6 +325,7 @@ pub(crate) async fn look_into(url: &str) -> Connection {
         max_connections: 1,
         acquire_timeout: PATIENCE,
         statement_timeout: PATIENCE,
+        lock_timeout: PATIENCE,
     };
     Connection::open(&options).await.unwrap()
 }

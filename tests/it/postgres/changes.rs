@@ -2,13 +2,160 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
-use user_gateway::domain::{Error, OptionKey, OptionScope, SetOption, UserId};
+use user_gateway::domain::{Error, OptionKey, OptionScope, Result, SetOption, UserId};
+use user_gateway::service::Services;
 
-use super::{assert_answered, look_up, until_blocked};
+use super::{assert_answered, block, look_up, open_impatiently, open_patiently, until_blocked};
 use crate::harness::{Contents, TestDatabase, eventually};
+
+/// What somebody else keeps locked of a user, and a change that waits for it.
+#[derive(Debug, Clone, Copy)]
+enum Locked {
+    Option,
+    OptionToDelete,
+    Account,
+    Address,
+}
+
+impl Locked {
+    const fn statement(self) -> &'static str {
+        match self {
+            Self::Option | Self::OptionToDelete => {
+                "UPDATE sentry_useroption SET value = value WHERE user_id = "
+            }
+            Self::Account => "UPDATE auth_user SET first_name = first_name WHERE id = ",
+            Self::Address => "UPDATE sentry_useremail SET email = email WHERE user_id = ",
+        }
+    }
+
+    /// Makes the change; the number makes it another than the last.
+    async fn change(self, services: &Services, ada: UserId, number: usize) -> Result<()> {
+        match self {
+            Self::Option => {
+                let theme = theme(ada, json!(number));
+                let set = services.user_options.set_option(&theme);
+                set.await.map(|_| ())
+            }
+            Self::OptionToDelete => {
+                let options = services.user_options.get_all(&[ada]).await?;
+                let ids: Vec<_> = options.iter().map(|option| option.id).collect();
+                services.user_options.delete_options(&ids).await.map(|_| ())
+            }
+            Self::Account => services.users.flush_nonce(ada).await,
+            Self::Address => {
+                let verified = services.users.verify_user_email(ada, "new@example.com");
+                verified.await.map(|_| ())
+            }
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_locked_row_delays_its_user_alone_and_keeps_one_connection() {
+    const WAITING: usize = 20;
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ids = db.add_users(["ada", "grace", "edsger", "barbara"]).await;
+    let ada = ids[0];
+    db.add_email(ada, "new@example.com", false).await;
+    let services = open_patiently(db.url()).await.services();
+    for id in ids {
+        let theme = theme(id, json!("dark"));
+        let set = services.user_options.set_option(&theme);
+        set.await.unwrap();
+    }
+    for locked in [
+        Locked::Option,
+        Locked::Account,
+        Locked::Address,
+        Locked::OptionToDelete,
+    ] {
+        let other = db.connection().writer().begin().await.unwrap();
+        let statement = format!("{}{ada}", locked.statement());
+        other.execute_unprepared(&statement).await.unwrap();
+        let waiting: Vec<_> = (0..WAITING)
+            .map(|number| {
+                let services = services.clone();
+                tokio::spawn(async move { locked.change(&services, ada, number).await })
+            })
+            .collect();
+        for round in 0..3 {
+            for id in &ids[1..] {
+                let set = theme(*id, json!([format!("{locked:?}"), round]));
+                let set = services.user_options.set_option(&set).await;
+                assert!(set.unwrap().changed);
+                services.users.flush_nonce(*id).await.unwrap();
+            }
+        }
+        // However many wait, one of them waits in the database.
+        until_blocked(&db, 1).await;
+        assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+        other.rollback().await.unwrap();
+        for waiting in waiting {
+            waiting.await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_change_waits_for_a_lock_no_longer_than_it_may() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ada = db.add_user("ada").await;
+    db.add_email(ada, "new@example.com", false).await;
+    let process = open_impatiently(db.url(), Duration::from_millis(200)).await;
+    let services = process.services();
+    for locked in [
+        Locked::Option,
+        Locked::OptionToDelete,
+        Locked::Account,
+        Locked::Address,
+    ] {
+        let theme = theme(ada, json!("dark"));
+        let set = services.user_options.set_option(&theme);
+        set.await.unwrap();
+        let other = db.connection().writer().begin().await.unwrap();
+        let statement = format!("{}{ada}", locked.statement());
+        other.execute_unprepared(&statement).await.unwrap();
+        // Those who wait for each other wait no longer either.
+        let both = [1, 2].map(|number| locked.change(&services, ada, number));
+        for failed in join_all(both).await {
+            assert!(matches!(failed, Err(Error::Timeout(_))), "{failed:?}");
+        }
+        other.rollback().await.unwrap();
+        locked.change(&services, ada, 3).await.unwrap();
+    }
+    let idle = "pg_stat_activity WHERE datname = current_database() \
+                AND state LIKE 'idle in transaction%'";
+    eventually("no transaction is left open", async || {
+        db.count(idle).await == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn what_waits_for_a_table_is_done_once_it_is_free() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ada = db.add_user("ada").await;
+    let options = db.database().services().user_options;
+    let set = options.set_option(&theme(ada, json!("dark"))).await;
+    assert!(set.unwrap().changed);
+    let other = block(&db, "sentry_controloutbox").await;
+    let waiting = {
+        let options = Arc::clone(&options);
+        tokio::spawn(async move { options.set_option(&theme(ada, json!("light"))).await })
+    };
+    until_blocked(&db, 1).await;
+    other.rollback().await.unwrap();
+    assert!(waiting.await.unwrap().unwrap().changed);
+    assert_eq!(db.count("sentry_controloutbox").await, 0);
+}
 
 fn theme(user_id: UserId, value: Value) -> SetOption {
     SetOption {

@@ -47,6 +47,7 @@ async fn whoever_has_to_prove_who_they_are_does_so_in_secret_or_not() {
         max_connections: 4,
         acquire_timeout: PATIENCE,
         statement_timeout: PATIENCE,
+        lock_timeout: PATIENCE,
     };
     let owner = Connection::open(&options).await.unwrap();
     Migrator::up(owner.writer(), None).await.unwrap();

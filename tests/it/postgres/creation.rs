@@ -251,6 +251,29 @@ async fn whoever_waits_for_the_lock_finds_who_was_created_meanwhile() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
+async fn a_locked_address_delays_nobody_who_has_another() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let process = open_patiently(db.url()).await;
+    let users = process.services().users;
+    let other = lock(&db, "new@example.com").await;
+    let waiting: Vec<_> = (0..16).map(|_| begin(&users, "new@example.com")).collect();
+    for number in 0..16 {
+        let email = format!("user{number}@example.com");
+        let created = users.get_or_create_by_email(&new(&email)).await;
+        assert!(created.unwrap().created);
+    }
+    until_blocked(&db, 1).await;
+    other.rollback().await.unwrap();
+    let mut created = 0;
+    for waiting in waiting {
+        created += usize::from(waiting.await.unwrap().unwrap().created);
+    }
+    assert_eq!(created, 1);
+    assert_eq!(db.count("auth_user").await, 17);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
 async fn a_creation_whose_asker_has_gone_is_told_of_and_the_connections_are_good() {
     let db = TestDatabase::with(Contents::Migrated).await;
     let ids = db.add_users(["ada", "grace", "edsger", "barbara"]).await;

@@ -101,6 +101,7 @@ async fn a_server_that_restarts_under_load_is_found_again() {
         max_connections: 2,
         acquire_timeout: PATIENCE,
         statement_timeout: PATIENCE,
+        lock_timeout: PATIENCE,
     };
     let connection = Connection::open(&options).await.unwrap();
     Migrator::up(connection.writer(), None).await.unwrap();

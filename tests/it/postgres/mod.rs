@@ -24,12 +24,29 @@ use crate::harness::{PATIENCE, TestDatabase, eventually};
 
 /// A second process on the database at `url`, whose look-ups may take this long.
 async fn open(url: &str, acquire_timeout: Duration, statement_timeout: Duration) -> Database {
-    let options = DatabaseOptions {
+    open_with(DatabaseOptions {
         url: url.to_owned(),
         max_connections: 8,
         acquire_timeout,
         statement_timeout,
-    };
+        lock_timeout: PATIENCE,
+    })
+    .await
+}
+
+/// A second process whose changes wait so long for locks.
+async fn open_impatiently(url: &str, lock_timeout: Duration) -> Database {
+    open_with(DatabaseOptions {
+        url: url.to_owned(),
+        max_connections: 8,
+        acquire_timeout: PATIENCE,
+        statement_timeout: PATIENCE,
+        lock_timeout,
+    })
+    .await
+}
+
+async fn open_with(options: DatabaseOptions) -> Database {
     let connection = Connection::open(&options).await.unwrap();
     let policy = OutboxPolicy::default();
     let clock = Arc::new(SystemClock);

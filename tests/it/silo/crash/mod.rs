@@ -232,6 +232,7 @@ async fn connect(url: &str) -> Connection {
         max_connections: 2,
         acquire_timeout: Duration::from_millis(200),
         statement_timeout: PATIENCE,
+        lock_timeout: PATIENCE,
     };
     Connection::open(&options).await.unwrap()
 }
