@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
-use user_gateway::database::OutboxPolicy;
-use user_gateway::domain::{Clock, UserId};
-use user_gateway::outbox::{Drained, LEASE, MAX_PAUSE, OutboxStore, Relay, RunningRelay, WakeUp};
+use user_gateway::database::{Database, OutboxPolicy};
+use user_gateway::domain::{Clock, Result, UserId};
+use user_gateway::outbox::{
+    Claim, Drained, LEASE, MAX_PAUSE, OutboxStore, RegionDepth, Relay, RunningRelay, ShardDepth,
+    WakeUp, Which,
+};
 use user_gateway::service::{Delivery, UserService};
 use user_gateway::telemetry::metrics;
 
@@ -369,6 +374,67 @@ database_contract! {
         assert_eq!(relay.drain().await.unwrap(), [told("de", 3, 0), told("us", 1, 0)]);
         assert_eq!(db.count("sentry_controloutbox").await, 0);
     }
+}
+
+/// A store whose first claim panics, as nothing should.
+#[derive(Debug)]
+struct Faulty {
+    store: Database,
+    has_panicked: AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl OutboxStore for Faulty {
+    async fn claim(
+        &self,
+        region: &str,
+        which: Which,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Claim>> {
+        assert!(self.has_panicked.swap(true, Ordering::SeqCst), "a fault");
+        self.store.claim(region, which, limit, now).await
+    }
+
+    async fn delivered(&self, claims: &[Claim]) -> Result<()> {
+        self.store.delivered(claims).await
+    }
+
+    async fn failed(&self, claims: &[Claim], now: DateTime<Utc>) -> Result<()> {
+        self.store.failed(claims, now).await
+    }
+
+    async fn make_due(&self, region: Option<&str>, now: DateTime<Utc>) -> Result<u64> {
+        self.store.make_due(region, now).await
+    }
+
+    async fn depth(&self) -> Result<Vec<RegionDepth>> {
+        self.store.depth().await
+    }
+
+    async fn shards(&self, limit: u64) -> Result<Vec<ShardDepth>> {
+        self.store.shards(limit).await
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_panics_is_started_again_and_counted() {
+    let db = TestDatabase::open(Engine::Sqlite).await;
+    let ada = db.add_user("ada").await;
+    let metrics = metrics();
+    elsewhere(&db).await.flush_nonce(ada).await.unwrap();
+    let us = FakeRegion::new(Mood::Confirms);
+    let mut relay = relay(&db, ALWAYS, &[("us", &us)]);
+    relay.store = Arc::new(Faulty {
+        store: db.database().clone(),
+        has_panicked: AtomicBool::new(false),
+    });
+    let running = relay.start();
+    until_told(&db, "us", Duration::ZERO).await;
+    assert_eq!(us.confirmed(), [ada]);
+    let counted = "user_gateway_task_restarts_total{task=\"relay\"}";
+    assert!(metrics.render().contains(counted));
+    assert!(running.stop(PATIENCE).await);
 }
 
 /// The metrics are those of the whole process, so the region has a name that no other test knows.
