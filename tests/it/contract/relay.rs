@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use user_gateway::database::{Database, OutboxPolicy};
-use user_gateway::domain::{Clock, Result, UserId};
+use user_gateway::domain::{self, Clock, UserId};
 use user_gateway::outbox::{
     Claim, Drained, LEASE, MAX_PAUSE, OutboxStore, RegionDepth, Relay, RunningRelay, ShardDepth,
     WakeUp, Which,
@@ -391,28 +391,28 @@ impl OutboxStore for Faulty {
         which: Which,
         limit: usize,
         now: DateTime<Utc>,
-    ) -> Result<Vec<Claim>> {
+    ) -> domain::Result<Vec<Claim>> {
         assert!(self.has_panicked.swap(true, Ordering::SeqCst), "a fault");
         self.store.claim(region, which, limit, now).await
     }
 
-    async fn delivered(&self, claims: &[Claim]) -> Result<()> {
+    async fn delivered(&self, claims: &[Claim]) -> domain::Result<()> {
         self.store.delivered(claims).await
     }
 
-    async fn failed(&self, claims: &[Claim], now: DateTime<Utc>) -> Result<()> {
+    async fn failed(&self, claims: &[Claim], now: DateTime<Utc>) -> domain::Result<()> {
         self.store.failed(claims, now).await
     }
 
-    async fn make_due(&self, region: Option<&str>, now: DateTime<Utc>) -> Result<u64> {
+    async fn make_due(&self, region: Option<&str>, now: DateTime<Utc>) -> domain::Result<u64> {
         self.store.make_due(region, now).await
     }
 
-    async fn depth(&self) -> Result<Vec<RegionDepth>> {
+    async fn depth(&self) -> domain::Result<Vec<RegionDepth>> {
         self.store.depth().await
     }
 
-    async fn shards(&self, limit: u64) -> Result<Vec<ShardDepth>> {
+    async fn shards(&self, limit: u64) -> domain::Result<Vec<ShardDepth>> {
         self.store.shards(limit).await
     }
 }
