@@ -20,6 +20,8 @@ pub(crate) struct Field {
     wants_request: bool,
     /// Whether it needs what an object that was read in brief lacks.
     is_detail: bool,
+    /// Whether it searches or counts.
+    is_search: bool,
     arguments: Vec<Argument>,
     kind: Kind,
     output: Type,
@@ -48,9 +50,8 @@ struct Argument {
 
 impl Field {
     pub(crate) fn parse(mut function: ImplItemFn) -> Result<Self> {
-        let attributes = function.attrs.len();
-        function.attrs.retain(|attribute| !is_detail(attribute));
-        let is_detail = function.attrs.len() < attributes;
+        let is_detail = take_out(&mut function.attrs, "detail");
+        let is_search = take_out(&mut function.attrs, "search");
         let signature = &function.sig;
         let mut inputs = signature.inputs.iter();
         if !matches!(inputs.next(), Some(FnArg::Receiver(_))) {
@@ -97,6 +98,7 @@ impl Field {
             name: options.name.unwrap_or_else(|| camel_case(ident)),
             wants_request,
             is_detail,
+            is_search,
             arguments,
             kind,
             output,
@@ -123,8 +125,6 @@ impl Field {
         let attributes = &self.function.attrs;
         let visibility = &self.function.vis;
         let (ident, resolver, output) = (&self.function.sig.ident, &self.resolver, &self.output);
-        let context = (self.wants_request || self.kind == Kind::Loaded)
-            .then(|| quote!(, context: &::async_graphql::Context<'_>));
         let declared = self.arguments.iter().map(|argument| {
             let (attributes, ident, ty) = (&argument.attributes, &argument.ident, &argument.ty);
             quote!(, #(#attributes)* #ident: #ty)
@@ -140,9 +140,23 @@ impl Field {
         };
         quote! {
             #(#attributes)*
-            #visibility async fn #ident(&self #context #(#declared)*) -> #output {
-                Self::#resolver(self #request #(, #passed)*) #finish
+            #visibility async fn #ident(
+                &self,
+                context: &::async_graphql::Context<'_> #(#declared)*
+            ) -> #output {
+                let value: #output = Self::#resolver(self #request #(, #passed)*) #finish;
+                crate::graphql::context::counted(context, value).await
             }
+        }
+    }
+
+    /// Its name and what it costs at least, if it reads anything.
+    pub(crate) fn reads(&self) -> Option<TokenStream> {
+        let name = &self.name;
+        match self.kind {
+            Kind::Computed => None,
+            _ if self.is_search => Some(quote!((#name, crate::graphql::budget::SEARCH),)),
+            _ => Some(quote!((#name, crate::graphql::budget::STATEMENT),)),
         }
     }
 
@@ -281,8 +295,11 @@ fn is_graphql(attribute: &Attribute) -> bool {
     attribute.path().is_ident("graphql")
 }
 
-fn is_detail(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("detail")
+/// Takes an attribute of ours out, and says whether it was there.
+fn take_out(attributes: &mut Vec<Attribute>, name: &str) -> bool {
+    let before = attributes.len();
+    attributes.retain(|attribute| !attribute.path().is_ident(name));
+    attributes.len() < before
 }
 
 fn is_request(ty: &Type) -> bool {

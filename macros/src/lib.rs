@@ -20,7 +20,8 @@
 //! computed whenever its value is wanted, also twice, and so must be cheap. Resolvers take
 //! `&self`, then the `RequestContext` if they need it (and then return a `FieldResult`), then the
 //! arguments of the field. `#[detail]` stands over a resolver that needs what an object lacks which
-//! was read in brief: objects of an operation that selects no such field are. Everything else,
+//! was read in brief: objects of an operation that selects no such field are. `#[search]` stands over one
+//! that searches or counts, which costs more than other statements. Everything else,
 //! `#[graphql(…)]` on fields and arguments included, is as `async_graphql::Object` has it, of which
 //! `name`, `desc`, `default` and `default = …` may be used.
 

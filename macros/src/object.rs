@@ -29,6 +29,7 @@ pub(crate) fn expand(attributes: &TokenStream, block: ItemImpl) -> Result<TokenS
     let engine = fields.iter().map(Field::for_engine);
     let plan = fields.iter().map(|field| field.for_plan(ty));
     let arms = fields.iter().map(Field::arm);
+    let reads = fields.iter().filter_map(Field::reads);
     Ok(quote! {
         #[allow(
             clippy::needless_pass_by_value,
@@ -52,6 +53,7 @@ pub(crate) fn expand(attributes: &TokenStream, block: ItemImpl) -> Result<TokenS
 
             impl crate::graphql::plan::PlannedObject for #ty {
                 const NAME: &'static str = #name;
+                const READS: &'static [(&'static str, u64)] = &[#(#reads)*];
 
                 fn plan(
                     field: &crate::graphql::plan::FieldCompiler<'_>,

@@ -257,8 +257,11 @@ impl GraphqlConfig {
 pub struct Limits {
     /// How deep selections may nest. Deep nesting multiplies rows and recursion.
     pub depth: usize,
-    /// How many objects an operation may produce, by the sizes of its lists.
+    /// What the operations of a request may cost, as estimated and as it turns out: each object that
+    /// is read or answered counts as one, a statement as 10, a search or a count as 1,000.
     pub cost: u64,
+    /// How many bytes the answers to a request may have.
+    pub response_bytes: usize,
     /// How many fields of an operation may have an alias; each may repeat the same work.
     pub aliases: usize,
     /// How many directives an operation may hold.
@@ -292,6 +295,7 @@ impl Default for Limits {
             depth: 20,
             cost: 100_000,
             aliases: 30,
+            response_bytes: 16 * 1024 * 1024,
             directives: 100,
             tokens: 10_000,
             selections: 2_000,
@@ -313,6 +317,7 @@ impl Limits {
         Self {
             depth: settings.max_depth.unwrap_or(limits.depth),
             cost: settings.max_cost.unwrap_or(limits.cost),
+            response_bytes: settings.max_response_bytes.unwrap_or(limits.response_bytes),
             aliases: settings.max_aliases.unwrap_or(limits.aliases),
             directives: settings.max_directives.unwrap_or(limits.directives),
             tokens: settings.max_tokens.unwrap_or(limits.tokens),
@@ -469,6 +474,7 @@ impl Config {
             ("database-connections", self.database.max_connections > 0),
             ("max-depth", self.limits.depth > 0),
             ("max-page-size", self.limits.page_size > 0),
+            ("max-response-bytes", self.limits.response_bytes > 0),
             ("max-list-items", self.limits.list_items > 0),
             (
                 "max-options-per-user",

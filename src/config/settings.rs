@@ -295,9 +295,13 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_DEPTH", value_name = "N")]
     max_depth: usize,
 
-    /// Most objects an operation may produce, by the sizes of its lists [default: 100000]
+    /// Most objects that the operations of a request may read and produce; a statement counts as 10, a search or a count as 1000 [default: 100000]
     #[arg(long, env = "USER_GATEWAY_MAX_COST", value_name = "N")]
     max_cost: u64,
+
+    /// Most bytes in the answers to a request [default: 16777216]
+    #[arg(long, env = "USER_GATEWAY_MAX_RESPONSE_BYTES", value_name = "N")]
+    max_response_bytes: usize,
 
     /// Most aliases in an operation [default: 30]
     #[arg(long, env = "USER_GATEWAY_MAX_ALIASES", value_name = "N")]

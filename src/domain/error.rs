@@ -156,8 +156,10 @@ pub enum Code {
     ErrorLimitExceeded,
     /// The document nests deeper than allowed.
     DepthLimitExceeded,
-    /// The operation may cost more than allowed.
+    /// The operation may cost more than allowed, or was found to.
     CostLimitExceeded,
+    /// The answer is longer than allowed.
+    ResponseLimitExceeded,
     /// The operation has more aliases than allowed.
     AliasLimitExceeded,
     /// The operation has more directives than allowed.

@@ -1,12 +1,15 @@
 //! What resolvers have at hand: the caller's services, the request's loaders, the limits.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_graphql::Context;
 use futures_util::future::BoxFuture;
 
+use super::budget::Budget;
 use super::error::{FieldError, FieldResult};
 use super::loader::{Driver, Loaders};
+use super::plan::Output;
 use crate::auth::{AuthorizedServices, Detail};
 use crate::config::Limits;
 use crate::domain::Error;
@@ -37,6 +40,10 @@ pub(super) struct RequestContext {
     pub(super) details: Details,
     /// The bounds on arguments.
     pub(super) limits: Limits,
+    /// What the request may take, its other operations included.
+    pub(super) budget: Arc<Budget>,
+    /// How many bytes of the answer the engine's resolvers have counted.
+    counted: AtomicUsize,
 }
 
 impl RequestContext {
@@ -46,21 +53,29 @@ impl RequestContext {
         limits: Limits,
         driver: Driver,
         details: Details,
+        budget: Arc<Budget>,
     ) -> Self {
-        let loaders = Loaders::new(&services, limits.list_items, driver);
+        let loaders = Loaders::new(&services, &budget, limits.list_items, driver);
         Self {
             services,
             loaders: RwLock::new(Arc::new(loaders)),
             driver,
             details,
             limits,
+            budget,
+            counted: AtomicUsize::new(0),
         }
     }
 
     /// The batches of what resolvers wait for by now, where a plan drives them.
     pub(super) fn wanted(&self) -> Vec<BoxFuture<'_, ()>> {
         self.loaders()
-            .wanted(&self.services, self.limits.list_items)
+            .wanted(&self.services, &self.budget, self.limits.list_items)
+    }
+
+    /// How many bytes of the answer the engine's resolvers have counted.
+    pub(super) fn counted(&self) -> usize {
+        self.counted.load(Ordering::Relaxed)
     }
 
     /// Look-ups of this request, batched; what has been found is found again without asking.
@@ -72,14 +87,28 @@ impl RequestContext {
     /// Forgets what has been found. A mutation does so once it has changed something, for what
     /// is selected of its payload, and the mutations after it, must see the change.
     pub(super) fn forget(&self) {
-        let fresh = Loaders::new(&self.services, self.limits.list_items, self.driver);
+        let max_batch = self.limits.list_items;
+        let fresh = Loaders::new(&self.services, &self.budget, max_batch, self.driver);
         let fresh = Arc::new(fresh);
         *self.loaders.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 }
 
+/// What a field answers with, counted; for the engine, which writes it down with its key.
+pub(super) async fn counted<T: Output>(ctx: &Context<'_>, value: T) -> T {
+    if let Ok(request) = request(ctx) {
+        // The key stands between quotes, with a colon behind it.
+        let bytes = ctx.item.node.response_key().node.len() + 3 + value.bytes();
+        request.counted.fetch_add(bytes, Ordering::Relaxed);
+        let objects = value.count() as u64;
+        request.budget.answer(objects, bytes).await;
+    }
+    value
+}
+
 /// The context of the request that `ctx` belongs to.
 pub(super) fn request<'a>(ctx: &Context<'a>) -> FieldResult<&'a RequestContext> {
-    ctx.data_opt::<RequestContext>()
+    ctx.data_opt::<Arc<RequestContext>>()
+        .map(Arc::as_ref)
         .ok_or_else(|| FieldError(Error::internal("a resolver ran without a request context")))
 }

@@ -43,6 +43,17 @@ impl GraphqlError {
             argument: Vec::new(),
         }
     }
+
+    /// Roughly how many bytes it takes in an answer.
+    pub(super) fn bytes(&self) -> usize {
+        /// Members, brackets, the code and one location.
+        const FRAME: usize = 112;
+        let path = self.path.iter().map(|segment| match segment {
+            PathSegment::Field(key) => key.len() + 3,
+            PathSegment::Index(_) => 4,
+        });
+        FRAME + self.message.len() + path.sum::<usize>()
+    }
 }
 
 impl From<&Error> for GraphqlError {

@@ -1,6 +1,9 @@
 //! One operation, from its text to its answer.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 
 use async_graphql::parser::types::ExecutableDocument;
 use async_graphql::{
@@ -8,7 +11,10 @@ use async_graphql::{
 };
 use futures_util::StreamExt as _;
 use metrics::{Counter, counter};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
+use super::budget::{Budget, LARGE_BYTES};
 use super::completion::complete;
 use super::context::{Details, RequestContext};
 use super::document::{
@@ -17,12 +23,16 @@ use super::document::{
     is_plain, is_settled, missing, refuse_null_characters, refuse_overlaps,
     require_one_event_field, rewrite, run_once,
 };
-use super::error::{GraphqlError, RequestError, bounded, from_engine};
+use super::error::{GraphqlError, RequestError, bounded, from_engine, log};
 use super::hub::ChangeHub;
 use super::loader::Driver;
 use super::model::SchemaModel;
 use super::mutation::Mutation;
-use super::plan::{Answer, Plan};
+use super::object::{
+    AuthIdentity, Organization, OrganizationMemberConnection, User, UserConnection, UserOption,
+    UserOptionChange, Viewer,
+};
+use super::plan::{Answer, Plan, PlannedObject as _};
 use super::query::Query;
 use super::request::GraphqlRequest;
 use super::response::{Data, GraphqlResponse};
@@ -36,6 +46,23 @@ use crate::service::Listener;
 
 /// Operations that were run, by whether a plan or the engine did it.
 const OPERATIONS: &str = "user_gateway_operations_total";
+
+/// What the fields cost that read something, by their objects.
+const READS: [(&str, &[(&str, u64)]); 10] = [
+    (Query::NAME, Query::READS),
+    (Mutation::NAME, Mutation::READS),
+    (Viewer::NAME, Viewer::READS),
+    (User::NAME, User::READS),
+    (UserConnection::NAME, UserConnection::READS),
+    (UserOption::NAME, UserOption::READS),
+    (UserOptionChange::NAME, UserOptionChange::READS),
+    (AuthIdentity::NAME, AuthIdentity::READS),
+    (Organization::NAME, Organization::READS),
+    (
+        OrganizationMemberConnection::NAME,
+        OrganizationMemberConnection::READS,
+    ),
+];
 
 /// The schema, ready to execute.
 pub(super) type Engine = Schema<Query, Mutation, Subscription>;
@@ -82,7 +109,8 @@ impl Inner {
         };
         // What it executes has been validated by then.
         let engine = schema().validation_mode(ValidationMode::Fast).finish();
-        let model = SchemaModel::parse(&sdl(&engine)).map_err(Error::internal)?;
+        let mut model = SchemaModel::parse(&sdl(&engine)).map_err(Error::internal)?;
+        model.note_reads(&READS);
         Ok(Self {
             engine,
             validator: Validator::new(schema),
@@ -252,19 +280,28 @@ impl Graphql {
         })
     }
 
+    /// What the operations of one request may take together.
+    #[must_use]
+    pub fn budget(&self) -> Arc<Budget> {
+        Arc::new(Budget::new(&self.inner.limits))
+    }
+
     /// Runs a prepared request with the services that its caller may use. A subscription is
-    /// refused.
+    /// refused. What it takes is taken from `budget`; an operation that would take more than is left
+    /// is stopped, and answered by null with an error of the code `COST_LIMIT_EXCEEDED` or
+    /// `RESPONSE_LIMIT_EXCEEDED`. What it has changed by then stays changed.
     pub async fn execute(
         &self,
         prepared: PreparedRequest,
         services: Option<AuthorizedServices>,
+        budget: Arc<Budget>,
     ) -> GraphqlResponse {
         if prepared.is_subscription() {
             let refusal = GraphqlError::new(Code::NotAcceptable, ONLY_AS_EVENTS);
             return RequestError::from(refusal).into();
         }
         match self.bind(prepared) {
-            Ok(bound) => self.run(bound, services).await,
+            Ok(bound) => self.run(bound, services, budget).await,
             Err(refusal) => refusal.into(),
         }
     }
@@ -286,16 +323,21 @@ impl Graphql {
             return Err(GraphqlError::new(Code::NotAcceptable, ONLY_AS_EVENTS).into());
         }
         let bound = self.bind(prepared)?;
-        allowance.take(&bound.operation(), bound.objects)?;
+        allowance.take(&bound.operation(), bound.cost)?;
         Ok(bound)
     }
 
-    /// Runs a valid request with the services that its caller may use.
+    /// Runs a valid request with the services that its caller may use. What it takes is taken from
+    /// `budget`; see [`Graphql::execute`].
     pub async fn run(
         &self,
         bound: BoundRequest,
         services: Option<AuthorizedServices>,
+        budget: Arc<Budget>,
     ) -> GraphqlResponse {
+        if let Err(error) = budget.check() {
+            return GraphqlResponse::stopped(error);
+        }
         let plan = services
             .as_ref()
             .and_then(|_| self.plan(&bound.prepared, &bound.variables));
@@ -303,12 +345,15 @@ impl Graphql {
             (Some(plan), Some(services)) => (plan, services),
             // Beside the future, which is the smaller for all that plans cover.
             (_, services) => {
-                let run = Box::pin(self.run_engine(&bound, services)).await;
+                let bound = Arc::new(bound);
+                let run = Box::pin(self.run_engine(&bound, services, &budget)).await;
                 return run.unwrap_or_else(GraphqlResponse::from);
             }
         };
         self.inner.runs().by_plan.increment(1);
-        let request = RequestContext::new(services, self.inner.limits, Driver::Plan, plan.details);
+        let details = plan.details;
+        let request =
+            RequestContext::new(services, self.inner.limits, Driver::Plan, details, budget);
         let Answer { data, errors } = plan.run(&request, bound.variables).await;
         GraphqlResponse {
             data: Some(data),
@@ -325,23 +370,30 @@ impl Graphql {
 
     async fn run_engine(
         &self,
-        bound: &BoundRequest,
+        bound: &Arc<BoundRequest>,
         services: Option<AuthorizedServices>,
+        budget: &Arc<Budget>,
     ) -> Result<GraphqlResponse, RequestError> {
         self.inner.runs().by_engine.increment(1);
         let mut request = bound.request(&self.inner.model);
-        request = match services {
-            Some(services) => request.data(RequestContext::new(
-                services,
-                self.inner.limits,
-                Driver::Engine,
-                Details::WHOLE,
-            )),
+        let context = services.map(|services| self.engine_context(services, budget));
+        request = match &context {
+            Some(context) => request.data(Arc::clone(context)),
             // Nothing but the schema can be read without services.
             None if self.inner.config.introspection => request.only_introspection(),
             None => request.disable_introspection(),
         };
-        let response = self.inner.engine.execute(request).await;
+        let run = if is_introspection(&bound.operation()) {
+            // The engine answers this in one go.
+            let (inner, runtime) = (Arc::clone(&self.inner), Handle::current());
+            aside(move || runtime.block_on(inner.engine.execute(request))).await
+        } else {
+            limited(budget, self.inner.engine.execute(request)).await
+        };
+        let response = match run {
+            Ok(response) => response,
+            Err(error) => return Ok(GraphqlResponse::stopped(error)),
+        };
 
         // The type of the root is asked for in every operation, so there are data if any of it
         // was executed.
@@ -349,7 +401,60 @@ impl Graphql {
         if !executed && !response.errors.is_empty() {
             return Err(refused(response));
         }
-        Ok(bound.complete(&self.inner, response))
+        let counted = context.map_or(0, |context| context.counted());
+        Ok(self.complete(bound, response, budget, counted).await)
+    }
+
+    /// The context of an operation that the engine runs.
+    fn engine_context(
+        &self,
+        services: AuthorizedServices,
+        budget: &Arc<Budget>,
+    ) -> Arc<RequestContext> {
+        Arc::new(RequestContext::new(
+            services,
+            self.inner.limits,
+            Driver::Engine,
+            Details::WHOLE,
+            Arc::clone(budget),
+        ))
+    }
+
+    /// What the client gets of the engine's response to an operation that was executed, of which so
+    /// many bytes have been counted.
+    async fn complete(
+        &self,
+        bound: &Arc<BoundRequest>,
+        response: async_graphql::Response,
+        budget: &Budget,
+        counted: usize,
+    ) -> GraphqlResponse {
+        // What the engine tells of the schema is not counted, and may be much.
+        let is_large = counted > LARGE_BYTES || asks_about_schema(&bound.operation());
+        let errors = response.errors.into_iter();
+        let errors: Vec<_> = errors.map(|error| from_engine(error, true)).collect();
+        let (inner, bound) = (Arc::clone(&self.inner), Arc::clone(bound));
+        let finish = move || {
+            let (operation, variables) = (bound.operation(), &bound.variables);
+            let data = response.data;
+            let (data, errors) = complete(&operation, variables, &inner.model, data, errors);
+            GraphqlResponse {
+                data: Some(Data::of(&data)),
+                errors: bounded(errors, inner.limits.errors),
+            }
+        };
+        let finished = if is_large {
+            aside(finish).await
+        } else {
+            Ok(finish())
+        };
+        let response = finished.unwrap_or_else(GraphqlResponse::stopped);
+        // While it ran only what the answer has at least was counted.
+        budget.write(response.bytes().saturating_sub(counted));
+        match budget.check() {
+            Ok(()) => response,
+            Err(error) => GraphqlResponse::stopped(error),
+        }
     }
 
     /// Checks all of a request that depends on its variables, and validates it.
@@ -366,11 +471,11 @@ impl Graphql {
         self.inner.check_form(&operation)?;
         let variables = coerce(&operation, given, model, limits)?;
         refuse_null_characters(&operation, &variables)?;
-        let objects = check_cost(&operation, &variables, model, limits)?;
+        let cost = check_cost(&operation, &variables, model, limits)?;
         let bound = BoundRequest {
             prepared,
             variables,
-            objects,
+            cost,
         };
         self.validate(&bound)?;
         Ok(bound)
@@ -420,8 +525,8 @@ impl Graphql {
     pub(super) async fn open(
         &self,
         prepared: PreparedRequest,
-    ) -> Result<(BoundRequest, Topic), RequestError> {
-        let bound = self.bind(prepared)?;
+    ) -> Result<(Arc<BoundRequest>, Topic), RequestError> {
+        let bound = Arc::new(self.bind(prepared)?);
         let stage = Arc::new(Stage::opening(self.inner.limits));
         let request = bound.request(&self.inner.model);
         let request = request.data(Arc::clone(&stage));
@@ -440,21 +545,27 @@ impl Graphql {
     /// The answer of a subscription to something that has happened.
     pub(super) async fn tell(
         &self,
-        bound: &BoundRequest,
+        bound: &Arc<BoundRequest>,
         happening: Happening,
         services: AuthorizedServices,
     ) -> GraphqlResponse {
+        let budget = self.budget();
+        // What has happened is an object, too.
+        budget.charge(1);
+        let context = self.engine_context(services, &budget);
         let request = bound
             .request(&self.inner.model)
             .data(Arc::new(Stage::Event(happening)))
-            .data(RequestContext::new(
-                services,
-                self.inner.limits,
-                Driver::Engine,
-                Details::WHOLE,
-            ));
-        let response = self.inner.engine.execute_stream(request).next().await;
-        bound.complete(&self.inner, response.unwrap_or_default())
+            .data(Arc::clone(&context));
+        let mut responses = self.inner.engine.execute_stream(request);
+        match limited(&budget, responses.next()).await {
+            Ok(response) => {
+                let response = response.unwrap_or_default();
+                let counted = context.counted();
+                self.complete(bound, response, &budget, counted).await
+            }
+            Err(error) => GraphqlResponse::stopped(error),
+        }
     }
 
     /// Who waits for what.
@@ -473,8 +584,8 @@ impl Graphql {
 pub struct BoundRequest {
     prepared: PreparedRequest,
     variables: Variables,
-    /// How many objects it may produce.
-    objects: u64,
+    /// What it may cost.
+    cost: u64,
 }
 
 impl BoundRequest {
@@ -496,19 +607,30 @@ impl BoundRequest {
         let executable = bind(&operation, &self.variables, model);
         request_for(&operation, &self.variables, executable)
     }
+}
 
-    /// What the client gets of the engine's response to an operation that was executed.
-    fn complete(&self, inner: &Inner, response: async_graphql::Response) -> GraphqlResponse {
-        let Inner { model, limits, .. } = inner;
-        let operation = self.operation();
-        let errors = response.errors.into_iter();
-        let errors = errors.map(|error| from_engine(error, true)).collect();
-        let (data, errors) = complete(&operation, &self.variables, model, response.data, errors);
-        GraphqlResponse {
-            data: Some(Data::of(&data)),
-            errors: bounded(errors, limits.errors),
-        }
-    }
+/// What `work` comes to on a thread that serves nobody.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, GraphqlError> {
+    spawn_blocking(work).await.map_err(|error| {
+        let error = Error::internal(error);
+        log(&error);
+        GraphqlError::from(&error)
+    })
+}
+
+/// What the engine comes to, unless what it is at work on takes more than `budget` allows.
+async fn limited<F: Future>(budget: &Budget, running: F) -> Result<F::Output, GraphqlError> {
+    let mut running = pin!(running);
+    poll_fn(
+        |context| match (running.as_mut().poll(context), budget.check()) {
+            (Poll::Ready(output), _) => Poll::Ready(Ok(output)),
+            (Poll::Pending, Ok(())) => Poll::Pending,
+            (Poll::Pending, Err(stopped)) => Poll::Ready(Err(stopped)),
+        },
+    )
+    .await
 }
 
 /// The request for an operation with what depends on variables that have no value.

@@ -9,6 +9,7 @@
     reason = "the engine wants every resolver to be async"
 )]
 
+mod budget;
 mod completion;
 mod context;
 mod cursor;
@@ -33,6 +34,7 @@ mod subscription;
 mod turns;
 mod validator;
 
+pub use budget::Budget;
 pub use document::{BatchAllowance, TrustError};
 pub use error::{GraphqlError, RequestError, log};
 pub use executor::{BoundRequest, Graphql, ONLY_AS_EVENTS, PreparedRequest};

@@ -75,6 +75,8 @@ pub(super) struct InputField {
 pub(super) struct FieldModel {
     /// Its type.
     pub(super) ty: Type,
+    /// What it costs at least to read it, whatever it answers with.
+    pub(super) cost: u64,
     arguments: HashMap<String, InputField>,
 }
 
@@ -143,6 +145,7 @@ impl SchemaModel {
                         name.to_owned(),
                         FieldModel {
                             ty,
+                            cost: 0,
                             arguments: HashMap::new(),
                         },
                     );
@@ -150,6 +153,20 @@ impl SchemaModel {
             }
         }
         Ok(Self { types })
+    }
+
+    /// Notes what fields cost that read something, by their types.
+    pub(super) fn note_reads(&mut self, reads: &[(&str, &[(&str, u64)])]) {
+        for (ty, fields) in reads {
+            let Some(ty) = self.types.get_mut(*ty) else {
+                continue;
+            };
+            for (field, cost) in *fields {
+                if let Some(field) = ty.fields.get_mut(*field) {
+                    field.cost = *cost;
+                }
+            }
+        }
     }
 
     /// The field `field` of the type `parent`.
@@ -267,6 +284,7 @@ fn output_field(field: FieldDefinition) -> (String, FieldModel) {
         field.name.node.to_string(),
         FieldModel {
             ty: field.ty.node,
+            cost: 0,
             arguments: arguments.collect(),
         },
     )

@@ -6,6 +6,7 @@
 use async_graphql::MaybeUndefined;
 use macros::object;
 
+use super::budget::STATEMENT;
 use super::context::RequestContext;
 use super::error::{FieldError, FieldResult};
 use super::id::GlobalId;
@@ -45,6 +46,7 @@ impl Mutation {
         #[graphql(desc = "Whose account is wanted.")] input: GetOrCreateUserByEmailInput,
     ) -> FieldResult<GetOrCreateUserByEmailPayload> {
         let outcome = async {
+            request.budget.spend(STATEMENT).await;
             let short = |text: Option<String>, name| match text {
                 Some(text) if text.chars().count() > SHORT_TEXT_MAX_CHARS => Err(Invalid::new(
                     InvalidCode::TooLong,
@@ -87,6 +89,7 @@ impl Mutation {
         #[graphql(desc = "Which option, and to what.")] input: SetUserOptionInput,
     ) -> FieldResult<SetUserOptionPayload> {
         let outcome = async {
+            request.budget.spend(STATEMENT).await;
             let value = match input.value {
                 MaybeUndefined::Value(value) => value,
                 MaybeUndefined::Null => JsonText::NULL,
@@ -128,6 +131,7 @@ impl Mutation {
         #[graphql(desc = "Which options.")] input: DeleteUserOptionsInput,
     ) -> FieldResult<DeleteUserOptionsPayload> {
         let outcome = async {
+            request.budget.spend(STATEMENT).await;
             check_length(input.keys.len(), &request.limits, &["keys"])?;
             let scope = UserOptionScope::parse(input.scope, &["scope"])?;
             let filter = UserOptionFilter {
@@ -161,6 +165,7 @@ impl Mutation {
         #[graphql(desc = "Whom to change, and how.")] input: UpdateUserInput,
     ) -> FieldResult<UpdateUserPayload> {
         let outcome = async {
+            request.budget.spend(STATEMENT).await;
             let id: UserId = GlobalId::parse(&input.user_id, &["userId"])?;
             let name = input.name.map(|name| DisplayName::parse(&name, &["name"]));
             let username = input
@@ -197,6 +202,7 @@ impl Mutation {
         #[graphql(desc = "Which address.")] input: VerifyUserEmailInput,
     ) -> FieldResult<VerifyUserEmailPayload> {
         let outcome = async {
+            request.budget.spend(STATEMENT).await;
             let id: UserId = GlobalId::parse(&input.user_id, &["userId"])?;
             Email::parse(&input.email, &["email"])?;
             Ok(request

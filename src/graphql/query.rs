@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::ID;
+use futures_util::future::try_join_all;
 use macros::object;
 
+use super::budget::{SEARCH, STATEMENT};
 use super::context::RequestContext;
 use super::cursor::PageArguments;
 use super::error::FieldResult;
@@ -14,10 +16,14 @@ use super::loader::{Load, Part, Users};
 use super::object::{
     Node, Organization, User, UserConnection, UserOption, Viewer, find, visibility,
 };
+use super::plan::paced;
 use crate::auth::Detail;
 use crate::domain::{
     OrderField, OrganizationId, UserId, UserOrder as DomainUserOrder, UserPageQuery, Viewer as Eyes,
 };
+
+/// So many nodes are looked up without a look at whether others wait for the thread.
+const NODES_PER_PART: usize = 30;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query;
@@ -46,6 +52,7 @@ impl Query {
         clippy::too_many_arguments,
         reason = "a connection's arguments are the specification's"
     )]
+    #[search]
     async fn users(
         &self,
         request: &RequestContext,
@@ -74,6 +81,7 @@ impl Query {
             OrderField::DateJoined => Detail::Whole,
             OrderField::Id | OrderField::Username => request.details.users,
         };
+        request.budget.spend(SEARCH).await;
         let page = request.services.users().page(&query, detail).await?;
         let page = Arc::new(page.map(User));
         request.loaders().know_users(Arc::clone(&page)).await;
@@ -88,6 +96,7 @@ impl Query {
         #[graphql(desc = "The usernames to ask about.")] usernames: Vec<String>,
     ) -> FieldResult<Vec<String>> {
         check_length(usernames.len(), &request.limits, &["usernames"])?;
+        request.budget.spend(STATEMENT).await;
         Ok(request
             .services
             .users()
@@ -126,6 +135,7 @@ impl Query {
         #[graphql(desc = "Which options.")] filter: UserOptionFilter,
     ) -> FieldResult<Vec<UserOption>> {
         let filter = filter.parse(&request.limits)?;
+        request.budget.spend(STATEMENT).await;
         let found = request.services.user_options().get_many(&filter).await?;
         Ok(found.into_iter().map(UserOption).collect())
     }
@@ -150,7 +160,16 @@ impl Query {
         for (i, id) in ids.iter().enumerate() {
             parsed.push(NodeId::parse(id, &["ids", &i.to_string()])?);
         }
-        futures_util::future::try_join_all(parsed.into_iter().map(|id| find(request, id))).await
+        // Not all at once: there may be many such fields, and each look-up is a future.
+        let mut nodes = Vec::with_capacity(parsed.len());
+        let parts = parsed.chunks(NODES_PER_PART).map(|part| {
+            let part = part.iter().map(|id| find(request, *id));
+            paced(try_join_all(part))
+        });
+        for part in try_join_all(parts).await? {
+            nodes.extend(part);
+        }
+        Ok(nodes)
     }
 
     /// An organization; null if there is none or the caller may not see it.
@@ -165,6 +184,7 @@ impl Query {
                 request.loaders().organizations.load(id).await?
             }
             OrganizationBy::Slug(slug) => {
+                request.budget.spend(STATEMENT).await;
                 request.services.organizations().get_by_slug(&slug).await?
             }
         };

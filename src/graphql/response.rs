@@ -1,8 +1,6 @@
 //! What a client gets.
 
 use async_graphql::Value;
-use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
-use serde_json::value::RawValue;
 
 use super::error::{GraphqlError, RequestError};
 
@@ -46,7 +44,7 @@ impl Data {
     /// An answer that the engine has put together.
     pub(super) fn of(value: &Value) -> Self {
         let mut buffer = Self::buffer(256);
-        match serde_json::to_writer(&mut buffer, value) {
+        match write(value, &mut buffer) {
             Ok(()) => Self(buffer),
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written");
@@ -71,32 +69,88 @@ impl Data {
     }
 }
 
-impl Serialize for Data {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_slice(self.json()).map_err(S::Error::custom)?;
-        raw.serialize(serializer)
+/// Writes a value. Bytes are JSON already: what the scalar of that name holds is not taken apart.
+fn write(value: &Value, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    match value {
+        Value::Binary(json) => out.extend_from_slice(json),
+        Value::List(items) => {
+            out.push(b'[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write(item, out)?;
+            }
+            out.push(b']');
+        }
+        Value::Object(fields) => {
+            out.push(b'{');
+            for (i, (key, value)) in fields.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                serde_json::to_writer(&mut *out, key.as_str())?;
+                out.push(b':');
+                write(value, out)?;
+            }
+            out.push(b'}');
+        }
+        value => serde_json::to_writer(out, value)?,
     }
+    Ok(())
 }
 
 impl GraphqlResponse {
-    /// The response as it is sent. The same as it is serialized, without another look at the data.
-    #[must_use]
-    pub fn into_json(self) -> Vec<u8> {
-        match self.data {
-            Some(Data(mut json)) if self.errors.is_empty() => {
-                json.push(b'}');
-                json
-            }
-            data => to_json(&Self { data, ..self }),
+    /// That to an operation that was stopped for this reason.
+    pub(super) fn stopped(error: GraphqlError) -> Self {
+        Self {
+            data: Some(Data::null()),
+            errors: vec![error],
         }
     }
-}
 
-fn to_json(response: &GraphqlResponse) -> Vec<u8> {
-    serde_json::to_vec(response).unwrap_or_else(|error| {
-        tracing::error!(%error, "a response could not be written");
-        Vec::new()
-    })
+    /// Roughly how many bytes it has.
+    pub(super) fn bytes(&self) -> usize {
+        let errors = self.errors.iter().map(GraphqlError::bytes);
+        self.data.as_ref().map_or(0, Data::len) + errors.sum::<usize>()
+    }
+
+    /// The response as it is sent.
+    #[must_use]
+    pub fn into_json(self) -> Vec<u8> {
+        let data = match self.data {
+            Some(Data(mut json)) if self.errors.is_empty() => {
+                json.push(b'}');
+                return json;
+            }
+            data => data,
+        };
+        let data = data.as_ref().map(Data::json).unwrap_or_default();
+        let mut json = Vec::with_capacity(data.len() + 256);
+        json.push(b'{');
+        if !self.errors.is_empty() {
+            json.extend_from_slice(b"\"errors\":");
+            if let Err(error) = serde_json::to_writer(&mut json, &self.errors) {
+                tracing::error!(%error, "errors could not be written");
+                json.extend_from_slice(b"[]");
+            }
+        }
+        if !data.is_empty() {
+            json.extend_from_slice(b",\"data\":");
+            json.extend_from_slice(data);
+        }
+        json.push(b'}');
+        json
+    }
+
+    /// The response as it is sent, as a text.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        String::from_utf8(self.into_json()).unwrap_or_else(|error| {
+            tracing::error!(%error, "a response is no text");
+            String::new()
+        })
+    }
 }
 
 impl From<RequestError> for GraphqlResponse {
@@ -105,18 +159,5 @@ impl From<RequestError> for GraphqlResponse {
             data: None,
             errors: error.errors,
         }
-    }
-}
-
-impl Serialize for GraphqlResponse {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if !self.errors.is_empty() {
-            map.serialize_entry("errors", &self.errors)?;
-        }
-        if let Some(data) = &self.data {
-            map.serialize_entry("data", data)?;
-        }
-        map.end()
     }
 }

@@ -46,7 +46,7 @@ const RETRIES: &str = "user_gateway_subscription_retries_total";
 /// A subscription that has been opened.
 pub struct ResponseStream {
     graphql: Graphql,
-    bound: BoundRequest,
+    bound: Arc<BoundRequest>,
     watch: Watch,
     subject: Subject,
     /// What has happened and is still to be told.

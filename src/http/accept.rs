@@ -79,8 +79,8 @@ impl MediaType {
     }
 
     /// A response of this type.
-    pub(super) fn response(self, status: StatusCode, json: Vec<u8>) -> Response<Body> {
-        let mut response = Response::new(Body::from(json));
+    pub(super) fn response(self, status: StatusCode, json: Body) -> Response<Body> {
+        let mut response = Response::new(json);
         *response.status_mut() = status;
         let content_type = match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",

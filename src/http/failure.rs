@@ -76,7 +76,7 @@ impl Failure {
             data: None,
             errors: vec![*self.error],
         };
-        let mut response = media.response(self.status, body.into_json());
+        let mut response = media.response(self.status, Body::from(body.into_json()));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
@@ -17,6 +17,7 @@ use super::accept::{Accepted, MediaType};
 use super::body;
 use super::failure::Failure;
 use super::payload::{Payload, from_query};
+use super::pieces;
 use super::subscription;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Code, Error};
@@ -128,11 +129,14 @@ async fn try_answer(
         return Box::pin(by_events(state, prepared, credentials, services)).await;
     };
     let response = match prepared {
-        Ok(prepared) => state.graphql.execute(prepared, services).await,
+        Ok(prepared) => {
+            let budget = state.graphql.budget();
+            state.graphql.execute(prepared, services, budget).await
+        }
         Err(refusal) => refusal.into(),
     };
     let status = status(state, &response, media);
-    Ok(media.response(status, response.into_json()))
+    Ok(media.response(status, pieces::whole(response.into_json())))
 }
 
 /// A place for a caller without credentials, who must not keep those out who have some.
@@ -248,11 +252,12 @@ async fn batch(
         // Each may take milliseconds to check; others are served in between.
         tokio::task::yield_now().await;
     }
+    let budget = state.graphql.budget();
     let run = |checked: Result<BoundRequest, RequestError>| {
-        let services = services.clone();
+        let (services, budget) = (services.clone(), Arc::clone(&budget));
         async {
             match checked {
-                Ok(bound) => state.graphql.run(bound, services).await,
+                Ok(bound) => state.graphql.run(bound, services, budget).await,
                 Err(refusal) => refusal.into(),
             }
         }
@@ -266,20 +271,22 @@ async fn batch(
     } else {
         join_all(checked.into_iter().map(run)).await
     };
-    Ok(media.response(StatusCode::OK, list(responses)))
+    Ok(media.response(StatusCode::OK, pieces::joined(list(responses))))
 }
 
-/// The responses of a batch as they are sent.
-fn list(responses: Vec<GraphqlResponse>) -> Vec<u8> {
-    let mut json = vec![b'['];
+/// The responses of a batch as they are sent, in parts.
+fn list(responses: Vec<GraphqlResponse>) -> Vec<Bytes> {
+    let mut parts = Vec::with_capacity(2 * responses.len() + 1);
     for (i, response) in responses.into_iter().enumerate() {
-        if i > 0 {
-            json.push(b',');
-        }
-        json.append(&mut response.into_json());
+        parts.push(Bytes::from_static(if i == 0 { b"[" } else { b"," }));
+        parts.push(response.into_json().into());
     }
-    json.push(b']');
-    json
+    parts.push(Bytes::from_static(if parts.is_empty() {
+        b"[]"
+    } else {
+        b"]"
+    }));
+    parts
 }
 
 /// The status that says how far the request came.

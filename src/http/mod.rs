@@ -10,6 +10,7 @@ mod graphql;
 mod health;
 mod metrics;
 mod payload;
+mod pieces;
 mod request_id;
 mod subscription;
 mod surface;

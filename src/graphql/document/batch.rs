@@ -5,8 +5,8 @@ use super::{GraphqlError, Operation, RequestError};
 use crate::config::Limits;
 use crate::domain::Code;
 
-/// What is left of the bounds that the operations of a batch share: as many objects, aliases and
-/// changes as one operation may have.
+/// What is left of the bounds that the operations of a batch share: as much cost, as many
+/// aliases and changes as one operation may have.
 #[derive(Debug)]
 pub struct BatchAllowance {
     cost: u64,
@@ -24,19 +24,19 @@ impl BatchAllowance {
         }
     }
 
-    /// Takes what an operation needs that may produce so many objects, or refuses the operation and
+    /// Takes what an operation needs that may cost so much, or refuses the operation and
     /// takes nothing.
     pub(in super::super) fn take(
         &mut self,
         operation: &Operation<'_>,
-        objects: u64,
+        cost: u64,
     ) -> Result<(), RequestError> {
         let Sums {
             aliases, fields, ..
         } = operation.stored.sums;
         let changes = if operation.is_mutation() { fields } else { 0 };
         let left = (
-            self.cost.checked_sub(objects),
+            self.cost.checked_sub(cost),
             self.aliases.checked_sub(aliases),
             self.changes.checked_sub(changes),
         );
@@ -49,7 +49,7 @@ impl BatchAllowance {
                 };
                 return Ok(());
             }
-            (None, _, _) => (Code::CostLimitExceeded, "produce more objects"),
+            (None, _, _) => (Code::CostLimitExceeded, "cost more"),
             (_, None, _) => (Code::AliasLimitExceeded, "have more aliases"),
             (_, _, None) => (Code::MutationFieldLimitExceeded, "change more things"),
         };

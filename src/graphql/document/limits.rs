@@ -12,6 +12,7 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Number, Pos, Positioned, Variables};
 use async_graphql_value::{ConstValue, Value};
 
+use super::super::budget::COSTS;
 use super::super::error::{GraphqlError, RequestError, bounded};
 use super::super::model::{FieldModel, SchemaModel};
 use super::{Operation, StoredDocument, StoredOperation, is_included, steps};
@@ -360,17 +361,18 @@ fn refuse_schema_lists(field: &Field, pos: Pos, below: &Sums) -> Result<(), Requ
 /// What an operation asks for with some values of its variables.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Demand {
-    /// How many objects it may produce.
-    objects: u64,
+    /// What it may cost.
+    cost: u64,
     /// The bytes of its literals, for each object that reads them.
     literals: u64,
     /// How often a variable is read.
     reads: u64,
 }
 
-/// Refuses an operation that may produce more objects than `limits` allow, or whose values are read
-/// so often that they take too many bytes; else, how many objects it may produce. Lists multiply: 50
-/// users with 20 members of each of their organizations may be 10,000 members.
+/// Refuses an operation that may cost more than `limits` allow, for the objects that it may produce
+/// and the statements by which fields read them, or whose values are read so often that they take too
+/// many bytes; else, what it may cost. Lists multiply: 50 users with 20 members of each of their
+/// organizations may be 10,000 members. What it says of the schema counts, too.
 pub(in super::super) fn check_cost(
     operation: &Operation<'_>,
     variables: &Variables,
@@ -381,11 +383,11 @@ pub(in super::super) fn check_cost(
         Some(demand) => *demand,
         None => Cost::of(operation, variables, model, limits),
     };
-    let objects = demand.objects;
-    if objects > limits.cost {
+    let cost = demand.cost;
+    if cost > limits.cost {
         let message = format!(
-            "the operation may produce {objects} objects, more than the {} allowed; ask for \
-             smaller pages or fewer levels",
+            "the operation may cost {cost}, more than the {} allowed, {COSTS}; ask for smaller pages, \
+             fewer levels or fewer searches",
             limits.cost
         );
         return Err(GraphqlError::new(Code::CostLimitExceeded, message).into());
@@ -398,7 +400,7 @@ pub(in super::super) fn check_cost(
     if most > MAX_INPUT_BYTES {
         refuse_reads(operation, variables, model, limits)?;
     }
-    Ok(objects)
+    Ok(cost)
 }
 
 /// Refuses an operation whose values take too many bytes, each as often as it is read.
@@ -572,14 +574,15 @@ impl<'a> Cost<'a> {
         for (_, value) in &field.arguments {
             self.add_value(&value.node, parents);
         }
-        if field.selection_set.node.items.is_empty() {
-            return;
-        }
         let Some(definition) = self.model.field(parent, &field.name.node) else {
             return;
         };
+        self.demand.cost = self.demand.cost.saturating_add(definition.cost);
+        if field.selection_set.node.items.is_empty() {
+            return;
+        }
         let objects = parents.saturating_mul(self.size(field, definition, parent));
-        self.demand.objects = self.demand.objects.saturating_add(objects);
+        self.demand.cost = self.demand.cost.saturating_add(objects);
         let on = definition.ty_name();
         self.add(&field.selection_set.node, on, objects);
     }

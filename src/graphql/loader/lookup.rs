@@ -5,16 +5,17 @@ use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
 use ::dataloader::BatchFn;
 use ::dataloader::cached::Loader;
 use futures_util::future::join_all;
 
-use super::batch::{Batch, Found, Map};
+use super::batch::{Batch, Found, Map, Size};
 use crate::auth::AuthorizedServices;
 use crate::domain::{Error, Result};
+use crate::graphql::budget::Budget;
 use crate::telemetry::carry;
 
 /// What a look-up comes to: a value, that there is none, or why that cannot be told.
@@ -73,11 +74,17 @@ impl<B: Batch> Planned<B> {
 }
 
 impl<B: Batch> Lookup<B> {
-    pub(super) fn new(services: &AuthorizedServices, max_batch: usize, driver: Driver) -> Self {
+    pub(super) fn new(
+        services: &AuthorizedServices,
+        budget: &Arc<Budget>,
+        max_batch: usize,
+        driver: Driver,
+    ) -> Self {
         match driver {
             Driver::Engine => {
                 let batch = Spawned {
                     services: services.clone(),
+                    budget: Arc::clone(budget),
                     kind: std::marker::PhantomData,
                 };
                 Self::Engine(Box::new(Loader::new(batch).with_max_batch_size(max_batch)))
@@ -141,15 +148,30 @@ impl<B: Batch> Lookup<B> {
     }
 
     /// Looks up a batch of keys that were wanted.
-    pub(super) async fn fill(&self, services: &AuthorizedServices, keys: Vec<B::Key>) {
+    pub(super) async fn fill(
+        &self,
+        services: &AuthorizedServices,
+        budget: &Budget,
+        keys: Vec<B::Key>,
+    ) {
         let Self::Plan(planned) = self else { return };
-        let found = B::fetch(services, &keys).await;
-        let wakers = planned.with(|level| {
-            level.know(keys, found);
-            std::mem::take(&mut level.wakers)
-        });
-        wakers.into_iter().for_each(Waker::wake);
+        budget.spend(B::COST).await;
+        let found = fetch::<B>(services, budget, &keys).await;
+        let waiting = planned.with(|level| level.know(keys, found));
+        waiting.into_iter().for_each(Waker::wake);
     }
+}
+
+/// Looks up a batch, and counts what is found.
+async fn fetch<B: Batch>(
+    services: &AuthorizedServices,
+    budget: &Budget,
+    keys: &[B::Key],
+) -> Result<Found<B>> {
+    let found = B::fetch(services, keys).await;
+    let rows = found.iter().flatten().map(|(_, value)| Size::rows(value));
+    budget.found(rows.sum());
+    found
 }
 
 impl<B: Batch> Debug for Lookup<B> {
@@ -160,12 +182,18 @@ impl<B: Batch> Debug for Lookup<B> {
 
 /// What a plan has looked up so far, and what it will look up next.
 pub(in super::super) struct Level<B: Batch> {
-    /// What has been found of each key, or that it is being looked up.
-    known: Map<B::Key, Option<Outcome<B>>>,
+    known: Map<B::Key, Slot<B>>,
     /// What was found in another way, until somebody asks for something that is not known.
     primed: Vec<Primed<B>>,
     wanted: Vec<B::Key>,
-    wakers: Vec<Waker>,
+}
+
+/// What is known of a key.
+enum Slot<B: Batch> {
+    /// It is being looked up, and these wait for it.
+    Wanted(Vec<Waker>),
+    /// What has been found.
+    Found(Outcome<B>),
 }
 
 impl<B: Batch> Default for Level<B> {
@@ -174,7 +202,6 @@ impl<B: Batch> Default for Level<B> {
             known: Map::default(),
             primed: Vec::new(),
             wanted: Vec::new(),
-            wakers: Vec::new(),
         }
     }
 }
@@ -182,72 +209,94 @@ impl<B: Batch> Default for Level<B> {
 impl<B: Batch> Level<B> {
     /// What has been found of `key`; if that has not been looked up yet, it will be.
     fn want(&mut self, key: &B::Key, waker: &Waker) -> Poll<Outcome<B>> {
-        let found = self.find(key);
-        if found.is_none() {
-            self.wait(waker);
+        match self.find(key) {
+            Slot::Found(outcome) => Poll::Ready(outcome.clone()),
+            Slot::Wanted(waiting) => {
+                wait(waiting, waker);
+                Poll::Pending
+            }
         }
-        found.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// What has been found of all `keys`; of which that has not been looked up yet, it will be.
     fn want_all(&mut self, keys: &[B::Key], waker: &Waker) -> Poll<Vec<Outcome<B>>> {
         self.known.reserve(keys.len());
         let mut found = Vec::with_capacity(keys.len());
-        let mut is_complete = true;
+        let mut last = None;
         for key in keys {
             match self.find(key) {
-                Some(outcome) if is_complete => found.push(outcome),
-                Some(_) => {}
-                None => is_complete = false,
+                Slot::Found(outcome) if last.is_none() => found.push(outcome.clone()),
+                Slot::Found(_) => {}
+                Slot::Wanted(_) => last = Some(key),
             }
         }
-        if is_complete {
+        // Batches leave in the order in which their keys were wanted, so the last of these is
+        // mostly found when all are.
+        let Some(last) = last else {
             return Poll::Ready(found);
+        };
+        if let Slot::Wanted(waiting) = self.find(last) {
+            wait(waiting, waker);
         }
-        self.wait(waker);
         Poll::Pending
     }
 
-    /// What has been found of `key`, which is wanted if nobody has asked for it yet.
-    fn find(&mut self, key: &B::Key) -> Option<Outcome<B>> {
+    /// What is known of `key`, which is wanted if nobody has asked for it yet.
+    fn find(&mut self, key: &B::Key) -> &mut Slot<B> {
         if !self.primed.is_empty() && !self.known.contains_key(key) {
-            let primed = self.primed.drain(..).flat_map(|found| found());
-            self.known
-                .extend(primed.map(|(key, value)| (key, Some(Ok(Some(value))))));
+            for found in std::mem::take(&mut self.primed) {
+                for (key, value) in found() {
+                    // What is on its way has others waiting for it.
+                    let known = self.known.entry(key);
+                    known.or_insert_with(|| Slot::Found(Ok(Some(value))));
+                }
+            }
         }
         match self.known.entry(key.clone()) {
-            Entry::Occupied(known) => known.get().clone(),
+            Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
-                unknown.insert(None);
                 self.wanted.push(key.clone());
-                None
+                unknown.insert(Slot::Wanted(Vec::new()))
             }
         }
     }
 
-    fn wait(&mut self, waker: &Waker) {
-        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
-            self.wakers.push(waker.clone());
+    /// Keeps what has been found of a key. Those who wait for it are added to `waiting`.
+    fn set(&mut self, key: B::Key, outcome: Outcome<B>, waiting: &mut Vec<Waker>) {
+        if let Some(Slot::Wanted(wakers)) = self.known.insert(key, Slot::Found(outcome)) {
+            waiting.extend(wakers);
         }
     }
 
-    /// Keeps what has been found of `keys`, or that there is nothing.
-    fn know(&mut self, keys: Vec<B::Key>, found: Result<Found<B>>) {
+    /// Keeps what has been found of `keys`, or that there is nothing; who waits for it.
+    fn know(&mut self, keys: Vec<B::Key>, found: Result<Found<B>>) -> Vec<Waker> {
+        let mut waiting = Vec::new();
         match found {
             Ok(found) => {
-                let found = found.into_iter();
-                self.known
-                    .extend(found.map(|(key, value)| (key, Some(Ok(Some(value))))));
+                for (key, value) in found {
+                    self.set(key, Ok(Some(value)), &mut waiting);
+                }
                 for key in keys {
-                    self.known.entry(key).or_default().get_or_insert(Ok(None));
+                    if !matches!(self.known.get(&key), Some(Slot::Found(_))) {
+                        self.set(key, Ok(None), &mut waiting);
+                    }
                 }
             }
             Err(error) => {
-                let keys = keys.into_iter();
-                self.known
-                    .extend(keys.map(|key| (key, Some(Err(error.clone())))));
+                for key in keys {
+                    self.set(key, Err(error.clone()), &mut waiting);
+                }
             }
         }
+        waiting
+    }
+}
+
+/// Adds a waiter, unless it was the last to be added: futures that are polled together have the same
+/// waker, and come one after the other.
+fn wait(waiting: &mut Vec<Waker>, waker: &Waker) {
+    if waiting.last().is_none_or(|last| !last.will_wake(waker)) {
+        waiting.push(waker.clone());
     }
 }
 
@@ -255,13 +304,17 @@ impl<B: Batch> Level<B> {
 /// with it.
 pub(in super::super) struct Spawned<B> {
     services: AuthorizedServices,
+    budget: Arc<Budget>,
     kind: std::marker::PhantomData<fn() -> B>,
 }
 
 impl<B: Batch> BatchFn<B::Key, Outcome<B>> for Spawned<B> {
     async fn load(&mut self, keys: &[B::Key]) -> HashMap<B::Key, Outcome<B>> {
         let (services, wanted) = (self.services.clone(), keys.to_vec());
-        let fetched = carry(async move { B::fetch(&services, &wanted).await });
+        let budget = Arc::clone(&self.budget);
+        // A task waits for nothing that may never come.
+        budget.spend(B::COST).await;
+        let fetched = carry(async move { fetch::<B>(&services, &budget, &wanted).await });
         let fetched = tokio::spawn(fetched).await;
         let mut level = Level::<B>::default();
         level.know(
@@ -270,7 +323,10 @@ impl<B: Batch> BatchFn<B::Key, Outcome<B>> for Spawned<B> {
         );
         let known = level.known.into_iter();
         known
-            .filter_map(|(key, found)| Some((key, found?)))
+            .filter_map(|(key, slot)| match slot {
+                Slot::Found(outcome) => Some((key, outcome)),
+                Slot::Wanted(_) => None,
+            })
             .collect()
     }
 }

@@ -16,6 +16,7 @@ pub(super) use load::Load;
 pub(super) use lookup::Driver;
 pub(super) use part::Part;
 
+use super::budget::{Budget, SEARCH, STATEMENT};
 use super::object::{Organization, User, UserOption};
 use crate::auth::{AuthorizedServices, Detail, OrganizationMembers, VisibleUser};
 use crate::domain::{
@@ -23,16 +24,26 @@ use crate::domain::{
     OrganizationVisibility, Page, PageRequest, Result, Role, UserEmail, UserId, UserOptionFilter,
     UserOptionId,
 };
-use batch::{Found, Map};
+use batch::{Found, Map, Size};
 use lookup::Lookup;
 use part::{parts, parts_of};
+
+/// What a call of a batch costs: a statement, if nothing else is said.
+macro_rules! cost {
+    () => {
+        STATEMENT
+    };
+    ($cost:ident) => {
+        $cost
+    };
+}
 
 /// Defines the loaders of a request, each with the keys it takes, the values it finds, and the
 /// call of a service that finds them.
 macro_rules! loaders {
     ($(
         $(#[$doc:meta])*
-        $visibility:vis $loader:ident = $batch:ident($key:ty => $value:ty)
+        $visibility:vis $loader:ident = $batch:ident($key:ty => $value:ty) $(costs $cost:ident)?
             |$services:ident, $keys:ident| $fetch:expr;
     )*) => {
         $(
@@ -43,6 +54,8 @@ macro_rules! loaders {
             impl Batch for $batch {
                 type Key = $key;
                 type Value = $value;
+
+                const COST: u64 = cost!($($cost)?);
 
                 fn lookup(loaders: &Loaders) -> &Lookup<Self> {
                     &loaders.$loader
@@ -67,11 +80,12 @@ macro_rules! loaders {
             /// Loaders whose batches have at most `max_batch` keys and leave as `driver` says.
             pub(super) fn new(
                 services: &AuthorizedServices,
+                budget: &Arc<Budget>,
                 max_batch: usize,
                 driver: Driver,
             ) -> Self {
                 Self {
-                    $($loader: Lookup::new(services, max_batch, driver),)*
+                    $($loader: Lookup::new(services, budget, max_batch, driver),)*
                 }
             }
 
@@ -79,6 +93,7 @@ macro_rules! loaders {
             pub(super) fn wanted<'a>(
                 self: &Arc<Self>,
                 services: &'a AuthorizedServices,
+                budget: &'a Budget,
                 max_batch: usize,
             ) -> Vec<BoxFuture<'a, ()>> {
                 let mut batches: Vec<BoxFuture<'a, ()>> = Vec::new();
@@ -86,7 +101,7 @@ macro_rules! loaders {
                     self.$loader.send(max_batch, |keys| {
                         let loaders = Arc::clone(self);
                         batches.push(Box::pin(async move {
-                            loaders.$loader.fill(services, keys).await;
+                            loaders.$loader.fill(services, budget, keys).await;
                         }));
                     });
                 )*
@@ -167,9 +182,21 @@ loaders! {
             }
             Ok(found)
         };
-    member_counts = MemberCounts(OrganizationId => u64) |services, ids| {
+    member_counts = MemberCounts(OrganizationId => u64) costs SEARCH |services, ids| {
         services.organizations().count_members(ids).await
     };
+}
+
+impl Size for VisibleUser {}
+impl Size for Avatar {}
+impl Size for domain::UserOption {}
+impl Size for domain::Organization {}
+impl Size for u64 {}
+
+impl Size for OrganizationMembers {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
 }
 
 impl Loaders {

@@ -9,6 +9,7 @@ use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::resolve_list;
 use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
 
+use super::batch::Size;
 use crate::graphql::plan::list_output;
 
 /// A part of a list that is found at once for many and belongs to one of them.
@@ -80,6 +81,12 @@ fn cut<I: Eq + Copy, V>(list: Vec<V>, ids: &[I]) -> Vec<(I, Part<V>)> {
         (same[0], Part { list, range })
     });
     parts.collect()
+}
+
+impl<T> Size for Part<T> {
+    fn rows(&self) -> usize {
+        self.len()
+    }
 }
 
 impl<T: OutputType> OutputType for Part<T> {

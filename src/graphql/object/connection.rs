@@ -7,6 +7,7 @@ use macros::object;
 use super::User;
 use crate::auth::{OrganizationMembers, VisibleMember};
 use crate::domain::{OrderField, OrganizationId, Page, Result, UserPageQuery};
+use crate::graphql::budget::SEARCH;
 use crate::graphql::context::RequestContext;
 use crate::graphql::cursor;
 use crate::graphql::error::FieldResult;
@@ -98,7 +99,9 @@ impl UserConnection {
     }
 
     /// How many users the whole list has. They are counted only if this is selected.
+    #[search]
     async fn total_count(&self, request: &RequestContext) -> FieldResult<i32> {
+        request.budget.spend(SEARCH).await;
         Ok(count(request.services.users().count(&self.query).await?))
     }
 }
@@ -164,6 +167,7 @@ impl OrganizationMemberConnection {
     }
 
     /// How many members the organization has. They are counted only if this is selected.
+    #[search]
     fn total_count(&self) -> FieldResult<Load<MemberCounts, i32>> {
         let count = |found: Option<u64>| Ok(count(found.unwrap_or_default()));
         Ok(Load::new(self.organization, count))

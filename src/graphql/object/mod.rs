@@ -15,5 +15,5 @@ pub(super) use organization::Organization;
 pub(super) use user::{User, visibility};
 pub(super) use user_option::UserOption;
 pub(super) use user_option_change::UserOptionChange;
-pub(super) use user_part::AuthenticatorKind;
+pub(super) use user_part::{AuthIdentity, AuthenticatorKind};
 pub(super) use viewer::Viewer;

@@ -1,18 +1,21 @@
 //! Fields in plans.
 
 use std::any::Any;
-use std::future::ready;
+use std::future::{poll_fn, ready};
+use std::pin::pin;
+use std::task::ready;
 
 use async_graphql::{Name, Pos, Positioned, ServerError};
 use async_graphql_value::Value;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, join_all};
+use tokio::task::coop::{consume_budget, poll_proceed};
 
 use super::arguments::Arguments;
 use super::object::{Rows, Selection};
 use super::output::Output;
 use super::run::Run;
-use super::writer::{Writer, Written};
+use super::writer::{Unwritten, Writer, Written};
 use crate::graphql::context::RequestContext;
 
 /// A field whose value is computed from its parent.
@@ -109,10 +112,18 @@ impl<F: ComputedField> FieldPlan<F::Parent> for ComputedPlan<F> {
     fn read<'a>(&'a self, run: &'a Run<'a>, parents: &'a [&'a F::Parent]) -> BoxFuture<'a, State> {
         async move {
             let arguments = self.place.arguments(run);
-            let values: Vec<F::Output<'_>> = parents
-                .iter()
-                .filter_map(|parent| F::resolve(parent, run.request, &arguments).ok())
-                .collect();
+            let mut values: Vec<F::Output<'_>> = Vec::with_capacity(parents.len());
+            for (i, part) in parents.chunks(PART).enumerate() {
+                if i > 0 {
+                    consume_budget().await;
+                }
+                let part = part.iter();
+                values.extend(
+                    part.filter_map(|parent| F::resolve(parent, run.request, &arguments).ok()),
+                );
+            }
+            let objects: usize = values.iter().map(Output::count).sum();
+            run.request.budget.spend(objects as u64).await;
             let below = read_below(&values, &self.below, run).await;
             Some(Box::new(below) as Box<dyn Any + Send>)
         }
@@ -126,10 +137,16 @@ impl<F: ComputedField> FieldPlan<F::Parent> for ComputedPlan<F> {
         writer: &mut Writer<'p>,
     ) -> Written {
         writer.pos = self.place.pos;
+        let is_counted = state.is_some() || writer.is_resuming();
         let rows = state.and_then(|state| state.downcast_mut::<Rows>());
         let run = writer.run;
         match F::resolve(parent, run.request, &self.place.arguments(run)) {
-            Ok(value) => value.write(&self.below, rows, writer),
+            Ok(value) => {
+                if !is_counted {
+                    writer.count(value.count());
+                }
+                value.write(&self.below, rows, writer)
+            }
             Err(error) => writer.refuse(error, <F::Output<'_> as Output>::NULLABLE),
         }
     }
@@ -144,6 +161,8 @@ pub(super) struct ReadPlan<F: ReadField> {
 /// What a [`ReadPlan`] has read.
 struct Values<T> {
     values: std::vec::IntoIter<Result<T, ServerError>>,
+    /// The value in which the writer has paused.
+    begun: Option<T>,
     below: Option<Rows>,
 }
 
@@ -161,7 +180,16 @@ impl<F: ReadField> FieldPlan<F::Parent> for ReadPlan<F> {
     fn read<'a>(&'a self, run: &'a Run<'a>, parents: &'a [&'a F::Parent]) -> BoxFuture<'a, State> {
         async move {
             let arguments = self.place.arguments(run);
-            let values = F::resolve(parents, run.request, arguments).await;
+            let mut parts = parents.chunks(PART);
+            let values: Vec<Result<F::Output, ServerError>> = if parts.len() > 1 {
+                let resolved = parts.map(|part| paced(F::resolve(part, run.request, arguments)));
+                finished(resolved).await.into_iter().flatten().collect()
+            } else {
+                let part = parts.next().unwrap_or_default();
+                F::resolve(part, run.request, arguments).await
+            };
+            let objects: usize = values.iter().flatten().map(Output::count).sum();
+            run.request.budget.spend(objects as u64).await;
             let below = if F::Output::reads(&self.below) {
                 let values: Vec<&F::Output> = values.iter().flatten().collect();
                 Some(read_below(&values, &self.below, run).await)
@@ -169,7 +197,12 @@ impl<F: ReadField> FieldPlan<F::Parent> for ReadPlan<F> {
                 None
             };
             let values = values.into_iter();
-            Some(Box::new(Values { values, below }) as Box<dyn Any + Send>)
+            let read = Values {
+                values,
+                begun: None,
+                below,
+            };
+            Some(Box::new(read) as Box<dyn Any + Send>)
         }
         .boxed()
     }
@@ -182,10 +215,23 @@ impl<F: ReadField> FieldPlan<F::Parent> for ReadPlan<F> {
     ) -> Written {
         writer.pos = self.place.pos;
         let read = state.and_then(|state| state.downcast_mut::<Values<F::Output>>());
-        let value = read.and_then(|read| Some((read.values.next()?, read.below.as_mut())));
-        match value {
-            Some((Ok(value), rows)) => value.write(&self.below, rows, writer),
-            Some((Err(error), _)) => writer.refuse(error, F::Output::NULLABLE),
+        let Some(Values {
+            values,
+            begun,
+            below,
+        }) = read
+        else {
+            return writer.lose(F::Output::NULLABLE);
+        };
+        match begun.take().map(Ok).or_else(|| values.next()) {
+            Some(Ok(value)) => {
+                let written = value.write(&self.below, below.as_mut(), writer);
+                if matches!(written, Err(Unwritten::Paused)) {
+                    *begun = Some(value);
+                }
+                written
+            }
+            Some(Err(error)) => writer.refuse(error, F::Output::NULLABLE),
             None => writer.lose(F::Output::NULLABLE),
         }
     }
@@ -201,6 +247,20 @@ async fn read_below<O: Output>(values: &[O], below: &O::Below, run: &Run<'_>) ->
         return Rows::default();
     }
     below.read(run, objects).await
+}
+
+/// For so many objects of a level a field is resolved without a look at whether others wait for the
+/// thread. A task's budget is 128 such parts, which take some milliseconds at most.
+const PART: usize = 256;
+
+/// Polls `future` while the task has budget left, and leaves the thread to others when it has none.
+pub(in super::super) async fn paced<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        ready!(poll_proceed(context)).made_progress();
+        future.as_mut().poll(context)
+    })
+    .await
 }
 
 /// The outcomes of a resolver that is a future for each of these objects.

@@ -21,6 +21,10 @@ macro_rules! plan_interface {
                 objects.push(self);
             }
 
+            fn count(&self) -> usize {
+                1
+            }
+
             fn write<'p>(
                 &self,
                 below: &'p Self::Below,

@@ -23,7 +23,7 @@ mod writer;
 
 pub(super) use arguments::Arguments;
 pub(super) use compile::FieldCompiler;
-pub(super) use field::{ComputedField, FieldPlan, ReadField, await_each};
+pub(super) use field::{ComputedField, FieldPlan, ReadField, await_each, paced};
 pub(super) use interface::plan_interface;
 pub(super) use object::{ObjectPlan, PlannedObject, Rows, Selection};
 pub(super) use output::{Output, enum_outputs, leaves, list_output, object_output};

@@ -11,12 +11,14 @@ use futures_util::future::{BoxFuture, join_all};
 use super::compile::FieldCompiler;
 use super::field::{FieldPlan, State};
 use super::run::Run;
-use super::writer::{Segment, Writer, Written};
+use super::writer::{Place, Segment, Unwritten, Writer, Written};
 
 /// A type of the graph whose fields plans know; made by `#[object]`.
 pub(in super::super) trait PlannedObject: Send + Sync + Sized + 'static {
     /// Its name in the schema.
     const NAME: &'static str;
+    /// Its fields that read something, each with what that costs at least.
+    const READS: &'static [(&'static str, u64)];
 
     /// The plan of one of its fields; `None` if plans do not cover it.
     fn plan(field: &FieldCompiler<'_>) -> Option<Box<dyn FieldPlan<Self>>>;
@@ -30,7 +32,8 @@ pub(in super::super) trait Selection<T>: Send + Sync + 'static {
     /// Reads it for all `objects`, which are of one level.
     fn read<'a>(&'a self, run: &'a Run<'a>, objects: Vec<&'a T>) -> BoxFuture<'a, Rows>;
 
-    /// Writes it for the next of them, with what has been read for it, if anything has.
+    /// Writes it for the next of them, with what has been read for it, if anything has; or goes on
+    /// where the writer has paused.
     fn write<'p>(&'p self, object: &T, rows: Option<&mut Rows>, writer: &mut Writer<'p>)
     -> Written;
 }
@@ -163,25 +166,40 @@ impl<T: PlannedObject> Selection<T> for ObjectPlan<T> {
         rows: Option<&mut Rows>,
         writer: &mut Writer<'p>,
     ) -> Written {
-        let start = writer.out.len();
-        let mut written = Ok(());
-        let mut states = rows.map(|rows| rows.0.iter_mut());
-        for field in &self.fields {
-            let state = states.as_mut().and_then(Iterator::next);
-            let state = state.and_then(Option::as_mut);
-            writer.out.extend_from_slice(field.written.as_bytes());
+        let mut place = writer.resume().unwrap_or_else(|| Place::at(writer));
+        // The field in which the writer paused has its key.
+        let mut is_begun = writer.is_resuming();
+        let states = rows.and_then(|rows| rows.0.get_mut(place.next..));
+        let mut states = states.unwrap_or_default().iter_mut();
+        for (i, field) in self.fields.iter().enumerate().skip(place.next) {
+            if !is_begun {
+                if writer.is_full() {
+                    place.next = i;
+                    return writer.pause(place);
+                }
+                writer.out.extend_from_slice(field.written.as_bytes());
+            }
+            is_begun = false;
+            let state = states.next().and_then(Option::as_mut);
             writer.path.push(Segment::Field(&field.key));
-            // A field that makes the object null does not keep the others from saying what is
-            // wrong with them.
-            written = written.and(field.plan.write(object, state, writer));
+            let written = field.plan.write(object, state, writer);
             writer.path.pop();
+            match written {
+                Ok(()) => {}
+                // It does not keep the others from saying what is wrong with them.
+                Err(Unwritten::NullInNonNull) => place.is_null = true,
+                Err(Unwritten::Paused) => {
+                    place.next = i;
+                    return writer.pause(place);
+                }
+            }
         }
         // The comma before the first field gives way to the bracket.
-        match writer.out.get_mut(start) {
+        match writer.out.get_mut(place.start) {
             Some(first) => *first = b'{',
             None => writer.out.push(b'{'),
         }
         writer.out.push(b'}');
-        written
+        place.written()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::compile::FieldCompiler;
 use super::object::{Rows, Selection};
-use super::writer::{NullInNonNull, Segment, Writer, Written};
+use super::writer::{Place, Segment, Unwritten, Writer, Written};
 use crate::domain::JsonText;
 use crate::graphql::error::FieldError;
 use crate::graphql::id::Id;
@@ -28,7 +28,17 @@ pub(in super::super) trait Output: Send + Sync {
     /// Adds the objects in it, in the order in which they are written.
     fn objects<'o>(&'o self, objects: &mut Vec<&'o Self::Object>);
 
-    /// Writes it, with what was read beneath it, if anything was.
+    /// How many objects there are in it, without what is selected of them.
+    fn count(&self) -> usize {
+        0
+    }
+
+    /// How many bytes it takes at least, without what is selected of objects.
+    fn bytes(&self) -> usize {
+        1
+    }
+
+    /// Writes it, with what was read beneath it, if anything was; or goes on to write it.
     fn write<'p>(
         &self,
         below: &'p Self::Below,
@@ -50,6 +60,10 @@ macro_rules! object_output {
 
             fn objects<'o>(&'o self, objects: &mut Vec<&'o Self::Object>) {
                 objects.push(self);
+            }
+
+            fn count(&self) -> usize {
+                1
             }
 
             fn write<'p>(
@@ -79,6 +93,14 @@ impl<T: Output + ?Sized> Output for &T {
         (**self).objects(objects);
     }
 
+    fn count(&self) -> usize {
+        (**self).count()
+    }
+
+    fn bytes(&self) -> usize {
+        (**self).bytes()
+    }
+
     fn write<'p>(
         &self,
         below: &'p Self::Below,
@@ -104,20 +126,32 @@ impl<T: Output> Output for Option<T> {
         }
     }
 
+    fn count(&self) -> usize {
+        self.as_ref().map_or(0, T::count)
+    }
+
+    fn bytes(&self) -> usize {
+        self.as_ref().map_or(1, T::bytes)
+    }
+
     fn write<'p>(
         &self,
         below: &'p Self::Below,
         rows: Option<&mut Rows>,
         writer: &mut Writer<'p>,
     ) -> Written {
-        let start = writer.out.len();
+        let place = writer.resume().unwrap_or_else(|| Place::at(writer));
         let written = match self {
             Some(value) => value.write(below, rows, writer),
-            None => Err(NullInNonNull),
+            None => Err(Unwritten::NullInNonNull),
         };
-        if written.is_err() {
-            writer.out.truncate(start);
-            writer.null();
+        match written {
+            Ok(()) => {}
+            Err(Unwritten::NullInNonNull) => {
+                writer.retract(place.start);
+                writer.null();
+            }
+            Err(Unwritten::Paused) => return writer.pause(place),
         }
         Ok(())
     }
@@ -136,6 +170,14 @@ macro_rules! list_output {
 
             fn objects<'o>(&'o self, objects: &mut Vec<&'o Self::Object>) {
                 <[T] as $crate::graphql::plan::Output>::objects(self, objects);
+            }
+
+            fn count(&self) -> usize {
+                <[T] as $crate::graphql::plan::Output>::count(self)
+            }
+
+            fn bytes(&self) -> usize {
+                <[T] as $crate::graphql::plan::Output>::bytes(self)
             }
 
             fn write<'p>(
@@ -168,24 +210,46 @@ impl<T: Output> Output for [T] {
         }
     }
 
+    fn count(&self) -> usize {
+        self.iter().map(T::count).sum()
+    }
+
+    fn bytes(&self) -> usize {
+        2 + self.iter().map(T::bytes).sum::<usize>()
+    }
+
     fn write<'p>(
         &self,
         below: &'p Self::Below,
         mut rows: Option<&mut Rows>,
         writer: &mut Writer<'p>,
     ) -> Written {
-        let mut written = Ok(());
-        writer.out.push(b'[');
-        for (i, item) in self.iter().enumerate() {
-            if i > 0 {
+        let resumed = writer.resume();
+        // An item in which the writer paused has its comma.
+        let mut is_begun = resumed.is_some();
+        let mut place = resumed.unwrap_or_else(|| Place::at(writer));
+        if !is_begun {
+            writer.out.push(b'[');
+        }
+        for (i, item) in self.iter().enumerate().skip(place.next) {
+            if i > 0 && !is_begun {
                 writer.out.push(b',');
             }
+            is_begun = false;
             writer.path.push(Segment::Index(i));
-            written = written.and(item.write(below, rows.as_deref_mut(), writer));
+            let written = item.write(below, rows.as_deref_mut(), writer);
             writer.path.pop();
+            match written {
+                Ok(()) => {}
+                Err(Unwritten::NullInNonNull) => place.is_null = true,
+                Err(Unwritten::Paused) => {
+                    place.next = i;
+                    return writer.pause(place);
+                }
+            }
         }
         writer.out.push(b']');
-        written
+        place.written()
     }
 }
 
@@ -204,6 +268,14 @@ impl<T: Output> Output for Result<T, FieldError> {
         }
     }
 
+    fn count(&self) -> usize {
+        self.as_ref().map_or(0, T::count)
+    }
+
+    fn bytes(&self) -> usize {
+        self.as_ref().map_or(0, T::bytes)
+    }
+
     fn write<'p>(
         &self,
         below: &'p Self::Below,
@@ -217,9 +289,10 @@ impl<T: Output> Output for Result<T, FieldError> {
     }
 }
 
-/// Implements [`Output`] for leaves, of which nothing is selected.
+/// Implements [`Output`] for leaves, of which nothing is selected; a text of them tells how many bytes
+/// it has.
 macro_rules! leaves {
-    ($($ty:ty: |$value:ident, $writer:ident| $write:expr;)*) => {$(
+    ($($ty:ty $([$text:ident => $bytes:expr])?: |$value:ident, $writer:ident| $write:expr;)*) => {$(
         impl $crate::graphql::plan::Output for $ty {
             type Object = ::std::convert::Infallible;
             type Below = ();
@@ -229,6 +302,11 @@ macro_rules! leaves {
             }
 
             fn objects<'o>(&'o self, _: &mut Vec<&'o Self::Object>) {}
+
+            $(fn bytes(&self) -> usize {
+                let $text = self;
+                $bytes
+            })?
 
             fn write<'p>(
                 &self,
@@ -246,13 +324,13 @@ macro_rules! leaves {
 pub(in super::super) use leaves;
 
 leaves! {
-    str: |value, writer| writer.text(value);
-    String: |value, writer| writer.text(value);
+    str [text => text.len() + 2]: |value, writer| writer.text(value);
+    String [text => text.len() + 2]: |value, writer| writer.text(value);
     Id: |value, writer| writer.id(*value);
     bool: |value, writer| writer.json(value);
     i32: |value, writer| writer.json(value);
     DateTime: |value, writer| writer.text(&value.to_string());
-    JsonText: |value, writer| writer.out.extend_from_slice(value.as_str().as_bytes());
+    JsonText [text => text.as_str().len()]: |value, writer| writer.out.extend_from_slice(value.as_str().as_bytes());
 }
 
 /// Implements [`Output`] for enums of the graph.

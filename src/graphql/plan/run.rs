@@ -7,12 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use async_graphql::{Name, Value, Variables};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::task::AtomicWaker;
+use tokio::task::coop::has_budget_remaining;
+use tokio::task::yield_now;
 
 use super::super::mutation::Mutation;
 use super::super::query::Query;
 use super::object::{ObjectPlan, PlannedObject, Selection};
-use super::writer::Writer;
+use super::writer::{Unwritten, Writer};
 use crate::graphql::context::{Details, RequestContext};
 use crate::graphql::error::GraphqlError;
 use crate::graphql::response::Data;
@@ -85,6 +89,16 @@ pub(in super::super) struct Answer {
     pub(in super::super) errors: Vec<GraphqlError>,
 }
 
+impl Answer {
+    /// That of an operation that was stopped, whatever it would have answered.
+    fn stopped(error: GraphqlError) -> Self {
+        Self {
+            data: Data::null(),
+            errors: vec![error],
+        }
+    }
+}
+
 impl Plan {
     /// The answer to the operation.
     pub(in super::super) async fn run(
@@ -113,18 +127,30 @@ async fn answer<T: PlannedObject>(
 ) -> Answer {
     let mut rows = None;
     if plan.reads() {
-        rows = Some(batched(run.request, plan.read(run, vec![root])).await);
+        match batched(run.request, plan.read(run, vec![root])).await {
+            Ok(read) => rows = Some(read),
+            Err(stopped) => return Answer::stopped(stopped),
+        }
     }
     let mut writer = Writer::new(run, bytes + bytes / 8);
-    if plan.write(root, rows.as_mut(), &mut writer).is_err() {
+    loop {
+        let written = plan.write(root, rows.as_mut(), &mut writer);
+        if let Err(stopped) = writer.settle() {
+            return Answer::stopped(stopped);
+        }
+        let data = match written {
+            Ok(()) => Data::written(writer.out),
+            Err(Unwritten::NullInNonNull) => Data::null(),
+            Err(Unwritten::Paused) => {
+                // Others of this thread go first.
+                yield_now().await;
+                continue;
+            }
+        };
         return Answer {
-            data: Data::null(),
+            data,
             errors: writer.errors.into_vec(),
         };
-    }
-    Answer {
-        data: Data::written(writer.out),
-        errors: writer.errors.into_vec(),
     }
 }
 
@@ -155,24 +181,48 @@ impl Wake for Alarm {
     }
 }
 
+/// So many batches at most are waited for without a task for each of them.
+const JOINED: usize = 30;
+
 /// Drives `reading`, and looks up what it waits for. A batch leaves when nothing of `reading` can
 /// go on without one, so everything that can has added its keys by then; and as nothing else is
-/// waited for, a look-up that stands alone leaves at once.
-async fn batched<F: Future>(request: &RequestContext, reading: F) -> F::Output {
+/// waited for, a look-up that stands alone leaves at once. Fails as soon as the request has spent
+/// more than it may; what is under way is dropped then.
+async fn batched<F: Future>(
+    request: &RequestContext,
+    reading: F,
+) -> Result<F::Output, GraphqlError> {
     let mut reading = pin!(reading);
-    let mut batches = Vec::new();
+    let mut batches: Vec<BoxFuture<'_, ()>> = Vec::new();
     let alarm = Arc::new(Alarm::rung());
     let waker = Waker::from(Arc::clone(&alarm));
     poll_fn(|context| {
         alarm.sleeper.take();
         loop {
+            if let Err(stopped) = request.budget.check() {
+                return Poll::Ready(Err(stopped));
+            }
             // Whoever waits for a batch need not be asked while it is on its way.
             if alarm.has_rung.swap(false, Ordering::AcqRel) {
-                let mut context = Context::from_waker(&waker);
-                if let Poll::Ready(output) = reading.as_mut().poll(&mut context) {
-                    return Poll::Ready(output);
+                let mut context_of_reading = Context::from_waker(&waker);
+                if let Poll::Ready(output) = reading.as_mut().poll(&mut context_of_reading) {
+                    return Poll::Ready(Ok(output));
                 }
-                batches.extend(request.wanted());
+                if let Err(stopped) = request.budget.check() {
+                    return Poll::Ready(Err(stopped));
+                }
+                if !has_budget_remaining() {
+                    // Others of this thread go first, and more may be wanted after that.
+                    alarm.has_rung.store(true, Ordering::Release);
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                let wanted = request.wanted();
+                if wanted.len() > JOINED {
+                    batches.push(join_all(wanted).map(drop).boxed());
+                } else {
+                    batches.extend(wanted);
+                }
             }
             // They are few, and mostly come together.
             let sent = batches.len();

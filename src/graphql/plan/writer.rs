@@ -9,13 +9,53 @@ use crate::graphql::error::{Errors, GraphqlError, from_engine, log};
 use crate::graphql::id::Id;
 use crate::graphql::response::Data;
 
-/// A null stands where none may be; what holds it becomes null instead.
+/// Why something has not been written.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct NullInNonNull;
+pub(in super::super) enum Unwritten {
+    /// A null stands where none may be; what holds it becomes null instead. What is in the buffer
+    /// of it is taken out by whatever may be null around it.
+    NullInNonNull,
+    /// Enough has been written in one go. Each object, list and nullable value around has kept its
+    /// [`Place`] and goes on from there when it is asked to be written again.
+    Paused,
+}
 
-/// Whether something could be written. What is in the buffer of something that could not is taken
-/// out by whatever may be null around it.
-pub(in super::super) type Written = Result<(), NullInNonNull>;
+/// Whether something has been written.
+pub(in super::super) type Written = Result<(), Unwritten>;
+
+/// How far something has been written.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Where it begins in the buffer.
+    pub(super) start: usize,
+    /// Which of its fields or items is next, or was begun.
+    pub(super) next: usize,
+    /// Whether a null was found in it that may not be there.
+    pub(super) is_null: bool,
+}
+
+impl Place {
+    /// The beginning of what is written next.
+    pub(super) const fn at(writer: &Writer<'_>) -> Self {
+        Self {
+            start: writer.out.len(),
+            next: 0,
+            is_null: false,
+        }
+    }
+
+    /// What became of it, now that all of it has been written.
+    pub(super) const fn written(&self) -> Written {
+        if self.is_null {
+            Err(Unwritten::NullInNonNull)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// So many bytes are written in one go, which takes well under a millisecond.
+const STRETCH: usize = 64 * 1_024;
 
 /// A step on the way from the root to a value.
 #[derive(Debug, Clone, Copy)]
@@ -32,18 +72,87 @@ pub(in super::super) struct Writer<'p> {
     /// Where in the document the field stands that is being written.
     pub(super) pos: Pos,
     pub(super) errors: Errors,
+    /// Where those stand that the writer has paused in, from the innermost outwards.
+    places: Vec<Place>,
+    /// The length of the buffer beyond which the writer pauses before the next field.
+    full_at: usize,
+    /// Objects that have not been charged yet, and how many may be.
+    objects: u64,
+    objects_left: u64,
+    /// How many bytes the errors take, roughly.
+    error_bytes: usize,
+    /// How many bytes have been charged.
+    charged: usize,
 }
 
 impl<'p> Writer<'p> {
     /// A writer of an answer of about so many bytes.
     pub(super) fn new(run: &'p Run<'p>, bytes: usize) -> Self {
+        let budget = &run.request.budget;
         Self {
             run,
             out: Data::buffer(bytes),
             path: Vec::with_capacity(16),
             pos: Pos::default(),
             errors: Errors::new(run.request.limits.errors),
+            places: Vec::new(),
+            full_at: STRETCH.min(budget.bytes_left()),
+            objects: 0,
+            objects_left: budget.cost_left(),
+            error_bytes: 0,
+            charged: 0,
         }
+    }
+
+    /// Where that stands which is about to be written, if the writer has paused in it.
+    pub(super) fn resume(&mut self) -> Option<Place> {
+        self.places.pop()
+    }
+
+    /// Whether the writer is on its way to where it has paused.
+    pub(super) const fn is_resuming(&self) -> bool {
+        !self.places.is_empty()
+    }
+
+    /// Whether so much has been written that the writer should pause.
+    pub(super) const fn is_full(&self) -> bool {
+        self.out.len() > self.full_at
+    }
+
+    /// Pauses in what has been written as far as `place`.
+    pub(super) fn pause(&mut self, place: Place) -> Written {
+        self.places.push(place);
+        Err(Unwritten::Paused)
+    }
+
+    /// Takes out what was written from `start` on.
+    pub(super) fn retract(&mut self, start: usize) {
+        // To write it was work all the same.
+        let retracted = self.out.len().saturating_sub(start);
+        self.full_at = self.full_at.saturating_sub(retracted);
+        self.out.truncate(start);
+    }
+
+    /// Counts objects that are about to be written.
+    pub(super) const fn count(&mut self, objects: usize) {
+        self.objects += objects as u64;
+        if self.objects > self.objects_left {
+            self.full_at = 0;
+        }
+    }
+
+    /// Charges what has been written since the last time, and begins another stretch, if that is
+    /// within the bounds.
+    pub(super) fn settle(&mut self) -> Result<(), GraphqlError> {
+        let budget = &self.run.request.budget;
+        budget.charge(std::mem::take(&mut self.objects));
+        let bytes = self.out.len() + self.error_bytes;
+        budget.write(bytes.saturating_sub(self.charged));
+        self.charged = self.charged.max(bytes);
+        budget.check()?;
+        self.objects_left = budget.cost_left();
+        self.full_at = self.out.len() + STRETCH.min(budget.bytes_left());
+        Ok(())
     }
 
     pub(super) fn null(&mut self) {
@@ -92,7 +201,7 @@ impl<'p> Writer<'p> {
                 path: self.path(),
                 ..GraphqlError::from(error)
             };
-            self.errors.push(error);
+            self.add(error);
         }
         self.nothing(nullable)
     }
@@ -104,9 +213,16 @@ impl<'p> Writer<'p> {
                 path: self.path(),
                 ..from_engine(error, true)
             };
-            self.errors.push(error);
+            self.add(error);
         }
         self.nothing(nullable)
+    }
+
+    fn add(&mut self, error: GraphqlError) {
+        let bytes = error.bytes();
+        self.error_bytes += bytes;
+        self.full_at = self.full_at.saturating_sub(bytes);
+        self.errors.push(error);
     }
 
     /// Says that the current field was read and is not there, which cannot be.
@@ -119,7 +235,7 @@ impl<'p> Writer<'p> {
 
     fn nothing(&mut self, nullable: bool) -> Written {
         if !nullable {
-            return Err(NullInNonNull);
+            return Err(Unwritten::NullInNonNull);
         }
         self.null();
         Ok(())

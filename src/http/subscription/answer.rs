@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 
 use super::backlog::{Backlog, Unsent};
-use super::message::ServerMessage;
+use super::message::{ServerMessage, next};
 use super::operation::{self, Outcome};
 use crate::domain::Error;
 use crate::graphql::{EventTurns, GraphqlRequest, RequestError};
@@ -90,16 +90,16 @@ async fn run(
 ) {
     let id = voice.id.as_str();
     let complete = || Said::Last(ServerMessage::Complete { id }.text());
-    let next = |payload: &_| Said::Text(ServerMessage::Next { id, payload }.text());
+    let next = |response| Said::Text(next(id, response));
     match operation::run(state, credentials, request, turns).await {
         Outcome::Answer(response) => {
-            if voice.say(next(&response)).await {
+            if voice.say(next(response)).await {
                 voice.say(complete()).await;
             }
         }
         Outcome::Events(mut events) => loop {
             let said = match events.next().await {
-                Some(Ok(response)) => next(&response),
+                Some(Ok(response)) => next(response),
                 Some(Err(error)) => Said::Expelled(error),
                 None => complete(),
             };

@@ -12,7 +12,6 @@ use axum::http::Response;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, Sse};
 use futures_util::{FutureExt as _, Stream};
-use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -79,7 +78,7 @@ async fn answer(outcome: Outcome, sender: &mpsc::Sender<Event>, patience: Durati
     let write = write(outcome, sender, patience);
     if let Err(panic) = AssertUnwindSafe(write).catch_unwind().await {
         let refusal = RequestError::from(Failure::of_panic(panic.as_ref()));
-        if send(sender, next(&GraphqlResponse::from(refusal)), patience).await {
+        if send(sender, next(GraphqlResponse::from(refusal)), patience).await {
             send(sender, complete(), patience).await;
         }
     }
@@ -89,13 +88,13 @@ async fn answer(outcome: Outcome, sender: &mpsc::Sender<Event>, patience: Durati
 async fn write(outcome: Outcome, sender: &mpsc::Sender<Event>, patience: Duration) {
     let send = async |event| send(sender, event, patience).await;
     let is_taken = match outcome {
-        Outcome::Answer(response) => send(next(&response)).await,
-        Outcome::Refused(refusal) => send(next(&GraphqlResponse::from(refusal))).await,
-        Outcome::Expelled(error) => send(next(&refused(&error))).await,
+        Outcome::Answer(response) => send(next(response)).await,
+        Outcome::Refused(refusal) => send(next(refusal.into())).await,
+        Outcome::Expelled(error) => send(next(refused(&error))).await,
         Outcome::Events(mut events) => loop {
             let (event, is_last) = match events.next().await {
-                Some(Ok(response)) => (next(&response), false),
-                Some(Err(error)) => (next(&refused(&error)), true),
+                Some(Ok(response)) => (next(response), false),
+                Some(Err(error)) => (next(refused(&error)), true),
                 None => break true,
             };
             if !send(event).await {
@@ -115,12 +114,8 @@ fn complete() -> Event {
     Event::default().event("complete").data("")
 }
 
-fn next(response: &impl Serialize) -> Event {
-    let text = serde_json::to_string(response).unwrap_or_else(|error| {
-        tracing::error!(%error, "an event could not be written");
-        String::new()
-    });
-    Event::default().event("next").data(text)
+fn next(response: GraphqlResponse) -> Event {
+    Event::default().event("next").data(response.into_text())
 }
 
 fn refused(error: &Error) -> GraphqlResponse {

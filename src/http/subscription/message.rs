@@ -73,11 +73,6 @@ pub(super) enum ServerMessage<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         payload: Option<Value>,
     },
-    /// An answer of an operation.
-    Next {
-        id: &'a str,
-        payload: &'a GraphqlResponse,
-    },
     /// Why an operation is not run.
     Error {
         id: &'a str,
@@ -95,6 +90,13 @@ impl ServerMessage<'_> {
             String::new()
         })
     }
+}
+
+/// An answer of an operation, as it is sent.
+pub(super) fn next(id: &str, response: GraphqlResponse) -> String {
+    // The answer is written already, and may be long.
+    let (id, payload) = (Value::from(id), response.into_text());
+    format!(r#"{{"type":"next","id":{id},"payload":{payload}}}"#)
 }
 
 #[cfg(test)]

@@ -73,7 +73,8 @@ pub(in crate::http) async fn execute(
     turns: &EventTurns,
 ) -> Outcome {
     if !prepared.is_subscription() {
-        let response = state.graphql.execute(prepared, services).await;
+        let budget = state.graphql.budget();
+        let response = state.graphql.execute(prepared, services, budget).await;
         return match response.data {
             Some(_) => Outcome::Answer(response),
             None => Outcome::Refused(RequestError {

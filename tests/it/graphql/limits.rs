@@ -65,7 +65,7 @@ async fn selections_nest_so_deep() {
 
 #[tokio::test]
 async fn lists_multiply() {
-    let (gateway, token) = limited(|limits| limits.cost = 111).await;
+    let (gateway, token) = limited(|limits| limits.cost = 1_111).await;
     let page = |first: &str| {
         format!(
             "{{ users(filter: {{ids: [1]}}, {first}) {{ nodes {{ organizations {{ id }} }} }} }}"
@@ -80,7 +80,7 @@ async fn lists_multiply() {
         &token,
         [&of(55), &of(56)],
         "COST_LIMIT_EXCEEDED",
-        "111",
+        "1111",
     )
     .await;
     let answer = gateway.ask(&token, &page("first: 11")).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use user_gateway::auth::{AuthorizedServices, Caller, RateLimits, Scopes};
 use user_gateway::config::Config;
 use user_gateway::domain::{Change, Event};
@@ -60,7 +60,7 @@ async fn a_change_between_the_beginning_and_the_first_look_is_told() {
     let mut events = opened.unwrap();
     let event = tokio::time::timeout(patience, events.next()).await;
     let event = event.expect("the change is lost").unwrap().unwrap();
-    let event = serde_json::to_value(&event).unwrap();
+    let event = serde_json::from_slice::<Value>(&event.into_json()).unwrap();
     assert_eq!(
         event,
         json!({ "data": { "userChanged": { "name": "!!" } } })
