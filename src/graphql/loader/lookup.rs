@@ -330,3 +330,85 @@ impl<B: Batch> BatchFn<B::Key, Outcome<B>> for Spawned<B> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::super::MemberCounts;
+    use super::*;
+    use crate::domain::OrganizationId;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Count {
+        fn woken(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes a batch of these keys known, and wakes whom that concerns.
+    fn know(level: &mut Level<MemberCounts>, keys: &[OrganizationId]) {
+        let found = keys.iter().map(|key| (*key, 7)).collect();
+        let waiting = level.know(keys.to_vec(), Ok(found));
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    #[test]
+    fn each_who_waits_is_woken_by_one_batch() {
+        let mut level = Level::default();
+        let keys: Vec<_> = (0..100).map(OrganizationId).collect();
+        let counts: Vec<Arc<Count>> = keys.iter().map(|_| Arc::default()).collect();
+        for (key, count) in keys.iter().zip(&counts) {
+            let waker = Waker::from(Arc::clone(count));
+            // To look again is not to wait twice.
+            for _ in 0..2 {
+                assert!(level.want(key, &waker).is_pending());
+            }
+        }
+        for (done, batch) in keys.chunks(10).enumerate() {
+            know(&mut level, batch);
+            let woken: usize = counts.iter().map(|count| count.woken()).sum();
+            assert_eq!(woken, 10 * (done + 1));
+        }
+    }
+
+    #[test]
+    fn who_waits_for_many_is_woken_once_all_are_there() {
+        let mut level = Level::default();
+        let keys: Vec<_> = (0..100).map(OrganizationId).collect();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(level.want_all(&keys, &waker).is_pending());
+        for batch in keys.chunks(10) {
+            assert_eq!(count.woken(), 0);
+            know(&mut level, batch);
+        }
+        assert_eq!(count.woken(), 1);
+        assert!(level.want_all(&keys, &waker).is_ready());
+    }
+
+    #[test]
+    fn what_is_found_in_another_way_wakes_nobody_too_early() {
+        let mut level = Level::default();
+        let [one, two] = [1, 2].map(OrganizationId);
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(level.want(&one, &waker).is_pending());
+        level
+            .primed
+            .push(Box::new(move || vec![(one, 7), (two, 7)]));
+        assert!(level.want(&two, &waker).is_ready());
+        know(&mut level, &[one]);
+        assert_eq!(count.woken(), 1);
+    }
+}

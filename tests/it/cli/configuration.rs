@@ -57,6 +57,7 @@ fn every_command_has_a_help_that_names_its_options() {
         "max-body-bytes",
         "max-depth",
         "max-cost",
+        "max-response-bytes",
         "max-aliases",
         "max-directives",
         "max-tokens",

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::harness::{Engine, Gateway, TestDatabase};
 
 mod answer;
+mod budget;
 mod delete_user_options;
 mod document_work;
 mod documents;

@@ -236,3 +236,35 @@ async fn a_field_asked_for_twice_is_one_field() {
     assert_eq!(event["data"]["userChanged"]["id"], "User:1");
     assert!(event["data"]["userChanged"]["name"].is_string(), "{event}");
 }
+
+#[tokio::test]
+async fn an_event_that_is_too_long_is_told_as_an_error_and_the_next_is_told_too() {
+    let directory = Directory::with(Engine::Sqlite, |config| {
+        config.limits.response_bytes = 20_000;
+    })
+    .await;
+    for key in ["a", "b", "c", "d", "e"] {
+        directory.set_option(ADA, key, "x".repeat(998)).await;
+    }
+    let mut ada = Socket::signed_in(&directory.gateway.origin, &directory.ada).await;
+    let values = "a: value b: value c: value d: value e: value";
+    let query = format!("subscription {{ userChanged(id: 1) {{ options {{ {values} }} }} }}");
+    ada.subscribe("1", &query).await;
+    let rename = async |n: usize| directory.rename(ADA, &n.to_string()).await;
+    let first = ada.first_event("1", rename).await;
+    directory.rename(ADA, "Ada").await;
+    for event in [first, ada.event("1").await] {
+        assert_eq!(event["data"], Value::Null);
+        let code = &event["errors"][0]["extensions"]["code"];
+        assert_eq!(code, "RESPONSE_LIMIT_EXCEEDED", "{event}");
+    }
+    // Each event may be as long as that, whatever others were.
+    let query = query.replace("c: value d: value e: value", "");
+    let mut another = Socket::signed_in(&directory.gateway.origin, &directory.ada).await;
+    another.subscribe("2", &query).await;
+    let first = another.first_event("2", rename).await;
+    directory.rename(ADA, "Lovelace").await;
+    for event in [first, another.event("2").await] {
+        assert!(event.get("errors").is_none(), "{event}");
+    }
+}
