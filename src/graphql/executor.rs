@@ -354,10 +354,12 @@ impl Graphql {
         let details = plan.details;
         let request =
             RequestContext::new(services, self.inner.limits, Driver::Plan, details, budget);
-        let Answer { data, errors } = plan.run(&request, bound.variables).await;
-        GraphqlResponse {
-            data: Some(data),
-            errors,
+        match plan.run(&request, bound.variables).await {
+            Ok(Answer { data, errors }) => GraphqlResponse {
+                data: Some(data),
+                errors,
+            },
+            Err(error) => GraphqlResponse::stopped(error),
         }
     }
 

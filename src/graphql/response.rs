@@ -18,6 +18,9 @@ pub struct GraphqlResponse {
 #[derive(Debug)]
 pub struct Data(Vec<u8>);
 
+/// Operations that were stopped while they ran, by the code of the error that says why.
+const STOPPED: &str = "user_gateway_operations_stopped_total";
+
 /// What stands in front of the answer.
 const OPENING: &[u8] = b"{\"data\":";
 
@@ -103,6 +106,8 @@ fn write(value: &Value, out: &mut Vec<u8>) -> serde_json::Result<()> {
 impl GraphqlResponse {
     /// That to an operation that was stopped for this reason.
     pub(super) fn stopped(error: GraphqlError) -> Self {
+        metrics::counter!(STOPPED, "code" => error.code.as_str()).increment(1);
+        tracing::info!(code = error.code.as_str(), "an operation was stopped");
         Self {
             data: Some(Data::null()),
             errors: vec![error],

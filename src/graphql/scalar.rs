@@ -3,7 +3,6 @@
 use std::fmt;
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use bytes::Bytes;
 use chrono::{SecondsFormat, Utc};
 
 use crate::domain::JsonText;
@@ -52,6 +51,6 @@ impl ScalarType for JsonText {
 
     fn to_value(&self) -> Value {
         // As it is: whoever writes the answer knows that bytes are JSON.
-        Value::Binary(Bytes::copy_from_slice(self.as_str().as_bytes()))
+        Value::Binary(self.as_str().as_bytes().to_vec().into())
     }
 }

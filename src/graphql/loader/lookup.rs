@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn each_who_waits_is_woken_by_one_batch() {
-        let mut level = Level::default();
+        let mut level = Level::<MemberCounts>::default();
         let keys: Vec<_> = (0..100).map(OrganizationId).collect();
         let counts: Vec<Arc<Count>> = keys.iter().map(|_| Arc::default()).collect();
         for (key, count) in keys.iter().zip(&counts) {
@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_many_is_woken_once_all_are_there() {
-        let mut level = Level::default();
+        let mut level = Level::<MemberCounts>::default();
         let keys: Vec<_> = (0..100).map(OrganizationId).collect();
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
@@ -399,7 +399,7 @@ mod tests {
 
     #[test]
     fn what_is_found_in_another_way_wakes_nobody_too_early() {
-        let mut level = Level::default();
+        let mut level = Level::<MemberCounts>::default();
         let [one, two] = [1, 2].map(OrganizationId);
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));

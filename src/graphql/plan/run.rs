@@ -89,32 +89,22 @@ pub(in super::super) struct Answer {
     pub(in super::super) errors: Vec<GraphqlError>,
 }
 
-impl Answer {
-    /// That of an operation that was stopped, whatever it would have answered.
-    fn stopped(error: GraphqlError) -> Self {
-        Self {
-            data: Data::null(),
-            errors: vec![error],
-        }
-    }
-}
-
 impl Plan {
-    /// The answer to the operation.
+    /// The answer to the operation, or why it was stopped.
     pub(in super::super) async fn run(
         &self,
         request: &RequestContext,
         variables: Variables,
-    ) -> Answer {
+    ) -> Result<Answer, GraphqlError> {
         let values = &Values::new(variables, &self.needed_once);
         let run = &Run { request, values };
         let bytes = self.bytes.load(Ordering::Relaxed).min(MAX_EXPECTED_BYTES);
         let answer = match &self.root {
-            Root::Query(plan) => answer(plan, &Query, run, bytes).await,
-            Root::Mutation(plan) => answer(plan, &Mutation, run, bytes).await,
+            Root::Query(plan) => answer(plan, &Query, run, bytes).await?,
+            Root::Mutation(plan) => answer(plan, &Mutation, run, bytes).await?,
         };
         self.bytes.store(answer.data.len(), Ordering::Relaxed);
-        answer
+        Ok(answer)
     }
 }
 
@@ -124,20 +114,15 @@ async fn answer<T: PlannedObject>(
     root: &T,
     run: &Run<'_>,
     bytes: usize,
-) -> Answer {
+) -> Result<Answer, GraphqlError> {
     let mut rows = None;
     if plan.reads() {
-        match batched(run.request, plan.read(run, vec![root])).await {
-            Ok(read) => rows = Some(read),
-            Err(stopped) => return Answer::stopped(stopped),
-        }
+        rows = Some(batched(run.request, plan.read(run, vec![root])).await?);
     }
     let mut writer = Writer::new(run, bytes + bytes / 8);
     loop {
         let written = plan.write(root, rows.as_mut(), &mut writer);
-        if let Err(stopped) = writer.settle() {
-            return Answer::stopped(stopped);
-        }
+        writer.settle()?;
         let data = match written {
             Ok(()) => Data::written(writer.out),
             Err(Unwritten::NullInNonNull) => Data::null(),
@@ -147,10 +132,10 @@ async fn answer<T: PlannedObject>(
                 continue;
             }
         };
-        return Answer {
+        return Ok(Answer {
             data,
             errors: writer.errors.into_vec(),
-        };
+        });
     }
 }
 

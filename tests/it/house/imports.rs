@@ -121,7 +121,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tower_http", &["http"]),
     ("hyper", &["http", "app"]),
     ("hyper_util", &["http", "app"]),
-    ("http_body_util", &["admission"]),
+    ("http_body_util", &["admission", "http"]),
     ("rust_embed", &["http"]),
     ("brotli_decompressor", &["http"]),
     ("postgres_protocol", &["database"]),

@@ -250,8 +250,9 @@ async fn an_event_that_is_too_long_is_told_as_an_error_and_the_next_is_told_too(
     let values = "a: value b: value c: value d: value e: value";
     let query = format!("subscription {{ userChanged(id: 1) {{ options {{ {values} }} }} }}");
     ada.subscribe("1", &query).await;
-    let rename = async |n: usize| directory.rename(ADA, &n.to_string()).await;
-    let first = ada.first_event("1", rename).await;
+    let first = ada
+        .first_event("1", async |n| directory.rename(ADA, &n.to_string()).await)
+        .await;
     directory.rename(ADA, "Ada").await;
     for event in [first, ada.event("1").await] {
         assert_eq!(event["data"], Value::Null);
@@ -262,7 +263,9 @@ async fn an_event_that_is_too_long_is_told_as_an_error_and_the_next_is_told_too(
     let query = query.replace("c: value d: value e: value", "");
     let mut another = Socket::signed_in(&directory.gateway.origin, &directory.ada).await;
     another.subscribe("2", &query).await;
-    let first = another.first_event("2", rename).await;
+    let first = another
+        .first_event("2", async |n| directory.rename(ADA, &n.to_string()).await)
+        .await;
     directory.rename(ADA, "Lovelace").await;
     for event in [first, another.event("2").await] {
         assert!(event.get("errors").is_none(), "{event}");
