@@ -17,13 +17,13 @@ pub(crate) fn run_script(script: &str, arguments: &[&str]) -> String {
             run(Command::new("npm").arg("ci").current_dir(&folder));
         }
     }
-    // Of a known version where npm has one for this machine: a distribution's may be too old.
-    let own = folder.join("node_modules/.bin/node");
-    let node = if own.exists() {
-        own.as_path()
-    } else {
-        Path::new("node")
-    };
+    // Of a known version where npm has one for this machine: a distribution's may be too old. By
+    // its own path, for older versions of npm lose the link in `.bin`.
+    let node = ["x64", "arm64"]
+        .map(|machine| folder.join(format!("node_modules/node-linux-{machine}/bin/node")))
+        .into_iter()
+        .find(|node| node.exists())
+        .unwrap_or_else(|| "node".into());
     run(Command::new(node)
         .arg(script)
         .args(arguments)
