@@ -152,8 +152,8 @@ async fn a_connection_that_says_nothing_or_half_a_head_is_closed() {
     }
 }
 
-/// How long a head may take where a test waits for that.
-const SHORT: Duration = Duration::from_millis(50);
+/// How long a head may take where a test waits for that, and in which a busy machine delivers one.
+const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_more_is_closed() {
@@ -190,7 +190,8 @@ async fn an_answer_may_take_longer_than_a_head() {
     let head = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
     raw.send(&format!("{}{body}", open.head("POST", &head)))
         .await;
-    tokio::time::sleep(SHORT * 6).await;
+    // A connection that came later and said nothing has used up that time.
+    Raw::open(&open.gateway.origin).await.rest().await;
     in_the_way.rollback().await.unwrap();
     let answer = raw.answer().await.json();
     assert_eq!(answer["data"]["getOrCreateUserByEmail"]["created"], true);

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use user_gateway::database::{Connection, DatabaseOptions};
 use user_gateway::service::UserService;
 
-use super::{assert_answered, block_by, look_up, open_patiently};
+use super::{assert_answered, begin, block_by, look_up, open_patiently};
 use crate::harness::{PATIENCE, PostgresServer, eventually};
 
 /// Users of the server, and how they have to prove who they are.
@@ -99,8 +99,7 @@ async fn whoever_has_to_prove_who_they_are_does_so_in_secret_or_not() {
                 waiting(&owner, user).await == expected
             })
             .await;
-            let rest = look_up(&users, &ids[1..]);
-            tokio::task::yield_now().await;
+            let rest = begin(&users, &ids[1..]).await;
             block.rollback().await.unwrap();
             assert_answered(first, &ids[..1]).await;
             assert_answered(rest, &ids[1..]).await;

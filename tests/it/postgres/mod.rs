@@ -10,7 +10,10 @@ mod plans;
 mod searches;
 mod sharing;
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -69,6 +72,33 @@ fn look_up(
         tokio::spawn(async move { users.get_profiles(&[id]).await })
     };
     ids.iter().map(one).collect()
+}
+
+/// Begins to look each user up by itself, and waits until each look-up has gone as far as it gets
+/// without an answer.
+async fn begin(
+    users: &Arc<dyn UserService>,
+    ids: &[UserId],
+) -> Vec<JoinHandle<Result<Vec<UserProfile>>>> {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let one = |id: &UserId| {
+        let (users, id, begun) = (Arc::clone(users), [*id], Arc::clone(&begun));
+        tokio::spawn(async move {
+            let mut asked = users.get_profiles(&id);
+            let first = poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await;
+            begun.fetch_add(1, Ordering::Release);
+            match first {
+                Poll::Ready(found) => found,
+                Poll::Pending => asked.await,
+            }
+        })
+    };
+    let look_ups = ids.iter().map(one).collect();
+    eventually("every look-up has begun", async || {
+        begun.load(Ordering::Acquire) == ids.len()
+    })
+    .await;
+    look_ups
 }
 
 /// That each answer is about the user who was asked for.

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use user_gateway::domain::OrganizationVisibility::Any;
 use user_gateway::domain::{OptionScope, OptionScopeFilter, StoredValue, UserId, UserOptionFilter};
 
-use super::{assert_answered, block_users, look_up, open_patiently, until_blocked};
+use super::{assert_answered, begin, block_users, look_up, open_patiently, until_blocked};
 use crate::harness::{Contents, TestDatabase};
 
 /// So many users, each in an organization and with an option.
@@ -38,9 +38,7 @@ async fn look_ups_that_come_while_others_are_under_way_leave_together() {
     let first = look_up(&users, &ids[..2]);
     let alone = std::thread::available_parallelism().unwrap().get().min(2);
     until_blocked(&db, alone).await;
-    let rest = look_up(&users, &ids[2..]);
-    // They have begun when one that was begun after them has.
-    tokio::task::yield_now().await;
+    let rest = begin(&users, &ids[2..]).await;
     block.rollback().await.unwrap();
     assert_answered(first, &ids[..2]).await;
     assert_answered(rest, &ids[2..]).await;
@@ -81,11 +79,8 @@ async fn a_row_that_cannot_be_read_fails_nobody_who_does_not_ask_for_it() {
     let before = other.statement_count();
     let (good, bad): (Vec<UserId>, Vec<UserId>) =
         ids.iter().partition(|id| !unreadable.contains(id));
-    let all = look_up(&users, &bad)
-        .into_iter()
-        .chain(look_up(&users, &good));
-    let mut all: Vec<_> = all.collect();
-    tokio::task::yield_now().await;
+    let mut all = begin(&users, &bad).await;
+    all.extend(begin(&users, &good).await);
     block.rollback().await.unwrap();
     let answered = all.split_off(bad.len());
     assert_answered(answered, &good).await;
@@ -189,10 +184,8 @@ async fn whoever_gives_up_takes_nobody_elses_answer_away() {
     let block = block_users(&db).await;
     // Each is asked for twice: by somebody who stays, and by somebody who goes, some of whom are
     // those whose statement is under way.
-    let leaving = look_up(&users, &ids);
-    tokio::task::yield_now().await;
-    let staying = look_up(&users, &ids);
-    tokio::task::yield_now().await;
+    let leaving = begin(&users, &ids).await;
+    let staying = begin(&users, &ids).await;
     for request in &leaving {
         request.abort();
     }
