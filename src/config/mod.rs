@@ -92,7 +92,7 @@ pub struct SubscriptionConfig {
     pub per_connection: usize,
     /// How many connections there may be.
     pub connections: usize,
-    /// How many `WebSockets` there may be besides whose clients have not said who they are. The
+    /// How many WebSockets there may be besides whose clients have not said who they are. The
     /// oldest is closed for one more.
     pub pending: usize,
     /// How many bytes such a client may send.

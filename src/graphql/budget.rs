@@ -60,7 +60,7 @@ impl Budget {
     pub(super) async fn spend(&self, cost: u64) {
         self.charge(cost);
         if self.check().is_err() {
-            pending().await
+            pending::<()>().await;
         }
     }
 

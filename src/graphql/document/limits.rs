@@ -440,7 +440,7 @@ fn reads_in_fragments<'a>(document: &'a StoredDocument, reads: &mut HashMap<&'a 
         for directive in directives {
             for (_, value) in &directive.node.arguments {
                 each_variable(&value.node, &mut |name| {
-                    *reads.entry(name).or_default() += 1
+                    *reads.entry(name).or_default() += 1;
                 });
             }
         }
@@ -600,13 +600,15 @@ impl<'a> Cost<'a> {
             }
             Value::String(text) => text.len() as u64,
             Value::List(items) => {
-                items.iter().for_each(|item| self.add_value(item, parents));
+                for item in items {
+                    self.add_value(item, parents);
+                }
                 0
             }
             Value::Object(fields) => {
-                fields
-                    .values()
-                    .for_each(|value| self.add_value(value, parents));
+                for value in fields.values() {
+                    self.add_value(value, parents);
+                }
                 0
             }
             _ => 0,

@@ -67,13 +67,13 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), RequestError> {
                 frames.pop();
             }
             b':' => {
-                if let (Some(Frame::Object(fields)), Some(field)) = (frames.last_mut(), name) {
-                    if !fields.insert(field) {
-                        return Err(refuse(
-                            Code::GraphqlValidationFailed,
-                            format!("the input field `{field}` is given more than once"),
-                        ));
-                    }
+                if let (Some(Frame::Object(fields)), Some(field)) = (frames.last_mut(), name)
+                    && !fields.insert(field)
+                {
+                    return Err(refuse(
+                        Code::GraphqlValidationFailed,
+                        format!("the input field `{field}` is given more than once"),
+                    ));
                 }
             }
             b'.' => {

@@ -160,7 +160,7 @@ pub(super) struct ReadPlan<F: ReadField> {
 
 /// What a [`ReadPlan`] has read.
 struct Values<T> {
-    values: std::vec::IntoIter<Result<T, ServerError>>,
+    left: std::vec::IntoIter<Result<T, ServerError>>,
     /// The value in which the writer has paused.
     begun: Option<T>,
     below: Option<Rows>,
@@ -196,9 +196,8 @@ impl<F: ReadField> FieldPlan<F::Parent> for ReadPlan<F> {
             } else {
                 None
             };
-            let values = values.into_iter();
             let read = Values {
-                values,
+                left: values.into_iter(),
                 begun: None,
                 below,
             };
@@ -215,15 +214,10 @@ impl<F: ReadField> FieldPlan<F::Parent> for ReadPlan<F> {
     ) -> Written {
         writer.pos = self.place.pos;
         let read = state.and_then(|state| state.downcast_mut::<Values<F::Output>>());
-        let Some(Values {
-            values,
-            begun,
-            below,
-        }) = read
-        else {
+        let Some(Values { left, begun, below }) = read else {
             return writer.lose(F::Output::NULLABLE);
         };
-        match begun.take().map(Ok).or_else(|| values.next()) {
+        match begun.take().map(Ok).or_else(|| left.next()) {
             Some(Ok(value)) => {
                 let written = value.write(&self.below, below.as_mut(), writer);
                 if matches!(written, Err(Unwritten::Paused)) {

@@ -13,7 +13,7 @@ use crate::domain::Error;
 /// How long a client may take to receive the reason and to answer with its own.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The counter of `WebSockets` that the gateway has closed, by the `code` that their clients are told.
+/// The counter of WebSockets that the gateway has closed, by the `code` that their clients are told.
 const CLOSED: &str = "user_gateway_websockets_closed_total";
 
 /// The longest reason that fits into a frame.

@@ -14,10 +14,10 @@ const OPEN: &str = "user_gateway_subscription_connections";
 /// The counter of connections for subscriptions that were refused, by `transport`.
 const REFUSED: &str = "user_gateway_subscription_connections_refused_total";
 
-/// `WebSockets` of clients who are known.
+/// WebSockets of clients who are known.
 const WEBSOCKET: &str = "websocket";
 
-/// `WebSockets` of clients who are not.
+/// WebSockets of clients who are not.
 const PENDING_WEBSOCKET: &str = "pending_websocket";
 
 /// The connections that are open for subscriptions. Clones share them.

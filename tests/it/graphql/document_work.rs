@@ -10,6 +10,11 @@ use user_gateway::domain::UserId;
 use super::{codes, outcome};
 use crate::harness::{Engine, Gateway};
 
+/// So many texts, which are told their numbers, one after the other.
+fn numbered(count: usize, text: impl Fn(usize) -> String) -> String {
+    (0..count).map(text).collect::<Vec<_>>().concat()
+}
+
 /// A gateway that a test adjusts, and the token of its only user.
 async fn adjusted(adjust: impl FnOnce(&mut Config)) -> (Gateway, String) {
     let gateway = Gateway::with(Engine::Sqlite, adjust).await;
@@ -274,7 +279,7 @@ fn assert_left_out(answer: &Value, kept: usize, left_out: usize, code: &str) {
 async fn an_answer_holds_so_many_errors() {
     let (gateway, token) = limited(|_| {}).await;
     // 17 KB that are wrong everywhere.
-    let unknown: String = (0..1_900).map(|place| format!("nothing{place} ")).collect();
+    let unknown = numbered(1_900, |place| format!("nothing{place} "));
     let query = format!("{{ {unknown} }}");
     let response = gateway.post(&token, &json!({ "query": query })).await;
     let text = response.text().await.unwrap();
@@ -282,21 +287,21 @@ async fn an_answer_holds_so_many_errors() {
     let answer = serde_json::from_str(&text).unwrap();
     assert_left_out(&answer, 20, 1_880, "GRAPHQL_VALIDATION_FAILED");
 
-    let declared: String = (0..25).map(|place| format!("$v{place}: ID! ")).collect();
+    let declared = numbered(25, |place| format!("$v{place}: ID! "));
     let query = format!("query ({declared}) {{ __typename }}");
     let answer = gateway.ask(&token, &query).await;
     assert_left_out(&answer, 20, 5, "BAD_USER_INPUT");
 
-    let fragments: String = (0..22)
-        .map(|place| format!("fragment F{place} on Query {{ __typename }} "))
-        .collect();
+    let fragments = numbered(22, |place| {
+        format!("fragment F{place} on Query {{ __typename }} ")
+    });
     let answer = gateway
         .ask(&token, &format!("{{ __typename }} {fragments}"))
         .await;
     assert_left_out(&answer, 20, 2, "GRAPHQL_VALIDATION_FAILED");
 
     // As many as are allowed are all there.
-    let unknown: String = (0..20).map(|place| format!("nothing{place} ")).collect();
+    let unknown = numbered(20, |place| format!("nothing{place} "));
     let answer = gateway.ask(&token, &format!("{{ {unknown} }}")).await;
     assert_eq!(codes(&answer), ["GRAPHQL_VALIDATION_FAILED"; 20]);
 }
@@ -310,9 +315,9 @@ async fn an_answer_that_was_run_holds_so_many_errors_and_all_of_its_data() {
             config.limits.errors = 3;
         })
         .await;
-        let fields: String = (0..25)
-            .map(|place| format!("a{place}: user(id: \"x{place}\") {{ id }} "))
-            .collect();
+        let fields = numbered(25, |place| {
+            format!("a{place}: user(id: \"x{place}\") {{ id }} ")
+        });
         let answer = gateway.ask(&token, &format!("{{ {fields} }}")).await;
         assert_left_out(&answer, 3, 22, "BAD_USER_INPUT");
         assert_eq!(answer["data"].as_object().unwrap().len(), 25);

@@ -35,7 +35,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     match u16::try_from(payload.len()).unwrap() {
         length @ 0..126 => frame.push(0x80 | u8::try_from(length).unwrap()),
         length => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             frame.extend(length.to_be_bytes());
         }
     }
@@ -194,7 +194,7 @@ async fn answers_that_nobody_receives_are_bounded_together() {
 #[tokio::test]
 async fn an_answer_that_waits_alone_may_have_any_size() {
     let directory = Directory::with(Engine::Sqlite, |config| {
-        config.subscriptions.unsent_bytes = 1
+        config.subscriptions.unsent_bytes = 1;
     })
     .await;
     let mut ada = Socket::signed_in(&directory.gateway.origin, &directory.ada).await;
