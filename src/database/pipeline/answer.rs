@@ -58,7 +58,10 @@ impl Answer {
     /// The types of the columns of a statement that was prepared.
     pub(super) fn kinds(self) -> Result<Vec<Oid>, Failure> {
         let mut messages = BytesMut::from(self.0);
-        while let Some(message) = Message::parse(&mut messages)? {
+        // The parser sets aside as much as a message claims to have, so it is shown whole ones alone.
+        while split(&messages).is_some()
+            && let Some(message) = Message::parse(&mut messages)?
+        {
             match message {
                 Message::RowDescription(row) => {
                     let kinds = row.fields().map(|field| Ok(field.type_oid()));

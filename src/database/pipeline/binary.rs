@@ -139,8 +139,13 @@ impl Binary for TextList {
     }
 
     fn read(raw: Option<&[u8]>) -> Result<Self, Cause> {
-        let texts = array_from_sql(present(raw)?)?.values();
-        texts.map(String::read).collect().map(Self)
+        let mut texts = array_from_sql(present(raw)?)?.values();
+        // Not `collect`, which sets aside as much as the array claims to have.
+        let mut list = Vec::new();
+        while let Some(text) = texts.next()? {
+            list.push(String::read(text)?);
+        }
+        Ok(Self(list))
     }
 }
 
@@ -254,6 +259,26 @@ mod tests {
         assert_eq!(row.text().unwrap(), "ada");
         assert!(row.take::<bool>().unwrap());
         assert!(row.take::<bool>().is_err(), "there is no fifth");
+    }
+
+    #[test]
+    fn an_array_has_as_many_texts_as_came_whatever_it_claims() {
+        let array = |claimed: i32, texts: &[&str]| {
+            let mut raw = Vec::new();
+            for number in [1, 0, 25, claimed, 1] {
+                raw.extend(i32::to_be_bytes(number));
+            }
+            for text in texts {
+                raw.extend(i32::try_from(text.len()).unwrap().to_be_bytes());
+                raw.extend(text.as_bytes());
+            }
+            TextList::read(Some(&raw)).map(|list| list.0)
+        };
+        assert_eq!(array(2, &["a", "bc"]).unwrap(), ["a", "bc"]);
+        assert!(array(0, &[]).unwrap().is_empty());
+        for claimed in [1, 3, i32::MAX, -1] {
+            assert!(array(claimed, &["a", "bc"]).is_err(), "{claimed}");
+        }
     }
 
     #[test]

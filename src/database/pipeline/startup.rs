@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
-use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
+use postgres_protocol::message::backend::{AuthenticationSaslBody, Header, Message};
 use postgres_protocol::message::frontend;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -27,6 +27,9 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVE_RETRIES: u32 = 3;
 /// How long what was sent may go unconfirmed before the connection counts as lost.
 const SILENCE: Duration = Duration::from_secs(30);
+/// The longest message of a server that is not ready yet, in bytes. Those of PostgreSQL are shorter
+/// than a thousand, but for the texts of errors.
+const MAX_MESSAGE: usize = 64 * 1024;
 /// What a server says when it is asked for TLS and speaks it.
 const SPEAKS_TLS: u8 = b'S';
 
@@ -202,6 +205,14 @@ impl Started {
     /// The next message, unless that is an error.
     async fn receive(&mut self) -> Result<Message, Failure> {
         loop {
+            // The parser sets aside as much as a message claims to have.
+            let header = Header::parse(&self.received)?;
+            let claimed = header.map_or(0, |header| header.len().unsigned_abs() as usize);
+            if claimed > MAX_MESSAGE {
+                return Err(Failure::Strange(format!(
+                    "begins with a message of {claimed} bytes, more than the {MAX_MESSAGE} allowed"
+                )));
+            }
             match Message::parse(&mut self.received)? {
                 Some(Message::ErrorResponse(body)) => return Err(Failure::Refused((&body).into())),
                 Some(message) => return Ok(message),
