@@ -31,3 +31,6 @@ pub mod sample;
 pub mod app;
 
 pub mod cli;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;

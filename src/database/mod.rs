@@ -40,6 +40,8 @@ pub use connect::{Connection, DatabaseOptions, Ownership};
 pub use facts::Facts;
 pub use index::{ExpectedIndex, missing_indexes, setting};
 pub use outbox::{OutboxPolicy, ServerClock};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use pipeline::fuzz;
 pub use seed::{SeedProgress, TableRows, seed};
 
 use connect::Pipelined;

@@ -42,6 +42,16 @@ pub(super) struct Prepared<T> {
 }
 
 impl<T> Prepared<T> {
+    /// A statement that pipelined connections keep at a place of its own.
+    pub(super) fn new(text: &str, place: usize, read: Read<T>) -> Self {
+        Self {
+            text: text.into(),
+            place,
+            read,
+            rows_each: AtomicUsize::new(1),
+        }
+    }
+
     /// About how many rows an answer will have for so many ids or texts.
     pub(super) fn expected_rows(&self, asked: usize) -> usize {
         asked * self.rows_each.load(Ordering::Relaxed)
@@ -107,12 +117,7 @@ impl<'a> Shelf<'a> {
     pub(super) fn keep_raw<T>(&self, text: &str, read: Read<T>) -> Prepared<T> {
         let place = self.places.get();
         self.places.set(place + 1);
-        Prepared {
-            text: text.into(),
-            place,
-            read,
-            rows_each: AtomicUsize::new(1),
-        }
+        Prepared::new(text, place, read)
     }
 }
 

@@ -35,6 +35,8 @@ mod turns;
 mod validator;
 
 pub use budget::Budget;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use document::fuzz;
 pub use document::{BatchAllowance, TrustError};
 pub use error::{GraphqlError, RequestError, log};
 pub use executor::{BoundRequest, Graphql, ONLY_AS_EVENTS, PreparedRequest};

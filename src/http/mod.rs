@@ -5,6 +5,8 @@ mod accept;
 mod body;
 mod compression;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod graphiql;
 mod graphql;
 mod health;

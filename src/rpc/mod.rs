@@ -11,5 +11,7 @@ pub mod client;
 pub mod wire;
 
 pub use call::Call;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use server::fuzz;
 pub use server::{RpcLimits, RpcServer};
 pub use signature::{Secrets, Signature};

@@ -23,6 +23,8 @@ mod answer;
 mod binary;
 mod connection;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod lane;
 mod startup;
 mod target;

@@ -9,6 +9,8 @@ mod batch;
 mod bind;
 mod collect;
 mod documents;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod hash;
 mod inspect;
 mod limits;

@@ -418,9 +418,7 @@ fn insert_new<T>(map: &mut HashMap<Name, T>, key: Name, value: T) -> Option<()> 
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::parser::parse_query;
-
-    use super::*;
+    use super::super::fuzz::is_read;
 
     const USUAL: &[&str] = &[
         "{a}",
@@ -464,25 +462,6 @@ mod tests {
         "{ ...on }",
         "type A { b: Int }",
     ];
-
-    /// All of a document, in an order of its own.
-    fn shown(document: &ExecutableDocument) -> Vec<String> {
-        let operations = document.operations.iter().map(|o| format!("{o:?}"));
-        let fragments = document.fragments.iter().map(|f| format!("{f:?}"));
-        let mut shown: Vec<_> = operations.chain(fragments).collect();
-        shown.sort();
-        shown
-    }
-
-    /// Whether a text is read; it must be by the other parser then, and in the same way.
-    fn is_read(text: &str) -> bool {
-        let Some(document) = read(text) else {
-            return false;
-        };
-        let expected = parse_query(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(shown(&document), shown(&expected), "{text}");
-        true
-    }
 
     #[test]
     fn usual_documents_are_read_as_the_engine_reads_them() {

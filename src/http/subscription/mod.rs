@@ -11,6 +11,8 @@ mod backlog;
 mod close;
 mod connections;
 mod events;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz;
 mod handshake;
 mod line;
 mod message;

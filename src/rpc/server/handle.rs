@@ -125,7 +125,7 @@ async fn answer(
 }
 
 /// The signature behind the scheme, of whatever call it is.
-fn signature(headers: &HeaderMap) -> Result<Signature, Refusal> {
+pub(super) fn signature(headers: &HeaderMap) -> Result<Signature, Refusal> {
     let value = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
     let parts = value.and_then(|value| value.trim().split_once([' ', '\t']));
     let ours = parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(SCHEME));
@@ -146,7 +146,7 @@ impl From<BodyError> for Refusal {
 
 /// The first argument that is, or holds, a list of more than `max` items. The value of an option
 /// is no list of the call's, whatever it holds; the size of the body bounds it.
-fn too_long(args: &Map<String, Value>, max: usize) -> Option<&str> {
+pub(super) fn too_long(args: &Map<String, Value>, max: usize) -> Option<&str> {
     let is_long = |value: &Value| value.as_array().is_some_and(|items| items.len() > max);
     args.iter()
         .filter(|(name, _)| *name != "value")
@@ -158,7 +158,7 @@ fn too_long(args: &Map<String, Value>, max: usize) -> Option<&str> {
 }
 
 /// Sentry reads who calls from every call's arguments, whatever the method.
-fn check_context(args: &Map<String, Value>) -> Result<(), Refusal> {
+pub(super) fn check_context(args: &Map<String, Value>) -> Result<(), Refusal> {
     match args.get("auth_context") {
         None | Some(Value::Null) => Ok(()),
         Some(context) if context.is_object() => AuthenticationContext::deserialize(context)

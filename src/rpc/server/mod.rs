@@ -29,6 +29,8 @@
 
 mod caching;
 mod dispatch;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod gateway;
 mod handle;
 mod method;

@@ -101,6 +101,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "app",
         ],
     ),
+    ("fuzz", &["database", "rpc", "graphql", "http"]),
 ];
 
 /// A crate of others' making, or of this workspace, and who may know of it. `config` describes
@@ -168,7 +169,10 @@ const OWNERS: &[(&str, &[&str])] = &[
             "main",
         ],
     ),
-    ("rand", &["auth", "database", "rpc", "graphql", "http"]),
+    (
+        "rand",
+        &["auth", "database", "rpc", "graphql", "http", "fuzz"],
+    ),
     ("tokio_tungstenite", &["http"]),
 ];
 
