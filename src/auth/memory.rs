@@ -279,3 +279,123 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Tasks have no place in `loom`, so steps are taken here in every order that there is, and all that
+    //! can go on after one does so before the next.
+
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tokio::sync::Semaphore;
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::domain::{Change, Event, SystemClock};
+
+    const ADA: UserId = UserId(1);
+
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        /// Somebody asks.
+        Ask,
+        /// The user changes.
+        Change,
+        /// Everybody may have changed.
+        Miss,
+        /// The look-up that began first of those under way ends, or the next one ends at once.
+        Land,
+    }
+
+    /// All orders of so many steps of each kind.
+    fn orders(steps: &[(Step, usize)]) -> Vec<Vec<Step>> {
+        if steps.iter().all(|(_, count)| *count == 0) {
+            return vec![Vec::new()];
+        }
+        let mut orders = Vec::new();
+        for (place, (last, count)) in steps.iter().enumerate() {
+            if *count > 0 {
+                let mut before = steps.to_vec();
+                before[place].1 -= 1;
+                for mut order in self::orders(&before) {
+                    order.push(*last);
+                    orders.push(order);
+                }
+            }
+        }
+        orders
+    }
+
+    /// Lets all tasks do what they can.
+    async fn settle() {
+        for _ in 0..20 {
+            yield_now().await;
+        }
+    }
+
+    async fn take(order: &[Step]) {
+        let standings = Arc::new(Standings::default());
+        let clock = Arc::new(SystemClock);
+        let rules = Rules::new(Arc::clone(&standings), clock, Duration::ZERO);
+        let memory = Arc::new(Memory::<u64, u64>::new(Arc::new(rules), |_| 8));
+        let [version, look_ups] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+        let landings = Arc::new(Semaphore::new(0));
+        let mut asked = Vec::new();
+        let mut changes = 0;
+        for step in order {
+            match step {
+                Step::Ask => {
+                    let memory = Arc::clone(&memory);
+                    let (version, look_ups) = (Arc::clone(&version), Arc::clone(&look_ups));
+                    let landings = Arc::clone(&landings);
+                    let look = async move {
+                        look_ups.fetch_add(1, Ordering::Relaxed);
+                        let found = version.load(Ordering::Relaxed);
+                        let landing = landings.acquire().await;
+                        landing.map_err(Error::internal)?.forget();
+                        Ok::<_, Error>(Finding {
+                            found,
+                            user_id: Some(ADA),
+                            ends_at: None,
+                        })
+                    };
+                    let asking = async move { memory.get_or(1, look).await };
+                    asked.push((changes, tokio::spawn(asking)));
+                }
+                Step::Change | Step::Miss => {
+                    changes += 1;
+                    version.store(changes, Ordering::Relaxed);
+                    standings.notice(&match step {
+                        Step::Change => Event::Changed(Change { user_id: ADA }),
+                        _ => Event::Missed,
+                    });
+                }
+                Step::Land => landings.add_permits(1),
+            }
+            settle().await;
+        }
+        landings.add_permits(order.len());
+        for (before, asking) in asked {
+            let known = asking.await.unwrap().unwrap();
+            assert!(known.found >= before, "{order:?}: an old answer");
+        }
+        if let Some(known) = memory.get(&1_u64) {
+            assert_eq!(known.found, changes, "{order:?}: an old answer is kept");
+        }
+        let look_ups = look_ups.load(Ordering::Relaxed);
+        assert!(look_ups <= changes + 1, "{order:?}: {look_ups} look-ups");
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_after_a_change_learns_of_it_and_shares_a_look_up() {
+        let steps = [
+            (Step::Ask, 3),
+            (Step::Change, 1),
+            (Step::Miss, 1),
+            (Step::Land, 2),
+        ];
+        for order in orders(&steps) {
+            take(&order).await;
+        }
+    }
+}

@@ -7,8 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -20,6 +19,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use tokio::sync::oneshot;
 
 use super::record::{Key, Part, Record, Records};
+use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use super::tally::{self, Hits};
 use crate::domain::{Clock, Error, Result, UserId};
 

@@ -60,6 +60,8 @@ mod change;
 mod form;
 mod local;
 mod memory;
+#[cfg(test)]
+mod model;
 mod record;
 mod region;
 mod shared;
@@ -73,3 +75,9 @@ pub use region::{MayKeep, RegionCache, RegionParts};
 pub use shared::{Timing, reach};
 pub use user::CachedUserService;
 pub use user_option::CachedUserOptionService;
+
+/// What `memory.rs` is synchronised by. Its model has others.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering};
+    pub(super) use std::sync::{Mutex, MutexGuard};
+}

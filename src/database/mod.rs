@@ -10,9 +10,12 @@ mod dialect;
 mod error;
 mod facts;
 mod index;
+#[cfg(test)]
+mod model;
 mod organization;
 mod outbox;
 mod pipeline;
+mod queue;
 mod rows;
 mod seed;
 mod shared;
@@ -52,6 +55,11 @@ use statement::{Parameter, Prepared, Shelf};
 use storage::Storage;
 use transaction::{Transaction, Transactions};
 use turn::{Place, Subject, Turn, Turns};
+
+/// What `queue.rs` is synchronised by. Its model has others.
+mod sync {
+    pub(super) use std::sync::{Mutex, MutexGuard};
+}
 
 /// How long connections may take to be closed when the process ends.
 const CLOSING: Duration = Duration::from_secs(5);

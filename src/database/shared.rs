@@ -8,9 +8,7 @@
 //! A look-up only ever joins a statement that has not been sent. So whoever begins one after a
 //! change was committed sees that change, whoever else is asking.
 
-use std::collections::VecDeque;
-use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -18,13 +16,11 @@ use tokio::sync::oneshot;
 use super::connect::LANES_OF_WORKER;
 use super::error::is_of_a_row;
 use super::pipeline::Pipeline;
+use super::queue::Queue;
 use super::statement::{Parameter, Prepared};
 use crate::domain::{Error, Result};
 use crate::worker;
 
-/// The most ids of a statement that is shared. The rows of more leave the processor's cache before
-/// they are handed to whoever asked.
-const MAX_IDS: usize = 256;
 /// From so many ids on a look-up may go by a connection of another thread, to be answered sooner.
 /// With fewer, waking the other costs more than that is worth, and the more share a statement.
 const MANY_IDS: usize = 8;
@@ -40,15 +36,7 @@ pub(super) struct Shared<T> {
     statement: Prepared<T>,
     id: fn(&T) -> i64,
     /// For each connection those who wait for it.
-    queues: Box<[Mutex<Queue<T>>]>,
-}
-
-#[derive(Debug)]
-struct Queue<T> {
-    is_under_way: bool,
-    waiting: VecDeque<Vec<Asker<T>>>,
-    /// How many ids the last of those that wait asks for.
-    ids_of_last: usize,
+    queues: Box<[Queue<Asker<T>>]>,
 }
 
 #[derive(Debug)]
@@ -64,13 +52,7 @@ struct Ending;
 
 impl<T: Clone + Send + Sync + 'static> Shared<T> {
     pub(super) fn new(statement: Prepared<T>, id: fn(&T) -> i64) -> Arc<Self> {
-        let queues = (0..worker::count() * LANES_OF_WORKER).map(|_| {
-            Mutex::new(Queue {
-                is_under_way: false,
-                waiting: VecDeque::new(),
-                ids_of_last: 0,
-            })
-        });
+        let queues = (0..worker::count() * LANES_OF_WORKER).map(|_| Queue::new());
         Arc::new(Self {
             statement,
             id,
@@ -105,37 +87,19 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         } else {
             pipeline.free_place()
         };
-        let mut queue = self.queue(place);
-        if !mem::replace(&mut queue.is_under_way, true) {
-            drop(queue);
-            return Wait::Turn(Turn {
+        let waiting = self.queues[place].enter(ids.len(), || {
+            let (answer, answered) = oneshot::channel();
+            let ids = ids.to_vec();
+            (Asker { ids, answer }, answered)
+        });
+        match waiting {
+            Some(answered) => Wait::Batch(answered),
+            None => Wait::Turn(Turn {
                 shared: Arc::clone(self),
                 pipeline: Arc::clone(pipeline),
                 place,
-            });
+            }),
         }
-        let (answer, answered) = oneshot::channel();
-        let asker = Asker {
-            ids: ids.to_vec(),
-            answer,
-        };
-        let ids_of_last = queue.ids_of_last + ids.len();
-        match queue.waiting.back_mut() {
-            Some(batch) if ids_of_last <= MAX_IDS => {
-                batch.push(asker);
-                queue.ids_of_last = ids_of_last;
-            }
-            _ => {
-                queue.waiting.push_back(vec![asker]);
-                queue.ids_of_last = ids.len();
-            }
-        }
-        Wait::Batch(answered)
-    }
-
-    fn queue(&self, place: usize) -> MutexGuard<'_, Queue<T>> {
-        let queue = &self.queues[place];
-        queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -249,18 +213,15 @@ impl Wishes {
 
 impl<T: Clone + Send + Sync + 'static> Drop for Turn<T> {
     fn drop(&mut self) {
-        let mut queue = self.shared.queue(self.place);
-        let Some(askers) = queue.waiting.pop_front() else {
-            queue.is_under_way = false;
+        let queue = &self.shared.queues[self.place];
+        let Some(askers) = queue.pass_on() else {
             return;
         };
         let Ok(runtime) = Handle::try_current() else {
             // The process is ending. Whoever still waits is told so.
-            queue.waiting.clear();
-            queue.is_under_way = false;
+            queue.give_up();
             return;
         };
-        drop(queue);
         let turn = Self {
             shared: Arc::clone(&self.shared),
             pipeline: Arc::clone(&self.pipeline),

@@ -28,9 +28,9 @@ struct Script {
 }
 
 impl Script {
-    fn new(data: &[u8], step: usize) -> Box<Self> {
+    fn new(data: &[u8], step: usize) -> Self {
         let rest = Bytes::copy_from_slice(data);
-        Box::new(Self { rest, step })
+        Self { rest, step }
     }
 }
 
@@ -86,7 +86,7 @@ fn interpret(data: &[u8], step: usize) -> Vec<String> {
     let mut asked = pin!(join_all(asked));
     assert!(asked.as_mut().now_or_never().is_none(), "nothing has come");
     let started = Started {
-        socket: Script::new(data, step),
+        socket: Box::new(Script::new(data, step)),
         received: BytesMut::new(),
     };
     let ended = Driver::new(Arc::clone(&wire), started).now_or_never();
@@ -138,7 +138,7 @@ pub fn startup(data: &[u8]) {
             password: Some(b"secret"),
             parameters: &[],
         };
-        let started = start(Script::new(data, step), session).now_or_never();
+        let started = start(Box::new(Script::new(data, step)), session).now_or_never();
         assert!(started.is_some(), "an end that is not noticed");
     }
 }

@@ -11,10 +11,13 @@
 //! the engine. What plans do not cover, such as introspection and subscriptions, the engine runs;
 //! which of the two has run cannot be told from an answer.
 
+mod alarm;
 mod arguments;
 mod compile;
 mod field;
 mod interface;
+#[cfg(test)]
+mod model;
 mod object;
 mod output;
 mod plans;
@@ -30,3 +33,10 @@ pub(super) use output::{Output, enum_outputs, leaves, list_output, object_output
 pub(super) use plans::Plans;
 pub(super) use run::{Answer, Plan, Run};
 pub(super) use writer::{Writer, Written};
+
+/// What `alarm.rs` is made of. Its model is made of others.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+
+    pub(super) use futures_util::task::AtomicWaker;
+}

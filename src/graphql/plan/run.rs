@@ -2,19 +2,19 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use async_graphql::{Name, Value, Variables};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
-use futures_util::task::AtomicWaker;
 use tokio::task::coop::has_budget_remaining;
 use tokio::task::yield_now;
 
 use super::super::mutation::Mutation;
 use super::super::query::Query;
+use super::alarm::Alarm;
 use super::object::{ObjectPlan, PlannedObject, Selection};
 use super::writer::{Unwritten, Writer};
 use crate::graphql::context::{Details, RequestContext};
@@ -139,33 +139,6 @@ async fn answer<T: PlannedObject>(
     }
 }
 
-/// Says that something can go on which waited.
-struct Alarm {
-    has_rung: AtomicBool,
-    /// Whom to wake; nobody while they are awake.
-    sleeper: AtomicWaker,
-}
-
-impl Alarm {
-    fn rung() -> Self {
-        Self {
-            has_rung: AtomicBool::new(true),
-            sleeper: AtomicWaker::new(),
-        }
-    }
-}
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.has_rung.store(true, Ordering::Release);
-        self.sleeper.wake();
-    }
-}
-
 /// So many batches at most are waited for without a task for each of them.
 const JOINED: usize = 30;
 
@@ -182,13 +155,13 @@ async fn batched<F: Future>(
     let alarm = Arc::new(Alarm::rung());
     let waker = Waker::from(Arc::clone(&alarm));
     poll_fn(|context| {
-        alarm.sleeper.take();
+        alarm.awake();
         loop {
             if let Err(stopped) = request.budget.check() {
                 return Poll::Ready(Err(stopped));
             }
             // Whoever waits for a batch need not be asked while it is on its way.
-            if alarm.has_rung.swap(false, Ordering::AcqRel) {
+            if alarm.has_rung() {
                 let mut context_of_reading = Context::from_waker(&waker);
                 if let Poll::Ready(output) = reading.as_mut().poll(&mut context_of_reading) {
                     return Poll::Ready(Ok(output));
@@ -198,7 +171,7 @@ async fn batched<F: Future>(
                 }
                 if !has_budget_remaining() {
                     // Others of this thread go first, and more may be wanted after that.
-                    alarm.has_rung.store(true, Ordering::Release);
+                    waker.wake_by_ref();
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -215,8 +188,7 @@ async fn batched<F: Future>(
             if batches.len() < sent {
                 continue;
             }
-            alarm.sleeper.register(context.waker());
-            if !alarm.has_rung.load(Ordering::Acquire) {
+            if alarm.sleep(context.waker()) {
                 return Poll::Pending;
             }
         }

@@ -1,0 +1,116 @@
+//! A model of the copies in a process, and of who fetches what.
+//!
+//! `memory.rs` is compiled once more here, with the primitives of `loom`, which runs the threads of a test
+//! in every order with a few preemptions, and lets each see whatever memory may look like to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
+use loom::model::Builder;
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::thread;
+
+use super::record::{Part, Record};
+use super::{record, tally};
+use crate::domain::{SystemClock, UserId};
+use memory::{Boarding, Memory};
+
+#[expect(
+    clippy::duplicate_mod,
+    dead_code,
+    reason = "it is synchronised otherwise here, and not all of it is used"
+)]
+#[path = "memory.rs"]
+mod memory;
+
+mod sync {
+    pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
+    pub(super) use loom::sync::{Mutex, MutexGuard};
+}
+
+/// Every order with so many preemptions is tried.
+const PREEMPTIONS: usize = 2;
+
+/// The stack of a thread, in words. Loom's own is too small for a cache.
+const STACK: usize = 0x1_0000;
+
+const ID: UserId = UserId(1);
+
+/// The memory, and what control says: 0 before a change and 1 after it.
+struct Silo {
+    memory: Arc<Memory>,
+    control: AtomicU64,
+}
+
+impl Silo {
+    /// Looks for a user, and fetches it if nobody does.
+    fn read(&self) -> Boarding {
+        let mut boarding = self.memory.board(Part::User, &[ID]);
+        if let Some(mut flights) = boarding.flights.take() {
+            let record = match self.control.load(Ordering::Acquire) {
+                0 => Record::User(None),
+                _ => Record::Profile(None),
+            };
+            flights.land(ID, record, Some(DateTime::<Utc>::MAX_UTC));
+        }
+        boarding
+    }
+}
+
+/// What a look has brought, when all fetches have ended.
+fn version(boarding: Boarding) -> u64 {
+    let records = boarding.arrive().now_or_never();
+    let records = records.expect("somebody is left waiting");
+    assert_eq!(records.len(), 1);
+    match &records[0].1 {
+        Ok(Record::User(_)) => 0,
+        Ok(_) => 1,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn spawn<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
+    let builder = thread::Builder::new().stack_size(STACK);
+    builder.spawn(run).unwrap()
+}
+
+/// Two readers, and somebody who changes the user, has it forgotten, and reads it.
+fn check(forget: fn(&Memory)) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.check(move || {
+        let changing = spawn(move || {
+            let memory = Memory::new(1024 * 1024, Duration::from_hours(1), Arc::new(SystemClock));
+            let silo = Arc::new(Silo {
+                memory: Arc::new(memory),
+                control: AtomicU64::new(0),
+            });
+            let readers = [(); 2].map(|()| {
+                let silo = Arc::clone(&silo);
+                spawn(move || silo.read())
+            });
+            silo.control.store(1, Ordering::Release);
+            forget(&silo.memory);
+            let afterwards = silo.read();
+            let beside = readers.map(|reader| reader.join().unwrap());
+            assert_eq!(version(afterwards), 1, "an old copy after the change");
+            for boarding in beside {
+                version(boarding);
+            }
+            assert_eq!(version(silo.read()), 1, "an old copy was kept");
+        });
+        changing.join().unwrap();
+    });
+}
+
+#[test]
+fn nobody_reads_what_was_fetched_before_the_user_was_forgotten() {
+    check(|memory| memory.forget(ID));
+}
+
+#[test]
+fn nobody_reads_what_was_fetched_before_all_was_forgotten() {
+    check(Memory::forget_all);
+}
