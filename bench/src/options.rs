@@ -150,6 +150,9 @@ pub(crate) struct SoakOptions {
     /// How long to ask
     #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_440))]
     pub(crate) minutes: u64,
+    /// Have hostile clients beside the others in the middle third of the time
+    #[arg(long)]
+    pub(crate) hostile: bool,
 }
 
 /// What the hand-written handlers stand on.

@@ -1,6 +1,7 @@
 //! A closed loop: so many connections ask, and each asks again when it has its answer.
 
 mod connection;
+mod hostile;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, TryStreamExt as _};
 
 pub(crate) use connection::Connection;
+pub(crate) use hostile::Company;
 
 use crate::workload::{Asker, Place};
 
@@ -63,6 +65,15 @@ impl Seen {
     /// The latency that a share of the requests stayed below, in microseconds.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         quantile(&self.latencies, share)
+    }
+
+    /// Adds what was seen in another turn.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.refused += other.refused;
+        self.time += other.time;
+        self.latencies.extend(other.latencies);
+        self.latencies.sort_unstable_by(f64::total_cmp);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Whether a gateway that is asked everything at once for long takes more and more memory.
+//! Whether a gateway that is asked everything at once for long takes more and more memory, and what
+//! hostile clients do to the others.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::side::Side;
 use super::{directory, until_interrupted};
-use crate::load::{self, Bounds, Manners};
+use crate::load::{self, Bounds, Company, Manners, Seen};
 use crate::options::SoakOptions;
 use crate::report::{Who, align};
 use crate::stage::{self, memory};
@@ -18,7 +19,46 @@ const CONNECTIONS: u16 = 4;
 /// How often memory is looked at.
 const LOOKS: u32 = 12;
 
-/// Asks for all loads at once, and prints how much memory the gateway had on the way.
+/// What the client asks for whose latency is watched.
+const WATCHED: Load = Load::W1;
+/// How often it asks.
+const PACE: Duration = Duration::from_millis(10);
+
+/// A part of the time, with so many looks.
+struct Phase {
+    name: &'static str,
+    looks: u32,
+    is_hostile: bool,
+}
+
+static ALONE: [Phase; 1] = [Phase::new("alone", LOOKS, false)];
+
+static IN_COMPANY: [Phase; 3] = [
+    Phase::new("before", LOOKS / 3, false),
+    Phase::new("during", LOOKS / 3, true),
+    Phase::new("after", LOOKS / 3, false),
+];
+
+impl Phase {
+    const fn new(name: &'static str, looks: u32, is_hostile: bool) -> Self {
+        Self {
+            name,
+            looks,
+            is_hostile,
+        }
+    }
+}
+
+/// What was seen in a phase: by the client that is watched, and of memory at its end, in KiB.
+struct Outcome {
+    name: &'static str,
+    watched: Seen,
+    memory: u64,
+}
+
+/// Asks for all loads at once, and prints how much memory the gateway had on the way and how long a
+/// client waited that asks now and then. With hostile clients in between, what they did to both is
+/// printed in ratios to what was before.
 pub(crate) fn run(options: &SoakOptions) -> anyhow::Result<()> {
     let gateway = stage::gateway(options.gateway.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -29,39 +69,131 @@ pub(crate) fn run(options: &SoakOptions) -> anyhow::Result<()> {
         let url = postgres.url();
         let side = Side::gateway(Who::Gateway, &gateway, (&url, &token), &[])?;
         let askers = Load::ALL.map(|load| Asker::new(&directory, load));
-        let bounds = Bounds {
-            connections: CONNECTIONS,
+        let watched = Asker::new(&directory, WATCHED);
+        let bounds = |connections, manners| Bounds {
+            connections,
             time: Duration::from_secs(60 * options.minutes) / LOOKS,
             requests: u64::MAX,
-            manners: Manners::Eager,
+            manners,
+        };
+        let (phases, manners) = if options.hostile {
+            // Whoever is in hostile company may be refused.
+            (&IN_COMPANY[..], Manners::Paced(Duration::ZERO))
+        } else {
+            (&ALONE[..], Manners::Eager)
         };
         let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
-        let (mut time, mut requests) = (Duration::ZERO, 0);
-        for look in 1..=LOOKS {
-            let asked = askers.iter().zip(1..).map(async |(asker, number)| {
-                let target = side.target(asker.load());
-                let stream = (u64::from(look) * 100 + number, u64::from(look));
-                load::run(asker, &target, bounds, stream, || Ok(())).await
-            });
-            let seen = try_join_all(asked).await?;
-            time += bounds.time;
-            requests += seen.iter().map(|seen| seen.requests).sum::<u64>();
-            let (now, most) = memory(side.pid())?;
-            note(format_args!("{} s, {now} KiB", time.as_secs()));
-            let mebibytes =
-                |kibibytes: u64| format!("{}.{}", kibibytes / 1024, kibibytes % 1024 * 10 / 1024);
-            rows.push(vec![
-                format!("{}", time.as_secs()),
-                requests.to_string(),
-                mebibytes(now),
-                mebibytes(most),
-            ]);
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        let (mut time, mut requests, mut refused) = (Duration::ZERO, 0, 0);
+        let mut turn = 0_u64;
+        for phase in phases {
+            for _ in 0..phase.looks {
+                turn += 1;
+                let target = side.target(WATCHED);
+                let company = phase
+                    .is_hostile
+                    .then(|| Company::start(&target, options.users));
+                let company = company.transpose()?;
+                let asked = askers.iter().zip(1..).map(async |(asker, number)| {
+                    let target = side.target(asker.load());
+                    let stream = (turn * 100 + number, turn);
+                    load::run(asker, &target, bounds(CONNECTIONS, manners), stream, || {
+                        Ok(())
+                    })
+                    .await
+                });
+                let watch = bounds(1, Manners::Paced(PACE));
+                let watch = load::run(&watched, &target, watch, (turn * 100, turn), || Ok(()));
+                let (seen, watched) = tokio::try_join!(try_join_all(asked), watch)?;
+                drop(company);
+                time += watched.time;
+                requests += seen.iter().map(|seen| seen.requests).sum::<u64>();
+                refused += seen.iter().map(|seen| seen.refused).sum::<u64>() + watched.refused;
+                let (now, most) = memory(side.pid())?;
+                note(format_args!(
+                    "{} s, {}, {now} KiB",
+                    time.as_secs(),
+                    phase.name
+                ));
+                rows.push(vec![
+                    phase.name.to_owned(),
+                    time.as_secs().to_string(),
+                    requests.to_string(),
+                    refused.to_string(),
+                    mebibytes(now),
+                    mebibytes(most),
+                    format!("{:.0}", watched.quantile(0.5)),
+                    format!("{:.0}", watched.quantile(0.99)),
+                ]);
+                match outcomes.last_mut() {
+                    Some(outcome) if outcome.name == phase.name => {
+                        outcome.watched.add(watched);
+                        outcome.memory = now;
+                    }
+                    _ => outcomes.push(Outcome {
+                        name: phase.name,
+                        watched,
+                        memory: now,
+                    }),
+                }
+            }
         }
-        let mut table = String::new();
-        align(&mut table, &rows);
-        say(table.trim_end());
+        print(&rows);
+        if options.hostile {
+            print(&comparison(&outcomes));
+        }
         Ok(())
     }))
 }
 
-const HEAD: [&str; 4] = ["seconds", "requests", "RSS, MiB", "most, MiB"];
+const HEAD: [&str; 8] = [
+    "phase",
+    "seconds",
+    "requests",
+    "refused",
+    "RSS, MiB",
+    "most, MiB",
+    "p50 µs",
+    "p99 µs",
+];
+
+const COMPARED: [&str; 7] = ["phase", "p50 µs", "p99 µs", "p50", "p99", "RSS, MiB", "RSS"];
+
+fn print(rows: &[Vec<String>]) {
+    let mut table = String::new();
+    align(&mut table, rows);
+    say(table.trim_end());
+}
+
+/// The phases, and their ratios to the first.
+fn comparison(outcomes: &[Outcome]) -> Vec<Vec<String>> {
+    let mut rows = vec![COMPARED.map(str::to_owned).to_vec()];
+    let Some(usual) = outcomes.first() else {
+        return rows;
+    };
+    for outcome in outcomes {
+        let quantiles = [0.5, 0.99].map(|share| {
+            let (now, before) = (
+                outcome.watched.quantile(share),
+                usual.watched.quantile(share),
+            );
+            (now, now / before)
+        });
+        #[expect(clippy::cast_precision_loss, reason = "less memory than that")]
+        let grown = outcome.memory as f64 / usual.memory as f64;
+        rows.push(vec![
+            outcome.name.to_owned(),
+            format!("{:.0}", quantiles[0].0),
+            format!("{:.0}", quantiles[1].0),
+            format!("{:.2}", quantiles[0].1),
+            format!("{:.2}", quantiles[1].1),
+            mebibytes(outcome.memory),
+            format!("{grown:.2}"),
+        ]);
+    }
+    rows
+}
+
+fn mebibytes(kibibytes: u64) -> String {
+    format!("{}.{}", kibibytes / 1024, kibibytes % 1024 * 10 / 1024)
+}
