@@ -39,8 +39,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const STREAM_BYTES: u32 = 64 * 1024;
 /// As [`STREAM_BYTES`], of all streams of a connection that send.
 const CONNECTION_BYTES: u32 = 256 * 1024;
-/// How many streams a client may begin and take back at once, and how many may be reset for its
-/// faults, before its connection is ended. Of HTTP/2 only.
+/// How many streams a client may begin and take back at once before its connection is ended. Of
+/// HTTP/2 only. Streams that the gateway resets have the library's bound: one that is refused before
+/// its body has come counts there too.
 const MOST_RESETS: usize = 20;
 
 /// The bounds on connections.
@@ -218,8 +219,7 @@ fn http(streams: Streams, bounds: Bounds) -> Builder<Streams> {
         .initial_stream_window_size(STREAM_BYTES)
         .initial_connection_window_size(CONNECTION_BYTES)
         .max_send_buf_size(STREAM_BYTES as usize)
-        .max_pending_accept_reset_streams(MOST_RESETS)
-        .max_local_error_reset_streams(MOST_RESETS);
+        .max_pending_accept_reset_streams(MOST_RESETS);
     http
 }
 

@@ -27,11 +27,12 @@ mod turn;
 mod user;
 mod user_option;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sea_orm::DatabaseConnection;
+use tokio::task_local;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -275,8 +276,8 @@ impl Database {
         &*self.inner.clock
     }
 
-    /// Makes a change in a task of its own, so that it is made to its end, and told of, whether or
-    /// not whoever asked for it waits. Every transaction of a service begins in here.
+    /// Makes a change in a task of its own, so that one that has begun is made to its end, and told
+    /// of, whether or not its requester still waits. Every transaction of a service begins in here.
     fn change<T, F>(&self, work: impl FnOnce(Self) -> F) -> impl Future<Output = Result<T>>
     where
         T: Send + 'static,
@@ -284,13 +285,20 @@ impl Database {
     {
         let database = self.clone();
         let work = work(self.clone());
-        see_through(async move {
+        let waiting = Arc::new(());
+        let requester = Arc::downgrade(&waiting);
+        let changed = see_through(REQUESTER.scope(requester, async move {
             let outcome = work.await;
             if let Err(error) = &outcome {
                 database.note_failure(error);
             }
             outcome
-        })
+        }));
+        async move {
+            let outcome = changed.await;
+            drop(waiting);
+            outcome
+        }
     }
 
     /// Waits for the turn of whoever changes this, see [`Turns::turn`]; `None` where no turns are
@@ -316,9 +324,15 @@ impl Database {
         self.inner.turns.place().await.map(Some)
     }
 
-    /// Begins a transaction that may write.
+    /// Begins a transaction that may write, unless the requester of the change has given up while it
+    /// waited for one.
     async fn begin(&self) -> Result<Transaction> {
-        Ok(Box::pin(self.inner.transactions.begin()).await?)
+        let tx = Box::pin(self.inner.transactions.begin()).await?;
+        if let Err(abandoned) = require_requester() {
+            tx.rollback().await;
+            return Err(abandoned);
+        }
+        Ok(tx)
     }
 
     /// Commits `tx` together with the outbox rows of the change made in it, and announces it.
@@ -361,6 +375,25 @@ impl Database {
 
     fn announce(&self, event: &Event) {
         self.inner.announcer.announce(event);
+    }
+}
+
+task_local! {
+    /// Gone when nobody waits any more for the change that the task makes.
+    static REQUESTER: Weak<()>;
+}
+
+/// The requester of a change has given up before it began.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody waits for the change any more")]
+struct Abandoned;
+
+/// Fails if nobody waits any more for the change that is about to begin. What a client was told has
+/// failed should not be done minutes later.
+fn require_requester() -> Result<()> {
+    match REQUESTER.try_with(Weak::strong_count) {
+        Ok(0) => Err(Error::Timeout(Arc::new(Abandoned))),
+        _ => Ok(()),
     }
 }
 

@@ -15,17 +15,21 @@ use crate::http::failure::Failure;
 
 /// What an operation says to its connection.
 pub(super) enum Said {
+    /// An answer.
     Text(String),
-    /// The last that comes of it.
-    Last(String),
+    /// Why it is not run; the last that comes of it.
+    Refused(String),
+    /// That there is no more to come of it.
+    Complete(String),
+    /// Why the connection ends.
     Expelled(Error),
 }
 
 impl Said {
     fn bytes(&self) -> usize {
         match self {
-            Self::Text(text) | Self::Last(text) => text.len(),
-            Self::Expelled(_) => 0,
+            Self::Text(text) | Self::Refused(text) => text.len(),
+            Self::Complete(_) | Self::Expelled(_) => 0,
         }
     }
 }
@@ -89,7 +93,7 @@ async fn run(
     voice: &Voice,
 ) {
     let id = voice.id.as_str();
-    let complete = || Said::Last(ServerMessage::Complete { id }.text());
+    let complete = || Said::Complete(ServerMessage::Complete { id }.text());
     let next = |response| Said::Text(next(id, response));
     match operation::run(state, credentials, request, turns).await {
         Outcome::Answer(response) => {
@@ -119,5 +123,5 @@ async fn run(
 
 fn refused(id: &str, refusal: &RequestError) -> Said {
     let payload = &refusal.errors;
-    Said::Last(ServerMessage::Error { id, payload }.text())
+    Said::Refused(ServerMessage::Error { id, payload }.text())
 }

@@ -201,7 +201,7 @@ impl<'a> Session<'a> {
         }
         let passed_on = match said {
             Said::Text(text) => line.send(text).await,
-            Said::Last(text) => {
+            Said::Refused(text) | Said::Complete(text) => {
                 self.operations.remove(&id);
                 line.send(text).await
             }

@@ -192,7 +192,7 @@ database_contract! {
         db.clock.advance(Duration::from_secs(2));
         assert_eq!(users(&claim(db, "us").await), [joan]);
         db.clock.advance(Duration::from_secs(2));
-        assert_eq!(users(&claim(db, "us").await), [grace, ada]);
+        assert_eq!(users(&claim(db, "us").await), [ada, grace]);
     }
 
     async fn what_a_clock_that_is_behind_has_claimed_or_put_off_is_due_at_once(db: &TestDatabase) {
@@ -204,7 +204,7 @@ database_contract! {
         let claims = claim(db, "us").await;
         store.failed(&claims[1..], db.clock.now()).await.unwrap();
         db.clock.set(noon);
-        assert_eq!(users(&claim(db, "us").await), [grace, ada]);
+        assert_eq!(users(&claim(db, "us").await), [ada, grace]);
     }
 
     async fn what_a_clock_that_is_ahead_has_put_off_is_made_due(db: &TestDatabase) {

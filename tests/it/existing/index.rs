@@ -71,7 +71,7 @@ async fn indexes_of_trigrams_keep_little_aside_however_old_they_are() {
     let set = "pg_class WHERE relname LIKE '%\\_trgm' \
                AND reloptions = ARRAY['gin_pending_list_limit=256']";
     assert_eq!(db.count(set).await, 3);
-    Migrator::down(writer, Some(2)).await.unwrap();
+    Migrator::down(writer, Some(3)).await.unwrap();
     assert_eq!(db.count(set).await, 0);
     Migrator::up(writer, None).await.unwrap();
     assert_eq!(db.count(set).await, 3);

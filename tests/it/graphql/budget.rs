@@ -180,7 +180,7 @@ async fn a_mutation_that_costs_too_much_stops_those_after_it(engine: Engine) {
         for i in 0..2 {
             assert_stopped(&answers[i], "COST_LIMIT_EXCEEDED", "2000");
         }
-        let count = "FROM sentry_useroption WHERE key = 'fourth'";
+        let count = "sentry_useroption WHERE key = 'fourth'";
         assert_eq!(gateway.database.count(count).await, 0);
     }
 }
@@ -230,7 +230,8 @@ async fn searches_and_counts_have_their_price(engine: Engine) {
         let stopped = answers.as_array().unwrap().iter();
         let stopped = stopped.filter(|answer| codes(answer) == ["COST_LIMIT_EXCEEDED"]);
         assert!(stopped.count() > 0);
-        assert!(statements <= 150, "{statements}");
+        // Each looks how large the organization is, and counts.
+        assert!(statements <= 2 * 81, "{statements}");
         // Each place of a count has it.
         let counts = aliases(100, "members(first: 1) { totalCount }");
         let query = format!("{{ organization(by: {{id: 1}}) {{ {counts} }} }}");
@@ -252,7 +253,8 @@ async fn what_is_asked_about_the_schema_has_a_cost() {
     };
     let answer = gateway.ask(&token, &nested(1)).await;
     assert_eq!(outcome(&answer), "executed: ");
-    let answer = gateway.ask(&token, &nested(5)).await;
+    let many = aliases(25, "__schema { types { fields { type { name } } } }");
+    let answer = gateway.ask(&token, &format!("{{ {many} }}")).await;
     assert_eq!(outcome(&answer), "COST_LIMIT_EXCEEDED");
 }
 

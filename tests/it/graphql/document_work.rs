@@ -401,7 +401,7 @@ async fn batch(gateway: &Gateway, token: &str, queries: &[&str]) -> Vec<String> 
 #[tokio::test]
 async fn the_operations_of_a_batch_share_what_one_may_ask_for() {
     let (gateway, token) = limited(|limits| {
-        limits.cost = 100;
+        limits.cost = 2_750;
         limits.aliases = 3;
         limits.mutation_fields = 2;
     })
@@ -409,7 +409,7 @@ async fn the_operations_of_a_batch_share_what_one_may_ask_for() {
     let page = |size: usize| {
         format!("{{ users(filter: {{ids: [1]}}, first: {size}) {{ nodes {{ id }} }} }}")
     };
-    let (large, small) = (page(30), page(20));
+    let (large, small) = (page(400), page(300));
     // One that is refused takes nothing.
     let told = batch(&gateway, &token, &[&large, &large, &small, &small]).await;
     let refused = "COST_LIMIT_EXCEEDED";

@@ -25,7 +25,7 @@ fn refusal(answer: &Value) -> String {
     let (first, rest) = outcome.split_once(", ").unwrap_or((&outcome, ""));
     assert!(
         rest.split(", ")
-            .all(|other| other.is_empty() || other == first),
+            .all(|other| ["", first, "ERROR_LIMIT_EXCEEDED"].contains(&other)),
         "{outcome}"
     );
     first.to_owned()

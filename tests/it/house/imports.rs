@@ -122,7 +122,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tower_http", &["http"]),
     ("hyper", &["http", "app"]),
     ("hyper_util", &["http", "app"]),
-    ("http_body_util", &["admission", "http"]),
+    ("http_body_util", &["admission"]),
     ("rust_embed", &["http"]),
     ("brotli_decompressor", &["http"]),
     ("postgres_protocol", &["database"]),
