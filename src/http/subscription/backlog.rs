@@ -31,14 +31,15 @@ impl Backlog {
     }
 
     /// Adds an answer of this size; `None` if more would wait than may, which ends the connection.
-    /// One that would wait alone may have any size.
+    /// One that would wait alone may have any size, and what has none may always wait.
     pub(super) fn add(&self, bytes: usize) -> Option<Unsent> {
         let before = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         let unsent = Unsent {
             backlog: self.clone(),
             bytes,
         };
-        if before > 0 && before.saturating_add(bytes) > self.0.bound {
+        let is_alone = before == 0 || bytes == 0;
+        if !is_alone && before.saturating_add(bytes) > self.0.bound {
             self.0.exceeded.notify_one();
             return None;
         }

@@ -184,6 +184,6 @@ async fn on_sqlite_a_process_sees_that_others_have_changed_something() {
     own.flush_nonce(grace).await.unwrap();
     assert_eq!(other.hears(1).await, [grace]);
     db.users().flush_nonce(ada).await.unwrap();
-    other.until_it_begins(2).await;
+    other.until_it_begins(3).await;
     assert_eq!(other.heard.missed(), 3);
 }

@@ -244,7 +244,7 @@ async fn searches_and_counts_have_their_price(engine: Engine) {
 /// What the schema says of itself multiplies, too, and the engine answers it in one go.
 #[tokio::test]
 async fn what_is_asked_about_the_schema_has_a_cost() {
-    let gateway = gateway(Engine::Sqlite, true, |_| {}).await;
+    let gateway = gateway(Engine::Sqlite, true, |limits| limits.cost = 2_000).await;
     gateway.database.add_user("ada").await;
     let token = gateway.user_token(UserId(1), &[]).await;
     let nested = |levels: usize| {

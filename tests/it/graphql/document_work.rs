@@ -401,7 +401,7 @@ async fn batch(gateway: &Gateway, token: &str, queries: &[&str]) -> Vec<String> 
 #[tokio::test]
 async fn the_operations_of_a_batch_share_what_one_may_ask_for() {
     let (gateway, token) = limited(|limits| {
-        limits.cost = 2_750;
+        limits.cost = 3_500;
         limits.aliases = 3;
         limits.mutation_fields = 2;
     })
