@@ -28,6 +28,9 @@ impl From<Failure> for Error {
 /// PostgreSQL's code for a lock that was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
+/// PostgreSQL's code for a server or a session that does not write.
+pub(super) const READ_ONLY: &str = "25006";
+
 enum Kind {
     Unavailable,
     Timeout,
@@ -101,7 +104,7 @@ fn stores_nothing(code: &str) -> bool {
         // SQLite: read-only, I/O error, disk full, cannot open.
         Some(primary) => matches!(primary, 8 | 10 | 13 | 14),
         // PostgreSQL: read-only, disk full, I/O error and other trouble of the system.
-        None => matches!(code, "25006" | "53100") || code.starts_with("58"),
+        None => matches!(code, READ_ONLY | "53100") || code.starts_with("58"),
     }
 }
 

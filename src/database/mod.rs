@@ -27,13 +27,14 @@ mod turn;
 mod user;
 mod user_option;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sea_orm::DatabaseConnection;
-use tokio::task_local;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
+use tokio::{select, task_local};
 use uuid::Uuid;
 
 use crate::domain::{Change, Clock, Error, Event, OptionBounds, Result, UserId};
@@ -64,6 +65,10 @@ mod sync {
 
 /// How long connections may take to be closed when the process ends.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// How many changes may be under way at a time. One that has begun goes on when its requester has
+/// left, so the bounds on requests do not bound them. More are refused at once.
+const MOST_CHANGES: usize = 2_048;
 
 /// An open database of known form.
 #[derive(Debug, Clone)]
@@ -100,6 +105,8 @@ struct Inner {
     searches: Arc<user::Searches>,
     option_bounds: OptionBounds,
     turns: Arc<Turns>,
+    /// One for each change that may be under way.
+    changing: Arc<Semaphore>,
     outbox: OutboxPolicy,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
@@ -155,6 +162,7 @@ impl Database {
             searches,
             option_bounds,
             turns,
+            changing: Arc::new(Semaphore::new(MOST_CHANGES)),
             outbox,
             announcer,
             clock,
@@ -186,6 +194,7 @@ impl Database {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
+        self.inner.statements.fetch_add(1, Ordering::Relaxed);
         Ok(self.inner.reader.ping().await?)
     }
 
@@ -278,23 +287,25 @@ impl Database {
 
     /// Makes a change in a task of its own, so that one that has begun is made to its end, and told
     /// of, whether or not its requester still waits. Every transaction of a service begins in here.
+    /// `Unavailable` at once if [`MOST_CHANGES`] are under way.
     fn change<T, F>(&self, work: impl FnOnce(Self) -> F) -> impl Future<Output = Result<T>>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        let permit = Arc::clone(&self.inner.changing).try_acquire_owned();
         let database = self.clone();
         let work = work(self.clone());
-        let waiting = Arc::new(());
-        let requester = Arc::downgrade(&waiting);
-        let changed = see_through(REQUESTER.scope(requester, async move {
-            let outcome = work.await;
-            if let Err(error) = &outcome {
-                database.note_failure(error);
-            }
-            outcome
-        }));
+        let (waiting, requester) = watch::channel(());
+        let changed = permit.map(|permit| {
+            see_through(REQUESTER.scope(requester, async move {
+                let outcome = database.storing(work).await;
+                drop(permit);
+                outcome
+            }))
+        });
         async move {
+            let changed = changed.map_err(|_| Error::Unavailable(Arc::new(TooMany)))?;
             let outcome = changed.await;
             drop(waiting);
             outcome
@@ -307,7 +318,7 @@ impl Database {
         if self.dialect() == Dialect::Sqlite {
             return Ok(None);
         }
-        self.inner.turns.turn(subject).await.map(Some)
+        while_wanted(self.inner.turns.turn(subject)).await.map(Some)
     }
 
     /// As [`Database::turn`], for a user and what belongs to one.
@@ -315,19 +326,24 @@ impl Database {
         self.turn(Subject::User(user_id)).await
     }
 
-    /// Waits for the place of a change that is made by the pool because it has waited on a shared
-    /// connection; `None` where there are no places. It is to be kept until the change is committed.
-    async fn place(&self) -> Result<Option<Place>> {
-        if self.dialect() == Dialect::Sqlite {
-            return Ok(None);
-        }
-        self.inner.turns.place().await.map(Some)
+    /// Begins a transaction that may write, in one of the places that changes have among the
+    /// connections of the pool, see [`Turns::place`]. Its wait ends when the requester of the change
+    /// gives up.
+    async fn begin(&self) -> Result<Transaction> {
+        let place = match self.dialect() {
+            Dialect::Sqlite => None,
+            Dialect::Postgres => Some(while_wanted(self.inner.turns.place()).await?),
+        };
+        self.begin_at(place).await
     }
 
-    /// Begins a transaction that may write, unless the requester of the change has given up while it
-    /// waited for one.
-    async fn begin(&self) -> Result<Transaction> {
-        let tx = Box::pin(self.inner.transactions.begin()).await?;
+    /// As [`Database::begin`], at this place; without one, for what waits for nobody's rows.
+    async fn begin_at(&self, place: Option<Place>) -> Result<Transaction> {
+        let transactions = &self.inner.transactions;
+        let connection = async { Ok::<_, Error>(Box::pin(transactions.acquire()).await?) };
+        let connection = while_wanted(connection).await?;
+        let tx = Box::pin(transactions.begin(connection, place)).await?;
+        // On SQLite another process may have been writing meanwhile.
         if let Err(abandoned) = require_requester() {
             tx.rollback().await;
             return Err(abandoned);
@@ -366,7 +382,7 @@ impl Database {
     /// Removes the outbox rows of changes that are committed and announced.
     async fn forget_delivered(&self, recorded: impl IntoIterator<Item = outbox::Recorded>) {
         for rows in recorded {
-            if let Err(error) = outbox::delivered(self, rows).await {
+            if let Err(error) = self.storing(outbox::delivered(self, rows)).await {
                 // The change is committed and delivered; its rows are swept at the next start.
                 tracing::warn!(%error, "could not remove delivered outbox rows");
             }
@@ -379,9 +395,14 @@ impl Database {
 }
 
 task_local! {
-    /// Gone when nobody waits any more for the change that the task makes.
-    static REQUESTER: Weak<()>;
+    /// Closed when nobody waits any more for the change that the task makes.
+    static REQUESTER: watch::Receiver<()>;
 }
+
+/// No more changes may be under way.
+#[derive(Debug, thiserror::Error)]
+#[error("as many changes as may be made at a time are under way")]
+struct TooMany;
 
 /// The requester of a change has given up before it began.
 #[derive(Debug, thiserror::Error)]
@@ -391,9 +412,22 @@ struct Abandoned;
 /// Fails if nobody waits any more for the change that is about to begin. What a client was told has
 /// failed should not be done minutes later.
 fn require_requester() -> Result<()> {
-    match REQUESTER.try_with(Weak::strong_count) {
-        Ok(0) => Err(Error::Timeout(Arc::new(Abandoned))),
+    match REQUESTER.try_with(|requester| requester.has_changed().is_err()) {
+        Ok(true) => Err(Error::Timeout(Arc::new(Abandoned))),
         _ => Ok(()),
+    }
+}
+
+/// Waits for what a change needs before it begins, for as long as anybody waits for the change.
+async fn while_wanted<T>(needed: impl Future<Output = Result<T>>) -> Result<T> {
+    let Ok(mut requester) = REQUESTER.try_with(watch::Receiver::clone) else {
+        return needed.await;
+    };
+    select! {
+        biased;
+        // Nothing is ever sent.
+        _ = requester.changed() => Err(Error::Timeout(Arc::new(Abandoned))),
+        outcome = needed => outcome,
     }
 }
 

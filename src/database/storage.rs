@@ -1,7 +1,7 @@
 //! Whether changes can be stored: a disk may be full, a file or a server read-only.
 //!
-//! `user_gateway_storage_failures_total` counts the changes, and the trials of readiness, that
-//! failed for such a reason; `user_gateway_storage_failing` is 1 from the first of them until
+//! `user_gateway_storage_failures_total` counts the changes, the writes of the relay and the trials of
+//! readiness that failed for such a reason; `user_gateway_storage_failing` is 1 from the first of them until
 //! something is stored and none has failed for two seconds: a database that is nearly full stores
 //! some changes and refuses others.
 
@@ -21,6 +21,9 @@ use crate::domain::{Error, Result};
 /// How long after a change has failed nothing else is believed.
 const RECENTLY: Duration = Duration::from_secs(2);
 
+/// How long it is believed that the database answers. Anybody may ask, as often as they like.
+const BELIEVED: Duration = Duration::from_millis(250);
+
 /// What is known of the storage from the changes that were made.
 #[derive(Debug, Default)]
 pub(super) struct Storage {
@@ -29,6 +32,8 @@ pub(super) struct Storage {
     is_failing: AtomicBool,
     /// When a change last failed.
     failed: Mutex<Option<Instant>>,
+    /// When the database last answered. Held by whoever asks it.
+    answered: tokio::sync::Mutex<Option<Instant>>,
     /// Held by whoever tries to store something.
     trial: tokio::sync::Mutex<()>,
 }
@@ -51,8 +56,10 @@ struct Failing;
 
 impl Database {
     /// Whether the database answers and, if a change could not be stored, whether one can be again.
+    /// However often this is asked, the database is asked four times a second at most, and by one at
+    /// a time.
     pub async fn ready(&self) -> Result<()> {
-        self.ping().await?;
+        self.answers().await?;
         let storage = &self.inner.storage;
         if !storage.is_failing.load(Ordering::Relaxed) {
             return Ok(());
@@ -66,8 +73,22 @@ impl Database {
             .await
     }
 
-    /// Takes note of a change that failed.
-    pub(super) fn note_failure(&self, error: &Error) {
+    async fn answers(&self) -> Result<()> {
+        let mut answered = self.inner.storage.answered.lock().await;
+        if answered.is_none_or(|answered| answered.elapsed() >= BELIEVED) {
+            self.ping().await?;
+            *answered = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Does what stores something, and takes note of it if that fails.
+    pub(super) async fn storing<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        work.await.inspect_err(|error| self.note_failure(error))
+    }
+
+    /// Takes note of a failure.
+    fn note_failure(&self, error: &Error) {
         if !is_storage_failure(error) {
             return;
         }
@@ -94,7 +115,7 @@ impl Database {
 
     /// Writes something that changes nothing.
     async fn try_to_store(&self) -> Result<()> {
-        let tx = self.begin().await?;
+        let tx = self.begin_at(None).await?;
         match self.dialect() {
             // SQLite needs room when it commits. The number is an application's own; here it is
             // written as it was.

@@ -27,6 +27,8 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::dialect::Dialect;
+use super::error::READ_ONLY;
+use super::turn::Place;
 
 /// How much longer than the server may work on a statement its answer may take. SQLite waits for
 /// another writer meanwhile.
@@ -76,30 +78,35 @@ impl Transactions {
         }
     }
 
-    /// Begins a transaction that may write. On SQLite it takes the write lock at once: one that
-    /// reads first and then writes would fail, not wait, if another wrote in between.
-    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
-        let (dialect, begin, connection) = match &self.pool {
-            Pool::Sqlite(pool) => (
-                Dialect::Sqlite,
-                "BEGIN IMMEDIATE",
-                pool.acquire().await.map(Pinned::Sqlite),
-            ),
-            Pool::Postgres(pool) => (
-                Dialect::Postgres,
-                "BEGIN",
-                pool.acquire().await.map(Pinned::Postgres),
-            ),
+    /// Waits for a connection. Nothing has begun on it yet.
+    pub(super) async fn acquire(&self) -> Result<Pinned, DbErr> {
+        let connection = match &self.pool {
+            Pool::Sqlite(pool) => pool.acquire().await.map(Pinned::Sqlite),
+            Pool::Postgres(pool) => pool.acquire().await.map(Pinned::Postgres),
         };
-        let connection =
-            connection.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))?;
+        connection.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))
+    }
+
+    /// Begins a transaction that may write. On SQLite it takes the write lock at once: one that
+    /// reads first and then writes would fail, not wait, if another wrote in between. The place is
+    /// kept for as long as the connection.
+    pub(super) async fn begin(
+        &self,
+        connection: Pinned,
+        place: Option<Place>,
+    ) -> Result<Transaction, DbErr> {
+        let (dialect, begin) = match &connection {
+            Pinned::Sqlite(_) => (Dialect::Sqlite, "BEGIN IMMEDIATE"),
+            Pinned::Postgres(_) => (Dialect::Postgres, "BEGIN"),
+        };
         let mut tx = Transaction {
             dialect,
+            place,
             statements: Arc::clone(&self.statements),
             session: Mutex::new(Session {
                 connection: Some(connection),
                 is_running: false,
-                has_failed: false,
+                health: Health::Sound,
                 limit: self.limit,
                 is_in_memory: self.is_in_memory,
             }),
@@ -123,6 +130,7 @@ impl Transactions {
 #[derive(Debug)]
 pub(super) struct Transaction {
     dialect: Dialect,
+    place: Option<Place>,
     statements: Arc<AtomicU64>,
     session: Mutex<Session>,
 }
@@ -133,10 +141,19 @@ struct Session {
     connection: Option<Pinned>,
     /// Whether the last statement has not been answered.
     is_running: bool,
-    /// Whether a statement has failed. Then it cannot be committed.
-    has_failed: bool,
+    health: Health,
     limit: Duration,
     is_in_memory: bool,
+}
+
+/// What is known from the statements that were answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Sound,
+    /// A statement has failed. Then nothing can be committed.
+    Failed,
+    /// The server does not write. Another may have taken its place, so it is connected to anew.
+    ReadOnly,
 }
 
 impl Transaction {
@@ -144,7 +161,7 @@ impl Transaction {
     /// before: then it is not.
     pub(super) async fn commit(mut self) -> Result<(), DbErr> {
         let session = self.session.get_mut();
-        if session.has_failed {
+        if session.health != Health::Sound {
             return Err(DbErr::Custom(
                 "a statement of the transaction has failed; it is rolled back".to_owned(),
             ));
@@ -166,12 +183,14 @@ impl Transaction {
 
     /// Begins to roll back, if that is left to do.
     fn end(&mut self) -> Option<JoinHandle<()>> {
+        let place = self.place.take();
         let session = self.session.get_mut();
         let mut connection = session.connection.take()?;
         let (limit, is_in_memory) = (session.limit, session.is_in_memory);
-        let is_unknown = session.is_running && !is_in_memory;
+        let is_worthless = session.is_running || session.health == Health::ReadOnly;
         match Handle::try_current() {
-            Ok(runtime) if !is_unknown => Some(runtime.spawn(async move {
+            Ok(runtime) if is_in_memory || !is_worthless => Some(runtime.spawn(async move {
+                let _place = place;
                 let done = timeout(limit, connection.run("ROLLBACK".to_owned())).await;
                 if !matches!(done, Ok(Ok(_))) && !is_in_memory {
                     connection.close();
@@ -230,14 +249,18 @@ impl Session {
             return Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
         };
         self.is_running = false;
-        self.has_failed |= answer.is_err();
+        match &answer {
+            Err(error) if is_read_only(error) => self.health = Health::ReadOnly,
+            Err(_) if self.health == Health::Sound => self.health = Health::Failed,
+            _ => {}
+        }
         answer
     }
 }
 
 /// A connection that belongs to one transaction.
 #[derive(Debug)]
-enum Pinned {
+pub(super) enum Pinned {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(PoolConnection<Postgres>),
 }
@@ -320,6 +343,12 @@ impl ConnectionTrait for Transaction {
 
 fn exec_error(error: sqlx::Error) -> DbErr {
     DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// Whether PostgreSQL does not write at all.
+fn is_read_only(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == READ_ONLY)
 }
 
 /// Whether SQLite has waited in vain for another process to stop writing.

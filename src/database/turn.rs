@@ -2,8 +2,9 @@
 //!
 //! A change that waits for a row that somebody else has locked keeps its connection of the pool, and
 //! those behind it on a shared connection waiting. Changes of one user therefore take turns in the
-//! process, before they take a connection: a locked row keeps one, however many ask. And those that
-//! have waited on a shared connection leave half of the pool to others, in case many rows are locked.
+//! process, before they take a connection: a locked row keeps one, however many ask. And transactions
+//! of changes leave half of the pool to others, in case many rows are locked. What is not a user's, such
+//! as a token or the version of a key, is rarely changed and takes a place without a turn.
 //! On SQLite, which has one writer, none of this is needed.
 
 use std::collections::HashMap;
@@ -39,7 +40,7 @@ impl Subject {
 #[derive(Debug)]
 pub(super) struct Turns {
     queues: Mutex<HashMap<Subject, Queue>>,
-    /// One for each connection of the pool that changes may take which have waited on a shared one.
+    /// One for each connection of the pool that changes may take.
     places: Arc<Semaphore>,
     /// How long to wait for a turn, and for a place.
     patience: Duration,
@@ -108,8 +109,8 @@ impl Turns {
         }
     }
 
-    /// Waits for a place, once a change has its turn and has to go by the pool. `Unavailable` if there
-    /// is none in time.
+    /// Waits for a place, once a change has its turn and goes by the pool. `Unavailable` if there is
+    /// none in time.
     pub(super) async fn place(&self) -> Result<Place> {
         let place = timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.ok().and_then(std::result::Result::ok);

@@ -20,7 +20,7 @@ use super::super::Database;
 use super::super::dialect::Waiting;
 use super::super::transaction::Transaction;
 use super::{due_at_once, ours};
-use crate::domain::{Result, UserId};
+use crate::domain::{Error, Result, UserId};
 use crate::outbox::{
     CLAIM_HORIZON, Claim, LEASE, OutboxStore, RegionDepth, ShardDepth, Which, next_delay,
 };
@@ -73,26 +73,30 @@ impl OutboxStore for Database {
             return Ok(Vec::new());
         }
         let claimable = self.dialect().claimable(&waiting);
-        let tx = self.begin().await?;
-        let mut users: Vec<i64> = Vec::with_capacity(limit);
-        for row in tx.query_all_raw(claimable).await? {
-            let user = row.try_get_by_index(0)?;
-            if users.len() < limit && !users.contains(&user) {
-                users.push(user);
+        let claiming = async {
+            // It passes over rows that others keep locked.
+            let tx = self.begin_at(None).await?;
+            let mut users: Vec<i64> = Vec::with_capacity(limit);
+            for row in tx.query_all_raw(claimable).await? {
+                let user = row.try_get_by_index(0)?;
+                if users.len() < limit && !users.contains(&user) {
+                    users.push(user);
+                }
             }
-        }
-        let claims = self.take(&tx, region, &users, now).await?;
-        tx.commit().await?;
-        Ok(claims)
+            let claims = self.take(&tx, region, &users, now).await?;
+            tx.commit().await?;
+            Ok::<_, Error>(claims)
+        };
+        self.storing(Box::pin(claiming)).await
     }
 
     async fn delivered(&self, claims: &[Claim]) -> Result<()> {
         let rows = claims.iter().flat_map(|claim| &claim.rows).copied();
-        Entity::delete_many()
+        let delete = Entity::delete_many()
             .filter(ours())
-            .filter(self.dialect().any_id(Column::Id, rows))
-            .exec(&self.inner.writer)
-            .await?;
+            .filter(self.dialect().any_id(Column::Id, rows));
+        let deleting = async { Ok::<_, Error>(delete.exec(&self.inner.writer).await?) };
+        self.storing(Box::pin(deleting)).await?;
         Ok(())
     }
 
@@ -104,7 +108,7 @@ impl OutboxStore for Database {
         }
         let now = now.trunc_subsecs(6);
         for ((until, delay), rows) in alike {
-            Entity::update_many()
+            let update = Entity::update_many()
                 .set(ActiveModel {
                     scheduled_from: Set(now),
                     scheduled_for: Set(now + delay),
@@ -112,9 +116,9 @@ impl OutboxStore for Database {
                 })
                 .filter(ours())
                 .filter(self.dialect().any_id(Column::Id, rows))
-                .filter(Column::ScheduledFrom.eq(until))
-                .exec(&self.inner.writer)
-                .await?;
+                .filter(Column::ScheduledFrom.eq(until));
+            let updating = async { Ok::<_, Error>(update.exec(&self.inner.writer).await?) };
+            self.storing(Box::pin(updating)).await?;
         }
         Ok(())
     }
@@ -135,7 +139,9 @@ impl OutboxStore for Database {
         if let Some(region) = region {
             update = update.filter(Column::RegionName.eq(region));
         }
-        Ok(update.exec(&self.inner.writer).await?.rows_affected)
+        let updating = update.exec(&self.inner.writer);
+        let updating = async { Ok::<_, Error>(updating.await?.rows_affected) };
+        self.storing(Box::pin(updating)).await
     }
 
     async fn depth(&self) -> Result<Vec<RegionDepth>> {

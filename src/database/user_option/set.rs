@@ -7,13 +7,13 @@ use sea_orm::{
 };
 use serde_json::Value;
 
+use super::super::Database;
 use super::super::dialect::json_text;
 use super::super::error::{is_locked, is_unfit, is_unique_violation};
 use super::super::outbox::{Note, Recorded};
 use super::super::rows::stored_value;
 use super::super::statement::Parameter;
 use super::super::transaction::Transaction;
-use super::super::{Database, require_requester};
 use super::lookup::{Written, scoped};
 use crate::domain::{
     Change, Error, Invalid, InvalidCode, JsonText, OptionScope, Result, SetOption, SetOptionResult,
@@ -34,7 +34,6 @@ pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOp
 
 async fn write(database: &Database, option: &SetOption) -> Result<SetOptionResult> {
     let _turn = database.turn_of(option.user_id).await?;
-    require_requester()?;
     if option.scope == OptionScope::GLOBAL
         && let Some(result) = set_at_once(database, option).await?
     {
@@ -113,7 +112,6 @@ async fn set_step_by_step(database: &Database, option: &SetOption) -> Result<Set
 
 /// Sets an option; `None` if its place is taken by a row that was not there to be found.
 async fn try_to_set(database: &Database, option: &SetOption) -> Result<Option<SetOptionResult>> {
-    let _place = database.place().await?;
     let tx = database.begin().await?;
     // No constraint keeps global options single in an existing database; the lock does.
     let OptionScope {
