@@ -35,7 +35,7 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(10);
 /// The longest that anything is honoured while nobody can be asked.
 const SPARE_LIFE_MAX: Duration = Duration::from_hours(24);
 
-/// How many are remembered at most.
+/// How many are remembered, and how many are being looked for, at most.
 const MAX_ENTRIES: usize = 16 * 1024;
 
 /// What an entry costs beside its key.
@@ -116,6 +116,11 @@ impl<T> Known<T> {
             && self.ends_at.is_none_or(|end| now < end)
     }
 }
+
+/// Look-ups go on when whoever asked has left, so those who ask do not bound them.
+#[derive(Debug, thiserror::Error)]
+#[error("as many credentials as may be are being looked for")]
+struct TooMany;
 
 type Landing<T> = Shared<oneshot::Receiver<Result<Arc<Known<T>>>>>;
 
@@ -208,6 +213,9 @@ where
             match flights.get(&key) {
                 // What has been heard since may be about whoever it finds.
                 Some((begun, landing)) if *begun == heard => landing.clone(),
+                _ if flights.len() >= MAX_ENTRIES => {
+                    return Err(Error::Unavailable(Arc::new(TooMany)));
+                }
                 _ => {
                     let look_up = self.rules.standings.begin();
                     let (seat, landing) = oneshot::channel();
@@ -384,6 +392,21 @@ mod tests {
         }
         let look_ups = look_ups.load(Ordering::Relaxed);
         assert!(look_ups <= changes + 1, "{order:?}: {look_ups} look-ups");
+    }
+
+    #[tokio::test]
+    async fn look_ups_of_those_who_have_left_are_bounded() {
+        let clock = Arc::new(SystemClock);
+        let rules = Rules::new(Arc::default(), clock, Duration::ZERO);
+        let memory = Arc::new(Memory::<u64, u64>::new(Arc::new(rules), |_| 8));
+        let ask = |key| memory.get_or(key, std::future::pending()).now_or_never();
+        for key in 0..MAX_ENTRIES as u64 {
+            assert!(ask(key).is_none());
+        }
+        let refused = ask(u64::MAX).unwrap();
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+        // Who asks for what is being looked for shares that.
+        assert!(ask(0).is_none());
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
 use super::error::is_locked_file;
 use super::pipeline::Target;
-use super::transaction::Transactions;
+use super::transaction::{Transactions, answer_limit};
 use super::turn::Turns;
 use super::user::Searches;
 use crate::domain::{Error, Invalid, OptionBounds, Result};
@@ -110,15 +110,11 @@ impl Connection {
             (reader.clone(), reader)
         };
         let dialect = Dialect::of(reader.get_database_backend());
-        let transactions = Transactions::on(
-            &writer,
-            Arc::clone(&statements),
-            options.statement_timeout,
-            in_memory,
-        );
+        let limit = answer_limit(options.statement_timeout);
+        let transactions = Transactions::on(&writer, Arc::clone(&statements), limit, in_memory);
         let pipelined = (!sqlite).then(|| {
             let pool = reader.get_postgres_connection_pool();
-            let target = Target::of(&pool.connect_options()).inspect_err(|error| {
+            let target = Target::of(&pool.connect_options(), limit).inspect_err(|error| {
                 tracing::warn!(%error, "look-ups go through the pool of connections");
             });
             Some(Pipelined {

@@ -34,6 +34,16 @@ use super::turn::Place;
 /// another writer meanwhile.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long the answer to a statement may take on which a server works for `statement_timeout` at
+/// most; for any time, if that is zero.
+pub(super) fn answer_limit(statement_timeout: Duration) -> Duration {
+    if statement_timeout.is_zero() {
+        Duration::MAX
+    } else {
+        statement_timeout.saturating_add(GRACE)
+    }
+}
+
 /// Where transactions begin.
 #[derive(Debug, Clone)]
 pub(super) struct Transactions {
@@ -53,22 +63,17 @@ enum Pool {
 }
 
 impl Transactions {
-    /// Transactions on connections of the pool of `writer`, whose server works on a statement for
-    /// `statement_timeout` at most; for any time, if that is zero.
+    /// Transactions on connections of the pool of `writer`, whose server is to answer a statement
+    /// within `limit`.
     pub(super) fn on(
         writer: &DatabaseConnection,
         statements: Arc<AtomicU64>,
-        statement_timeout: Duration,
+        limit: Duration,
         is_in_memory: bool,
     ) -> Self {
         let pool = match Dialect::of(writer.get_database_backend()) {
             Dialect::Sqlite => Pool::Sqlite(writer.get_sqlite_connection_pool().clone()),
             Dialect::Postgres => Pool::Postgres(writer.get_postgres_connection_pool().clone()),
-        };
-        let limit = if statement_timeout.is_zero() {
-            Duration::MAX
-        } else {
-            statement_timeout.saturating_add(GRACE)
         };
         Self {
             pool,

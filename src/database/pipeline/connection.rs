@@ -1,11 +1,13 @@
 //! A connection, and the statements that it knows.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use postgres_protocol::Oid;
 use postgres_protocol::message::frontend::{self, BindError};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::sleep;
 
 use super::super::statement::{Parameter, Prepared};
 use super::binary;
@@ -74,8 +76,9 @@ impl<T> Bound<'_, T> {
 }
 
 impl Connection {
-    /// Goes on where a connection has begun. A task drives it until it is closed or lost.
-    pub(super) fn new(started: Started) -> Self {
+    /// Goes on where a connection has begun. A task drives it until it is closed or lost. It is lost
+    /// if nothing is answered for `limit` although somebody waits.
+    pub(super) fn new(started: Started, limit: Duration) -> Self {
         let wire = Arc::<Wire>::default();
         let driver = Driver::new(Arc::clone(&wire), started);
         let driver = tokio::spawn(async {
@@ -83,11 +86,23 @@ impl Connection {
                 tracing::warn!(%error, "lost a connection to PostgreSQL");
             }
         });
+        if limit < Duration::MAX {
+            tokio::spawn(watch(
+                Arc::downgrade(&wire),
+                driver.abort_handle(),
+                limit / 2,
+            ));
+        }
         Self {
             wire,
             driver: Mutex::new(Some(driver)),
             known: Mutex::default(),
         }
+    }
+
+    /// Has it end when all that was asked is answered.
+    pub(super) fn close(&self) {
+        self.wire.close();
     }
 
     /// Whether it has come to an end.
@@ -167,7 +182,26 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.wire.close();
+        self.close();
+    }
+}
+
+/// Breaks a connection off on which nothing is answered for two periods although somebody waits: a
+/// network that swallows everything says nothing. One task a connection looks, not every statement.
+async fn watch(wire: Weak<Wire>, driver: AbortHandle, period: Duration) {
+    let (mut before, mut periods) = (None, 0);
+    loop {
+        sleep(period).await;
+        let Some(awaiting) = wire.upgrade().map(|wire| wire.awaiting()) else {
+            return;
+        };
+        let is_stuck = awaiting.is_some() && awaiting == before;
+        periods = if is_stuck { periods + 1 } else { 0 };
+        if periods == 2 {
+            tracing::warn!("PostgreSQL does not answer; a connection to it is given up");
+            return driver.abort();
+        }
+        before = awaiting;
     }
 }
 

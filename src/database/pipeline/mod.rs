@@ -38,6 +38,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::connect::Pipelined;
+use super::error::READ_ONLY;
 use super::statement::{Parameter, Prepared};
 use crate::domain::{Error, Result};
 use crate::worker;
@@ -154,6 +155,7 @@ impl Pipeline {
             answer = Box::pin(connection.all(&bound)).await;
         }
         trace(&statement.text, begun, answer.is_err());
+        leave_read_only(&connection, &answer);
         Ok(answer?)
     }
 
@@ -180,6 +182,7 @@ impl Pipeline {
             answer = Box::pin(connection.all_locked(&lock, &bound)).await;
         }
         trace(&bound.statement.text, begun, answer.is_err());
+        leave_read_only(&connection, &answer);
         Ok(answer?)
     }
 
@@ -227,6 +230,14 @@ fn is_outdated<T>(answer: &Result<T, Failure>) -> bool {
     const INVALID_SQL_STATEMENT_NAME: &str = "26000";
     let code = answer.as_ref().err().and_then(Failure::code);
     code.is_some_and(|code| matches!(code, FEATURE_NOT_SUPPORTED | INVALID_SQL_STATEMENT_NAME))
+}
+
+/// Has a connection end whose server does not write. Another may have taken its place, which the
+/// next connection finds.
+fn leave_read_only<T>(connection: &Connection, answer: &Result<T, Failure>) {
+    if answer.as_ref().err().and_then(Failure::code) == Some(READ_ONLY) {
+        connection.close();
+    }
 }
 
 /// When a statement begins, if it is to be traced.

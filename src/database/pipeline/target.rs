@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
@@ -36,6 +37,8 @@ pub(in super::super) struct Target {
     password: Option<Vec<u8>>,
     /// The settings of the sessions.
     parameters: Vec<(&'static str, String)>,
+    /// How long nothing may be answered although somebody waits.
+    limit: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -68,8 +71,12 @@ impl std::fmt::Debug for Target {
 pub(in super::super) struct Unsupported(pub(super) String);
 
 impl Target {
-    /// The server of the pool's options, which know the environment and the file of passwords too.
-    pub(in super::super) fn of(options: &PgConnectOptions) -> Result<Self, Unsupported> {
+    /// The server of the pool's options, which know the environment and the file of passwords too. A
+    /// connection to it is lost if it answers nothing for `limit` although somebody waits.
+    pub(in super::super) fn of(
+        options: &PgConnectOptions,
+        limit: Duration,
+    ) -> Result<Self, Unsupported> {
         let host = host(options)?;
         // The only way to the password and to the certificates.
         let url = options.to_url_lossy();
@@ -99,6 +106,7 @@ impl Target {
             user: options.get_username().to_owned(),
             password: password.map(|password| percent_decode_str(password).collect()),
             parameters,
+            limit,
         })
     }
 
@@ -121,7 +129,8 @@ impl Target {
             parameters: &self.parameters,
         };
         let socket = self.place.open().await?;
-        Ok(Connection::new(startup::start(socket, session).await?))
+        let started = startup::start(socket, session).await?;
+        Ok(Connection::new(started, self.limit))
     }
 }
 
@@ -192,7 +201,7 @@ mod tests {
     use super::*;
 
     fn target(url: &str) -> Result<Target, Unsupported> {
-        Target::of(&url.parse().unwrap())
+        Target::of(&url.parse().unwrap(), Duration::MAX)
     }
 
     fn parameter<'a>(target: &'a Target, wanted: &str) -> Option<&'a str> {

@@ -39,6 +39,8 @@ struct State {
     outgoing: BytesMut,
     /// Who waits, for each `Sync` in the order in which they were sent.
     waiting: VecDeque<oneshot::Sender<Answer>>,
+    /// How many answers have come.
+    answered: u64,
     /// Wakes the driver, if it has nothing to send.
     idle: Option<Waker>,
 }
@@ -90,6 +92,12 @@ impl Wire {
             state.phase = Phase::Closing;
         }
         state.wake_driver();
+    }
+
+    /// How many answers have come, if another is waited for.
+    pub(super) fn awaiting(&self) -> Option<u64> {
+        let state = self.state();
+        (!state.waiting.is_empty()).then_some(state.answered)
     }
 
     /// Whether nobody can ask any more.
@@ -177,7 +185,10 @@ impl Driver {
             self.whole = end;
             if header.tag() == READY_FOR_QUERY_TAG {
                 let answer = self.received.split_to(mem::take(&mut self.whole));
-                let asker = self.wire.state().waiting.pop_front();
+                let mut state = self.wire.state();
+                state.answered += 1;
+                let asker = state.waiting.pop_front();
+                drop(state);
                 if let Some(asker) = asker {
                     // Whoever has gone needs no answer.
                     let _ = asker.send(Answer(answer.freeze()));
