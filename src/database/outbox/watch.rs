@@ -3,7 +3,8 @@
 //! SQLite has no channel on which processes could tell each other anything. But a connection can
 //! be asked for a number that changes whenever another connection has committed something, and
 //! all that this process writes goes through one connection: asked there, the number tells of the
-//! changes of others alone.
+//! changes of others alone. A connection that took the place of one that was closed counts anew, so
+//! each is marked when it is first asked.
 
 use std::future::pending;
 use std::time::Duration;
@@ -16,6 +17,14 @@ use super::super::Database;
 /// How often the number is looked at.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
 
+/// What a connection says.
+struct Seen {
+    file: String,
+    version: i64,
+    /// Whether it had never been asked.
+    is_new: bool,
+}
+
 impl Database {
     /// Announces that changes may have gone unheard whenever the number is another.
     pub(super) async fn watch(&self) {
@@ -24,13 +33,15 @@ impl Database {
         loop {
             match self.look().await {
                 // There is no file that others could open.
-                Ok((file, _)) if file.is_empty() => {
+                Ok(Seen { file, .. }) if file.is_empty() => {
                     self.is_all_ears();
                     return pending().await;
                 }
-                Ok((_, version)) => {
+                Ok(Seen {
+                    version, is_new, ..
+                }) => {
                     is_blind = false;
-                    if seen.replace(version) != Some(version) {
+                    if seen.replace(version) != Some(version) || is_new {
                         self.is_all_ears();
                     }
                 }
@@ -46,15 +57,27 @@ impl Database {
         }
     }
 
-    /// The file, and the number.
-    async fn look(&self) -> Result<(String, i64), sqlx::Error> {
+    async fn look(&self) -> Result<Seen, sqlx::Error> {
         // Past SeaORM, which counts and times what is sent for requests.
         let writer = self.inner.writer.get_sqlite_connection_pool();
-        sqlx::query_as(
+        let mut writer = writer.acquire().await?;
+        let (file, version): (String, i64) = sqlx::query_as(
             "SELECT l.file, v.data_version FROM pragma_database_list AS l, pragma_data_version AS v \
              WHERE l.name = 'main'",
         )
-        .fetch_one(writer)
-        .await
+        .fetch_one(&mut *writer)
+        .await?;
+        // This number is of the connection's own temporary tables, and in no file of others.
+        let mark = sqlx::query_scalar("PRAGMA temp.user_version");
+        let mark: i64 = mark.fetch_one(&mut *writer).await?;
+        if mark == 0 {
+            let mark = sqlx::query("PRAGMA temp.user_version = 1");
+            mark.execute(&mut *writer).await?;
+        }
+        Ok(Seen {
+            file,
+            version,
+            is_new: mark == 0,
+        })
     }
 }

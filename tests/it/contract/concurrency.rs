@@ -1,12 +1,30 @@
 //! What holds when many ask at once, from two processes that share a database.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use user_gateway::domain::{Email, NewUser, OptionKey, OptionScope, SetOption, UserId};
+use user_gateway::database::{Connection, Database, DatabaseOptions, OutboxPolicy};
+use user_gateway::domain::{
+    Email, Error, InvalidCode, NewUser, OptionBounds, OptionKey, OptionScope, ProjectId, SetOption,
+    SystemClock, UserId,
+};
+use user_gateway::service::Announcer;
 
-use crate::harness::{TestDatabase, look_into};
+use crate::harness::{Engine, PATIENCE, TestDatabase, look_into};
+
+/// A connection as a process that serves has one.
+async fn connect(url: &str) -> Connection {
+    let options = DatabaseOptions {
+        url: url.to_owned(),
+        max_connections: 8,
+        acquire_timeout: PATIENCE,
+        statement_timeout: PATIENCE,
+        lock_timeout: PATIENCE,
+    };
+    Connection::open(&options).await.unwrap()
+}
 
 /// The `n`th spelling of a text: each letter is in upper case if its bit is set.
 fn spelling(text: &str, n: usize) -> String {
@@ -83,6 +101,50 @@ database_contract! {
         });
         let added = join_all(calls).await.into_iter().map(Result::unwrap);
         assert_eq!(added.filter(|added| *added).count(), 1);
+    }
+
+    async fn of_many_options_that_are_set_at_once_no_more_are_added_than_may(db: &TestDatabase) {
+        const MOST: i64 = 10;
+        const PROCESSES: i64 = 2;
+        let ada = db.add_user("ada").await;
+        let mut processes = Vec::new();
+        for _ in 0..PROCESSES {
+            let connection = connect(db.url()).await.bounding_options(OptionBounds {
+                count: MOST.unsigned_abs(),
+                ..OptionBounds::default()
+            });
+            let clock = Arc::new(SystemClock);
+            let policy = OutboxPolicy::default();
+            let opened = Database::open(connection, policy, Announcer::default(), clock).await;
+            processes.push(opened.unwrap());
+        }
+        let calls = (0..64_usize).map(|n| {
+            let options = processes[n % 2].services().user_options;
+            tokio::spawn(async move {
+                let option = SetOption {
+                    user_id: ada,
+                    key: OptionKey::parse(&format!("key-{n}"), &[]).unwrap(),
+                    value: json!(n).into(),
+                    // Half of them by one statement, and half step by step.
+                    scope: if n % 4 < 2 {
+                        OptionScope::GLOBAL
+                    } else {
+                        OptionScope::project(ProjectId(7))
+                    },
+                };
+                match options.set_option(&option).await {
+                    Ok(set) => set.changed,
+                    Err(Error::Invalid(invalid)) if invalid.code == InvalidCode::TooMany => false,
+                    Err(error) => panic!("{error:?}"),
+                }
+            })
+        });
+        let set = join_all(calls).await.into_iter().map(Result::unwrap);
+        let set = i64::try_from(set.filter(|set| *set).count()).unwrap();
+        assert_eq!(db.count("sentry_useroption").await, set);
+        // Those of one process take turns; on PostgreSQL processes do not see each other.
+        let beyond = if db.engine() == Engine::Sqlite { 0 } else { PROCESSES - 1 };
+        assert!((MOST..=MOST + beyond).contains(&set), "{set} options were added");
     }
 
     async fn readers_and_writers_do_not_stop_each_other(db: &TestDatabase) {

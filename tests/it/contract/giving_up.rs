@@ -7,12 +7,14 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use futures_util::FutureExt as _;
+use sea_orm::TransactionTrait as _;
 use serde_json::json;
 use user_gateway::auth::{NewToken, NewTokenOwner, Scopes, TokenKind, TokenStore as _, TokenText};
 use user_gateway::database::Database;
 use user_gateway::domain::{
-    Clock as _, DisplayName, Email, NewUser, OptionKey, OptionScope, ProjectId, SetOption, UserId,
-    UserOptionId, UserUpdate,
+    Clock as _, DisplayName, Email, Error, NewUser, OptionKey, OptionScope, ProjectId, SetOption,
+    UserId, UserOptionId, UserUpdate,
 };
 use user_gateway::outbox::{LEASE, OutboxStore as _, Which};
 use user_gateway::service::SiloCache as _;
@@ -376,4 +378,33 @@ database_contract! {
         }
         panic!("a key is never cleared");
     }
+}
+
+#[tokio::test]
+async fn changes_whose_callers_have_gone_make_room_and_are_not_made() {
+    // Beyond any bound.
+    const MANY: usize = 100_000;
+    let db = TestDatabase::open(Engine::Sqlite).await;
+    let ada = db.add_user("ada").await;
+    let users = db.database().services().users;
+    // SQLite has one connection for changes, and it is taken.
+    let other = db.connection().writer().begin().await.unwrap();
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let mut change = users.flush_nonce(ada);
+        match (&mut change).now_or_never() {
+            None => waiting.push(change),
+            Some(refused) => break refused,
+        }
+        assert!(waiting.len() < MANY, "changes are not bounded");
+    };
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    drop(waiting);
+    eventually("there is room again", async || {
+        users.flush_nonce(ada).now_or_never().is_none()
+    })
+    .await;
+    other.rollback().await.unwrap();
+    users.flush_nonce(ada).await.unwrap();
+    assert_eq!(db.heard.take_changes(), [ada]);
 }

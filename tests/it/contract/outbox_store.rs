@@ -7,10 +7,10 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::Value;
 use user_gateway::database::ServerClock;
-use user_gateway::domain::{Clock as _, SystemClock, UserId};
+use user_gateway::domain::{Clock as _, Error, SystemClock, UserId};
 use user_gateway::outbox::{Claim, LEASE, OutboxStore as _, Which};
 
-use crate::harness::{Engine, TestDatabase, at};
+use crate::harness::{Engine, TestDatabase, at, eventually};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -331,4 +331,25 @@ database_contract! {
         assert_eq!(shards[1].next, noon + TimeDelta::seconds(2));
         assert_eq!(store.shards(1).await.unwrap().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_written_down_is_said_in_readiness() {
+    let db = TestDatabase::open(Engine::Sqlite).await;
+    let ada = db.add_user("ada").await;
+    change(&db, &[ada]).await;
+    let claims = claim(&db, "us").await;
+    db.database().ready().await.unwrap();
+    // As on a disk that is full or read-only.
+    db.execute("PRAGMA query_only = 1").await;
+    let failed = db.database().delivered(&claims).await;
+    assert!(matches!(failed, Err(Error::Unavailable(_))), "{failed:?}");
+    let ready = db.database().ready().await;
+    assert!(matches!(ready, Err(Error::Unavailable(_))), "{ready:?}");
+    db.execute("PRAGMA query_only = 0").await;
+    db.database().delivered(&claims).await.unwrap();
+    eventually("changes can be stored again", async || {
+        db.database().ready().await.is_ok()
+    })
+    .await;
 }

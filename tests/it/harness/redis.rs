@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -130,7 +130,8 @@ impl Drop for RedisServer {
 /// either end is told.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    folder: TempDir,
+    _folder: TempDir,
+    url: String,
     state: watch::Sender<Passage>,
     task: AbortHandle,
 }
@@ -145,11 +146,27 @@ struct Passage {
 }
 
 impl Wire {
-    /// Lays a wire. To be called within a runtime.
+    /// Lays a wire to a Redis. To be called within a runtime.
     pub(crate) fn to(server: &RedisServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let near = UnixListener::bind(folder.path().join("wire.sock")).unwrap();
-        let far = server.socket();
+        let near = folder.path().join("wire.sock");
+        let url = format!("redis+unix://{}", near.display());
+        Self::lay(folder, &near, server.socket(), url)
+    }
+
+    /// Lays a wire to the PostgreSQL of a URL, which names the folder of its socket last. To be called
+    /// within a runtime.
+    pub(crate) fn to_postgres(url: &str) -> Self {
+        const SOCKET: &str = ".s.PGSQL.5432";
+        let folder = tempfile::tempdir().unwrap();
+        let (_, far) = url.rsplit_once("host=").unwrap();
+        let near = folder.path().join(SOCKET);
+        let url = url.replace(far, &folder.path().display().to_string());
+        Self::lay(folder, &near, Path::new(far).join(SOCKET), url)
+    }
+
+    fn lay(folder: TempDir, near: &Path, far: PathBuf, url: String) -> Self {
+        let near = UnixListener::bind(near).unwrap();
         let (state, seen) = watch::channel(Passage {
             is_open: true,
             is_audible: true,
@@ -185,7 +202,8 @@ impl Wire {
             }
         });
         Self {
-            folder,
+            _folder: folder,
+            url,
             state,
             task: task.abort_handle(),
         }
@@ -193,8 +211,7 @@ impl Wire {
 
     /// Where the near end is.
     pub(crate) fn url(&self) -> String {
-        let socket = self.folder.path().join("wire.sock");
-        format!("redis+unix://{}", socket.display())
+        self.url.clone()
     }
 
     /// Holds everything up.

@@ -1,5 +1,6 @@
 //! Whether the gateway lives and can work, and what it says while it cannot.
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{CREATE, NEW, Open};
@@ -78,6 +79,22 @@ async fn a_fault_of_ours_names_the_request_and_nothing_else() {
     let answer = open.query("{ __typename }").await;
     answer.refuses(500, "INTERNAL_SERVER_ERROR");
     says_nothing_internal(&answer);
+}
+
+#[tokio::test]
+async fn however_many_ask_whether_it_is_ready_the_database_is_asked_seldom() {
+    const ASKED: usize = 100;
+    let open = Open::start().await;
+    let before = open.gateway.statements();
+    let asked = (0..ASKED).map(|_| Answer::to(open.gateway.get("/readyz")));
+    for answer in join_all(asked).await {
+        assert_eq!(answer.status, 200);
+    }
+    let sent = open.gateway.statements() - before;
+    assert!(
+        (1..=30).contains(&sent),
+        "{sent} statements for {ASKED} requests"
+    );
 }
 
 async fn is_ready(process: &Process) -> bool {

@@ -11,7 +11,7 @@ use user_gateway::domain::{Error, OptionKey, OptionScope, Result, SetOption, Use
 use user_gateway::service::Services;
 
 use super::{assert_answered, block, look_up, open_impatiently, open_patiently, until_blocked};
-use crate::harness::{Contents, TestDatabase, eventually};
+use crate::harness::{Contents, Scratch, TestDatabase, eventually};
 
 /// What somebody else keeps locked of a user, and a change that waits for it.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +140,79 @@ async fn a_change_waits_for_a_lock_no_longer_than_it_may() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
+async fn many_locked_rows_leave_half_of_the_pool_to_others() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let names: [String; 12] = std::array::from_fn(|number| format!("user{number}"));
+    let ids = db.add_users(names.each_ref().map(String::as_str)).await;
+    let process = open_patiently(db.url()).await;
+    let other = db.connection().writer().begin().await.unwrap();
+    let lock = "UPDATE auth_user SET first_name = first_name";
+    other.execute_unprepared(lock).await.unwrap();
+    let waiting: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let (users, id) = (process.services().users, *id);
+            tokio::spawn(async move { users.flush_nonce(id).await })
+        })
+        .collect();
+    // The pool has four connections.
+    until_blocked(&db, 2).await;
+    for _ in 0..20 {
+        process.ping().await.unwrap();
+    }
+    until_blocked(&db, 2).await;
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+    other.rollback().await.unwrap();
+    for waiting in waiting {
+        waiting.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_client_whose_row_is_locked_is_told_so_and_others_are_served_meanwhile() {
+    const SET: &str = "mutation($user: ID!, $value: JSON) { \
+         setUserOption(input: { userId: $user, key: \"theme\", value: $value }) { changed } }";
+    const UPDATE: &str = "mutation($user: ID!, $value: String!) { \
+         updateUser(input: { userId: $user, name: $value }) { user { name } } }";
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ids = db.add_users(["ada", "grace"]).await;
+    let scratch = Scratch::new();
+    let gateway = scratch.start(&[
+        "serve",
+        "--database-url",
+        db.url(),
+        "--database-lock-timeout",
+        "300ms",
+    ]);
+    let [ada, grace] = ids.map(|id| {
+        let id = id.to_string();
+        (scratch.token(db.url(), &["--user", &id]), id)
+    });
+    let variables = |id: &str, value: &str| json!({ "user": id, "value": value });
+    for (document, locked) in [(SET, Locked::Option), (UPDATE, Locked::Account)] {
+        gateway.data(&ada.0, document, variables(&ada.1, "a")).await;
+        let other = db.connection().writer().begin().await.unwrap();
+        let statement = format!("{}{}", locked.statement(), ada.1);
+        other.execute_unprepared(&statement).await.unwrap();
+        let late = gateway.answer(&ada.0, document, variables(&ada.1, "b"));
+        let served = async {
+            for round in 0..5 {
+                let value = format!("{round}");
+                let change = gateway.data(&grace.0, document, variables(&grace.1, &value));
+                change.await;
+            }
+        };
+        let (late, ()) = tokio::join!(late, served);
+        assert_eq!(late.status, 200, "{}", late.text());
+        assert_eq!(late.code(), "TIMEOUT", "{}", late.text());
+        other.rollback().await.unwrap();
+        gateway.data(&ada.0, document, variables(&ada.1, "c")).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
 async fn what_waits_for_a_table_is_done_once_it_is_free() {
     let db = TestDatabase::with(Contents::Migrated).await;
     let ada = db.add_user("ada").await;
@@ -157,7 +230,7 @@ async fn what_waits_for_a_table_is_done_once_it_is_free() {
     assert_eq!(db.count("sentry_controloutbox").await, 0);
 }
 
-fn theme(user_id: UserId, value: Value) -> SetOption {
+pub(super) fn theme(user_id: UserId, value: Value) -> SetOption {
     SetOption {
         user_id,
         key: OptionKey::parse("theme", &[]).unwrap(),

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
+use serde_json::json;
 use user_gateway::database::{Connection, DatabaseOptions};
 use user_gateway::domain::{Error, Result, UserId, UserProfile};
 use user_gateway::service::UserService;
 
+use super::changes::theme;
 use super::{assert_answered, block_users, look_up, open, open_patiently, until_blocked};
-use crate::harness::{Contents, PATIENCE, PostgresServer, TestDatabase, eventually};
+use crate::harness::{Contents, PATIENCE, PostgresServer, TestDatabase, Wire, eventually};
 
 /// Ends the connections that look-ups of users were the last to use.
 const END_OTHERS: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -219,4 +221,43 @@ async fn a_database_is_closed_though_a_statement_does_not_come_to_its_end() {
     for answer in reading {
         answer.await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_network_that_swallows_everything_keeps_nobody_waiting_for_good() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let ids = db.add_users(["ada", "grace"]).await;
+    let [ada, grace] = ids;
+    let wire = Wire::to_postgres(db.url());
+    let other = open(&wire.url(), PATIENCE, Duration::from_millis(200)).await;
+    let services = other.services();
+    let set = async |user: UserId, value: i32| {
+        let options = other.services().user_options;
+        options.set_option(&theme(user, json!(value))).await
+    };
+    services.users.flush_nonce(ada).await.unwrap();
+    assert!(set(grace, 1).await.unwrap().changed);
+    assert_answered(look_up(&services.users, &ids), &ids).await;
+
+    wire.hold();
+    let reading = look_up(&services.users, &[ada]);
+    let (changed, set_at_once) = tokio::join!(services.users.flush_nonce(ada), set(grace, 2));
+    assert!(matches!(changed, Err(Error::Unavailable(_))), "{changed:?}");
+    assert!(
+        matches!(set_at_once, Err(Error::Unavailable(_))),
+        "{set_at_once:?}"
+    );
+    for read in reading {
+        let failed = read.await.unwrap().unwrap_err();
+        assert!(matches!(failed, Error::Unavailable(_)), "{failed:?}");
+    }
+    wire.release();
+    // Nobody has kept a turn, a place or a transaction.
+    services.users.flush_nonce(ada).await.unwrap();
+    assert!(set(grace, 3).await.unwrap().changed);
+    assert_answered(look_up(&services.users, &ids), &ids).await;
+    let open = "pg_stat_activity WHERE datname = current_database() \
+                AND state LIKE 'idle in transaction%'";
+    eventually("no transaction is open", async || db.count(open).await == 0).await;
 }

@@ -9,7 +9,9 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use user_gateway::domain::UserId;
 
-use crate::harness::{Account, Contents, Gateway, Raw, TestDatabase, eventually, variable};
+use crate::harness::{
+    Account, Contents, Engine, Fleet, Gateway, Plan, Raw, Silo, TestDatabase, eventually, variable,
+};
 
 /// How many clients hang up unless `USER_GATEWAY_HANGUPS` says otherwise.
 const HANGUPS: usize = 600;
@@ -41,7 +43,7 @@ fn change(random: &mut StdRng, users: &[UserId], number: usize) -> Value {
 }
 
 /// Asks for a change and hangs up after a while.
-async fn hang_up(gateway: &Gateway, token: &str, body: Value, after: Duration) {
+async fn hang_up(origin: &str, token: &str, body: Value, after: Duration) {
     let body = body.to_string();
     let mut request = String::new();
     let _ = write!(
@@ -50,29 +52,71 @@ async fn hang_up(gateway: &Gateway, token: &str, body: Value, after: Duration) {
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let raw = Raw::open(&gateway.origin).await;
+    let raw = Raw::open(origin).await;
     if raw.try_send(&request).await.is_ok() {
         tokio::time::sleep(after).await;
     }
 }
 
+/// Some clients ask for changes and hang up; how many.
+async fn hang_up_together(
+    origin: &str,
+    token: &str,
+    users: &[UserId],
+    random: &mut StdRng,
+    sent: usize,
+) -> usize {
+    let batch: Vec<_> = (sent..sent + AT_A_TIME)
+        .map(|number| {
+            let body = change(random, users, 1_000 + number);
+            let after = Duration::from_micros(random.random_range(0..LONGEST_MICROS));
+            hang_up(origin, token, body, after)
+        })
+        .collect();
+    join_all(batch).await.len()
+}
+
+fn hangups() -> usize {
+    variable("USER_GATEWAY_HANGUPS").unwrap_or(HANGUPS)
+}
+
+fn random() -> StdRng {
+    let seed: u64 = variable("USER_GATEWAY_HANGUPS_SEED").unwrap_or_else(rand::random);
+    eprintln!("the seed is {seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+async fn admin(db: &TestDatabase) -> UserId {
+    let account = Account {
+        username: "admin",
+        is_superuser: true,
+        is_staff: true,
+        ..Account::default()
+    };
+    db.add(account).await
+}
+
+/// Waits until no transaction is open, no lock is held, and no region has to be told of anything.
+async fn nothing_is_left(db: &TestDatabase) {
+    let mine = "datname = current_database() AND pid <> pg_backend_pid()";
+    let open = format!("pg_stat_activity WHERE {mine} AND state <> 'idle'");
+    let locked = "pg_locks WHERE locktype = 'advisory' AND database = \
+                  (SELECT oid FROM pg_database WHERE datname = current_database())";
+    eventually("nothing is left", async || {
+        db.count(&open).await == 0
+            && db.count(locked).await == 0
+            && db.count("sentry_controloutbox").await == 0
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn clients_that_hang_up_during_changes_leave_nothing_in_the_database() {
-    let hangups = variable("USER_GATEWAY_HANGUPS").unwrap_or(HANGUPS);
-    let seed: u64 = variable("USER_GATEWAY_HANGUPS_SEED").unwrap_or_else(rand::random);
-    eprintln!("the seed is {seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = random();
     let gateway = Gateway::over(TestDatabase::with(Contents::Migrated).await, |_| {}).await;
     let db = &gateway.database;
-    let admin = db
-        .add(Account {
-            username: "admin",
-            is_superuser: true,
-            is_staff: true,
-            ..Account::default()
-        })
-        .await;
+    let admin = admin(db).await;
     let token = gateway.user_token(admin, &[]).await;
     let users = db.add_users(["ada", "grace", "edsger", "barbara"]).await;
 
@@ -85,28 +129,10 @@ async fn clients_that_hang_up_during_changes_leave_nothing_in_the_database() {
         assert!(answer.get("errors").is_none(), "{answer}");
     }
     let mut sent = 0;
-    while sent < hangups {
-        let batch: Vec<_> = (sent..sent + AT_A_TIME)
-            .map(|number| {
-                let body = change(&mut random, &users, 1_000 + number);
-                let after = Duration::from_micros(random.random_range(0..LONGEST_MICROS));
-                hang_up(&gateway, &token, body, after)
-            })
-            .collect();
-        sent += batch.len();
-        join_all(batch).await;
+    while sent < hangups() {
+        sent += hang_up_together(&gateway.origin, &token, &users, &mut random, sent).await;
     }
-
-    let mine = "datname = current_database() AND pid <> pg_backend_pid()";
-    let open = format!("pg_stat_activity WHERE {mine} AND state <> 'idle'");
-    let locked = "pg_locks WHERE locktype = 'advisory' AND database = \
-                  (SELECT oid FROM pg_database WHERE datname = current_database())";
-    eventually("nothing is left", async || {
-        db.count(&open).await == 0
-            && db.count(locked).await == 0
-            && db.count("sentry_controloutbox").await == 0
-    })
-    .await;
+    nothing_is_left(db).await;
     for user in users {
         let body = json!({ "query": SET, "variables": {
             "user": user.to_string(), "key": "last", "value": 1, "scope": { "projectId": "7" } } });
@@ -116,4 +142,46 @@ async fn clients_that_hang_up_during_changes_leave_nothing_in_the_database() {
     let twice = "(SELECT email FROM auth_user WHERE email <> '' GROUP BY email \
                  HAVING COUNT(*) > 1) AS twice";
     assert_eq!(db.count(twice).await, 0);
+}
+
+/// What a silo says of each of these users.
+async fn answers(silo: &Silo, token: &str, ids: &[i64]) -> Vec<Value> {
+    const ASK: &str = "query($id: ID!) { user(id: $id) { \
+         name username emails { email } options { key value } } }";
+    let mut answers = Vec::new();
+    for id in ids {
+        answers.push(silo.data(token, ASK, json!({ "id": id })).await);
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn a_region_answers_as_its_control_does_after_clients_have_hung_up() {
+    let mut random = random();
+    let plan = Plan {
+        engine: Engine::Postgres,
+        regions: &[("us", 1)],
+        redis: None,
+    };
+    let fleet = Fleet::of(&plan, |_| {}).await;
+    let (db, control, region) = (&fleet.database, &fleet.control, &fleet.regions[0]);
+    let admin = admin(db).await;
+    let token = fleet.user_token(admin).await;
+    let users = db.add_users(["ada", "grace", "edsger", "barbara"]).await;
+    let mut sent = 0;
+    while sent < hangups() / 2 {
+        // The region keeps copies of those who are about to change.
+        answers(region, &token, &users.map(|user| user.0)).await;
+        sent += hang_up_together(&control.origin, &token, &users, &mut random, sent).await;
+    }
+    nothing_is_left(db).await;
+    let ids = db.rows("SELECT id FROM auth_user ORDER BY id").await;
+    let ids: Vec<i64> = ids.iter().map(|row| row["id"].as_i64().unwrap()).collect();
+    // A copy that is not told of a change is kept for longer than this waits.
+    eventually("the region answers as control does", async || {
+        answers(region, &token, &ids).await == answers(control, &token, &ids).await
+    })
+    .await;
+    fleet.delivered().await;
 }
