@@ -1,9 +1,9 @@
 //! Whether changes can be stored: a disk may be full, a file or a server read-only.
 //!
-//! `user_gateway_storage_failures_total` counts the changes, the writes of the relay and the trials of
-//! readiness that failed for such a reason; `user_gateway_storage_failing` is 1 from the first of them until
-//! something is stored and none has failed for two seconds: a database that is nearly full stores
-//! some changes and refuses others.
+//! `user_gateway_storage_failures_total` counts the changes, the writes of the relay and the trials
+//! of readiness that failed for such a reason; `user_gateway_storage_failing` is 1 from the first of
+//! them until something is stored and none has failed for two seconds: a database that is nearly
+//! full stores some changes and refuses others.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -352,8 +352,10 @@ fn exec_error(error: sqlx::Error) -> DbErr {
 
 /// Whether PostgreSQL does not write at all.
 fn is_read_only(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| code == READ_ONLY)
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    error.code().is_some_and(|code| code == READ_ONLY)
 }
 
 /// Whether SQLite has waited in vain for another process to stop writing.

@@ -2,10 +2,10 @@
 //!
 //! A change that waits for a row that somebody else has locked keeps its connection of the pool, and
 //! those behind it on a shared connection waiting. Changes of one user therefore take turns in the
-//! process, before they take a connection: a locked row keeps one, however many ask. And transactions
-//! of changes leave half of the pool to others, in case many rows are locked. What is not a user's, such
-//! as a token or the version of a key, is rarely changed and takes a place without a turn.
-//! On SQLite, which has one writer, none of this is needed.
+//! process, before they take a connection: a locked row keeps one, however many ask. And
+//! transactions of changes leave half of the pool to others, in case many rows are locked. What is
+//! not a user's, such as a token or the version of a key, is rarely changed and takes a place
+//! without a turn. On SQLite, which has one writer, none of this is needed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
