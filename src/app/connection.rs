@@ -32,6 +32,8 @@ use crate::worker::{Load, Spawner};
 /// Counts connections that the gateway has ended, by `reason`.
 const ENDED: &str = "user_gateway_connections_ended_total";
 
+/// What is no longer than this is handed over whole, and only has to be written. Of HTTP/1 only.
+const WRITTEN_AT_ONCE: u64 = 64 * 1024;
 /// How often a client is asked whether it is still there. Of HTTP/2 only.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How many bytes of bodies a stream may send before they are read, and how many of an answer may
@@ -226,7 +228,8 @@ fn http(streams: Streams, bounds: Bounds) -> Builder<Streams> {
 /// An answer over HTTP/1, which takes as long to be sent as its client takes, but no longer than
 /// `time` unless it is one of events.
 fn sent(answer: Response<Body>, busy: Busy, time: Duration) -> Response<Body> {
-    if answer.body().size_hint().exact().is_some() {
+    let size = answer.body().size_hint().exact();
+    if size.is_some_and(|size| size <= WRITTEN_AT_ONCE) {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             busy.pulse().stream();
         }

@@ -11,10 +11,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ::metrics::counter;
 use axum::body::{Body, Bytes};
 use axum::http::Response;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
+
+use super::stream::NOT_TAKEN;
 
 /// How often one looks within the time that a connection may be of no use.
 const LOOKS: u32 = 4;
@@ -46,6 +49,8 @@ impl Pulse {
             self.0.is_http2.store(true, Ordering::Relaxed);
         }
         self.0.is_in_head.store(false, Ordering::Relaxed);
+        // Events that were sent before have ended. What is answered now has the time of an answer.
+        self.0.is_streaming.store(false, Ordering::Relaxed);
         self.busy()
     }
 
@@ -117,7 +122,7 @@ impl Busy {
     }
 
     /// An answer over HTTP/1 that keeps its connection busy as long as more of it may come, which
-    /// it may until `deadline`, if there is one. What is whole only has to be written.
+    /// it may until `deadline`, if there is one.
     pub(super) fn until_sent(
         self,
         answer: Response<Body>,
@@ -161,6 +166,7 @@ impl hyper::body::Body for Unfinished {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.deadline.is_some_and(|end| end <= Instant::now()) {
+            counter!(NOT_TAKEN, "protocol" => "http1").increment(1);
             let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
             return Poll::Ready(Some(Err(axum::Error::new(error))));
         }
@@ -217,6 +223,15 @@ mod tests {
         drop(answer);
         assert!(pulse.has_lived());
         assert!(!pulse.has_lived());
+    }
+
+    #[test]
+    fn events_that_have_ended_give_the_next_answer_no_other_time() {
+        let pulse = Pulse::default();
+        pulse.stream();
+        assert!(pulse.is_streaming());
+        drop(pulse.request(false));
+        assert!(!pulse.is_streaming());
     }
 
     #[tokio::test]

@@ -90,13 +90,16 @@ impl Raw {
         all
     }
 
-    /// How much of what has come could be taken, `most` bytes of it at most; `None` once the other
-    /// side has closed.
-    pub(crate) fn take(&self, most: usize) -> Option<usize> {
-        match self.0.try_read(&mut vec![0; most]) {
+    /// What has come, `most` bytes of it at most; `None` once the other side has closed.
+    pub(crate) fn take(&self, most: usize) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; most];
+        match self.0.try_read(&mut buffer) {
             Ok(0) => None,
-            Ok(count) => Some(count),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(0),
+            Ok(count) => {
+                buffer.truncate(count);
+                Some(buffer)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(Vec::new()),
             Err(_) => None,
         }
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use sea_orm::TransactionTrait as _;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{CREATE, Open};
-use crate::harness::{Answer, Http2, PROTOCOL, Raw, Scratch, Socket, eventually};
+use crate::harness::{Answer, Http2, PATIENCE, PROTOCOL, Raw, Scratch, Socket, eventually};
 
 /// How long something may take that a test waits to be given up.
 const SHORT: Duration = Duration::from_millis(50);
@@ -215,23 +216,87 @@ async fn a_request_ends_when_its_client_leaves() {
 
 #[tokio::test]
 async fn a_client_that_hardly_reads_its_answer_is_left() {
-    let open = Open::with(|config| config.server.response_timeout = SHORT * 4).await;
+    let open = Open::with(|config| {
+        config.server.response_timeout = SHORT * 4;
+        config.limits.aliases = 1_000;
+        config.limits.cost = 1_000_000_000;
+        config.limits.response_bytes = 1024 * 1024 * 1024;
+    })
+    .await;
     let about = "types { description fields { description args { description } } }";
     let fields = (0..20).map(|n| format!("a{n}: __schema {{ {about} }}"));
     let query = format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "));
     let body = serde_json::Value::from(vec![json!({ "query": query }); 10]).to_string();
-    let raw = Raw::open(&open.gateway.origin).await;
     let length = body.len();
     let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
-    raw.send(&format!("{}{body}", open.head("POST", &fields)))
-        .await;
-    raw.begins().await;
-    // A little at a time, which is more than nothing.
-    eventually("the connection is closed", async || {
-        tokio::time::sleep(SHORT / 10).await;
-        raw.take(1_000).is_none()
+    // Events that were sent before give an answer no other time.
+    for is_after_events in [false, true] {
+        let raw = Raw::open(&open.gateway.origin).await;
+        if is_after_events {
+            take_events(&open, &raw).await;
+        }
+        raw.send(&format!("{}{body}", open.head("POST", &fields)))
+            .await;
+        raw.begins().await;
+        // A little at a time, which is more than nothing, and more than the gateway holds ready.
+        let mut taken = Vec::new();
+        let end = Instant::now() + PATIENCE;
+        while let Some(part) = raw.take(20_000) {
+            taken.extend(part);
+            assert!(Instant::now() < end, "the connection is never closed");
+            tokio::time::sleep(SHORT / 10).await;
+        }
+        let head = Answer::parse(&taken);
+        assert_eq!(head.status, 200);
+        let whole: usize = head.header("content-length").parse().unwrap();
+        assert!(taken.len() < whole, "all {whole} bytes were taken");
+    }
+}
+
+/// Reads the events of an operation to their end, on a connection that goes on.
+async fn take_events(open: &Open, raw: &Raw) {
+    let body = json!({ "query": "{ __typename }" }).to_string();
+    let length = body.len();
+    let fields = format!(
+        "content-type: application/json\r\naccept: text/event-stream\r\n\
+         content-length: {length}\r\n"
+    );
+    let head = open.head("POST", &fields);
+    let head = head.replace("connection: close\r\n", "");
+    raw.send(&format!("{head}{body}")).await;
+    let mut taken = Vec::new();
+    while !taken.ends_with(b"\r\n0\r\n\r\n") {
+        raw.begins().await;
+        taken.extend(raw.take(1_000).expect("the connection goes on"));
+    }
+}
+
+#[tokio::test]
+async fn who_has_sent_more_before_it_left_is_worked_for_no_longer_than_a_request_may_take() {
+    let open = Open::with(|config| {
+        config.server.max_concurrent_requests = 1;
+        config.server.request_timeout = Duration::from_secs(2);
     })
     .await;
+    let writer = open.gateway.database.connection().writer();
+    let in_the_way = writer.begin().await.unwrap();
+    let body = json!({ "query": CREATE }).to_string();
+    let length = body.len();
+    let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+    let head = open.head("POST", &fields);
+    let head = head.replace("connection: close\r\n", "");
+    let client = Raw::open(&open.gateway.origin).await;
+    client.send(&format!("{head}{body}{HEALTH}")).await;
+    eventually("it is worked on", async || {
+        open.query("{ __typename }").await.status == 503
+    })
+    .await;
+    drop(client);
+    eventually("its place is free", async || {
+        open.query("{ __typename }").await.status == 200
+    })
+    .await;
+    in_the_way.rollback().await.unwrap();
 }
 
 #[tokio::test]
