@@ -112,26 +112,20 @@ impl From<Error> for Failure {
     }
 }
 
-/// The counter of panics in requests and operations.
-const PANICS: &str = "user_gateway_panics_total";
-
 impl Failure {
-    /// A panic is a fault of ours; the server goes on, and its text stays in the log.
-    pub(super) fn of_panic(panic: &(dyn Any + Send)) -> Self {
-        metrics::counter!(PANICS).increment(1);
-        let text = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "a panic without a text".to_owned());
-        Self::from(Error::internal(text))
+    /// A panic is a fault of ours; the server goes on. `telemetry` has counted and logged it.
+    pub(super) fn of_panic() -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            error: Box::new(GraphqlError::from(&Error::internal("a panic"))),
+            header: None,
+        }
     }
 }
 
 /// The answer to a request that panicked.
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
-pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
-    Failure::of_panic(panic.as_ref()).into_response(MediaType::GraphqlResponse)
+pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response<Body> {
+    Failure::of_panic().into_response(MediaType::GraphqlResponse)
 }
 
 /// A page of another site that tries to change something.

@@ -79,8 +79,8 @@ pub(super) async fn answer(
     voice: Voice,
 ) {
     let run = run(&state, credentials.as_deref(), request, &turns, &voice);
-    if let Err(panic) = AssertUnwindSafe(run).catch_unwind().await {
-        let refusal = RequestError::from(Failure::of_panic(panic.as_ref()));
+    if AssertUnwindSafe(run).catch_unwind().await.is_err() {
+        let refusal = RequestError::from(Failure::of_panic());
         voice.say(refused(&voice.id, &refusal)).await;
     }
 }
