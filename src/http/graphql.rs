@@ -193,7 +193,7 @@ async fn by_events(
     credentials: Option<&str>,
     services: Option<AuthorizedServices>,
 ) -> Result<Response<Body>, Failure> {
-    let place = subscription::enter(state)?;
+    let place = subscription::enter(state, services.is_some())?;
     let outcome = match prepared {
         Ok(prepared) => {
             let turns = EventTurns::default();

@@ -7,8 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::admission::{Admission, Ticket};
 use crate::config::{ServerConfig, SubscriptionConfig};
 
-/// The gauge of connections that are open for subscriptions, by `transport`: `websocket`, `sse`, and
-/// `pending_websocket` for those whose clients are not known.
+/// The gauge of connections that are open for subscriptions, by `transport`: `websocket` and `sse`,
+/// and `pending_websocket` and `pending_sse` for those whose clients are not known.
 const OPEN: &str = "user_gateway_subscription_connections";
 
 /// The counter of connections for subscriptions that were refused, by `transport`.
@@ -19,6 +19,12 @@ const WEBSOCKET: &str = "websocket";
 
 /// WebSockets of clients who are not.
 const PENDING_WEBSOCKET: &str = "pending_websocket";
+
+/// Events for clients who are known.
+const EVENTS: &str = "sse";
+
+/// Events for clients who are not: they may have asked for the schema.
+const PENDING_EVENTS: &str = "pending_sse";
 
 /// The connections that are open for subscriptions. Clones share them.
 #[derive(Debug, Clone)]
@@ -46,9 +52,17 @@ impl Connections {
         }
     }
 
-    /// A place for the events of a client who is known, if there is one.
-    pub(super) fn enter_events(&self) -> Option<Place> {
-        self.enter_known("sse")
+    /// A place for the events of a client, if there is one. One who is not known has it until others
+    /// who are not need it.
+    pub(super) fn enter_events(&self, is_known: bool) -> Option<Place> {
+        if is_known {
+            return self.enter_known(EVENTS);
+        }
+        let Some(ticket) = self.pending.admit(1) else {
+            refuse(EVENTS);
+            return None;
+        };
+        Some(self.place(Held::Pending(ticket), PENDING_EVENTS))
     }
 
     /// A place for the WebSocket of a client who is not known yet; `None` if there would be none for

@@ -25,9 +25,9 @@ use crate::http::failure::Failure;
 /// The least time between two signs of life.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 
-/// A place for a connection on which events will be sent.
-pub(in crate::http) fn enter(state: &HttpState) -> Result<Place, Failure> {
-    let place = state.connections.enter_events();
+/// A place for a connection on which events will be sent to a client who may be known.
+pub(in crate::http) fn enter(state: &HttpState, is_known: bool) -> Result<Place, Failure> {
+    let place = state.connections.enter_events(is_known);
     place.ok_or_else(Failure::overloaded)
 }
 
@@ -47,6 +47,7 @@ pub(in crate::http) fn respond(
             }
             // A stream that ends without `complete` is one to ask for again.
             () = place.closing() => {}
+            () = place.evicted() => {}
         }
     });
     let stream = Events {

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::{CREATE, NEW, Open};
-use crate::harness::{Answer, Http2, PATIENCE, Scratch, eventually};
+use crate::harness::{Answer, Http2, PATIENCE, PAUSE, Scratch, eventually};
 
 /// How long something may take that a test waits to be given up.
 const SHORT: Duration = Duration::from_millis(50);
@@ -20,6 +20,8 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 /// An answer of some hundred kilobytes.
 const LARGE: &str = "{ __schema { types { name description fields { name description type { name } \
                      args { name description } } } } }";
+
+const SUBSCRIPTION: &str = "subscription { userChanged(id: 1) { name } }";
 
 impl Open {
     /// The `Authorization` of the one who asks.
@@ -35,6 +37,22 @@ impl Open {
         let answer = connection.answer("POST", "/graphql", &headers, &body).await;
         assert_eq!(answer.status(), 200);
         answer.into_body()
+    }
+
+    /// The events of a subscription, of which nothing has been read, as soon as there is a place for
+    /// them.
+    async fn begin_events(&self, connection: &Http2) -> RecvStream {
+        let authorization = self.authorization();
+        let headers = for_events(&authorization);
+        let body = json!({ "query": SUBSCRIPTION }).to_string();
+        loop {
+            let answer = connection.answer("POST", "/graphql", &headers, &body).await;
+            if answer.status() == 200 {
+                return answer.into_body();
+            }
+            assert_eq!(answer.status(), 503);
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 
@@ -130,10 +148,9 @@ async fn a_connection_that_waits_for_events_is_not_idle() {
     })
     .await
     .over_http2();
-    let query = "subscription { userChanged(id: 1) { name } }";
     let request = open.post().header("accept", "text/event-stream");
     let mut events = request
-        .json(&json!({ "query": query }))
+        .json(&json!({ "query": SUBSCRIPTION }))
         .send()
         .await
         .unwrap();
@@ -154,14 +171,79 @@ async fn an_event_that_its_client_does_not_take_is_given_up() {
     let open = Open::with(|config| config.subscriptions.idle_timeout = SHORT).await;
     let connection = Http2::open(&open.gateway.origin, 0).await;
     let authorization = open.authorization();
-    let headers = [
-        JSON,
-        ("authorization", &*authorization),
-        ("accept", "text/event-stream"),
-    ];
+    let headers = for_events(&authorization);
     let body = json!({ "query": "{ __typename }" }).to_string();
     let answer = connection.answer("POST", "/graphql", &headers, &body).await;
     until_given_up(answer.into_body(), false).await;
+}
+
+/// The headers of a request that is answered by events.
+fn for_events(authorization: &str) -> [(&str, &str); 3] {
+    [
+        JSON,
+        ("authorization", authorization),
+        ("accept", "text/event-stream"),
+    ]
+}
+
+#[tokio::test]
+async fn events_that_are_not_taken_give_their_place_back() {
+    let open = Open::with(|config| {
+        config.subscriptions.idle_timeout = SHORT * 4;
+        config.subscriptions.connections = 1;
+    })
+    .await;
+    // The window is shut from the beginning, or by the first sign of life.
+    for window in [0, 1] {
+        let connection = Http2::open(&open.gateway.origin, window).await;
+        let events = timeout(PATIENCE, open.begin_events(&connection)).await;
+        until_given_up(events.expect("there is no place"), false).await;
+    }
+    let connection = Http2::open(&open.gateway.origin, 1_000).await;
+    let events = timeout(PATIENCE, open.begin_events(&connection)).await;
+    events.expect("there is no place");
+}
+
+#[tokio::test]
+async fn who_may_only_read_the_schema_takes_no_place_of_events() {
+    let open = Open::with(|config| {
+        config.graphql.anonymous_introspection = true;
+        config.subscriptions.connections = 1;
+        config.subscriptions.pending = 2;
+    })
+    .await;
+    let connection = Http2::open(&open.gateway.origin, 0).await;
+    let anonymous = [JSON, ("accept", "text/event-stream")];
+    let schema = json!({ "query": "{ __schema { queryType { name } } }" }).to_string();
+    let mut unread = Vec::new();
+    for _ in 0..5 {
+        let answer = connection
+            .answer("POST", "/graphql", &anonymous, &schema)
+            .await;
+        assert_eq!(answer.status(), 200);
+        unread.push(answer);
+    }
+    let authorization = open.authorization();
+    let headers = for_events(&authorization);
+    let body = json!({ "query": SUBSCRIPTION }).to_string();
+    let answer = connection.answer("POST", "/graphql", &headers, &body).await;
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn a_head_far_beyond_the_bound_ends_its_connection_and_no_other() {
+    let open = Open::start().await;
+    let healthy = Http2::open(&open.gateway.origin, 1_000).await;
+    let connection = Http2::open(&open.gateway.origin, 1_000).await;
+    let value = "x".repeat(200_000);
+    let headers = [("x-large", &*value)];
+    if let Ok(answer) = connection.try_send("GET", "/healthz", &headers, "").await {
+        let answer = timeout(PATIENCE, answer).await.unwrap();
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    connection.ended().await;
+    let answer = healthy.answer("GET", "/healthz", &[], "").await;
+    assert_eq!(answer.status(), 200);
 }
 
 #[tokio::test]
