@@ -34,11 +34,12 @@ pub struct Bodies {
 }
 
 impl Bodies {
-    /// At most `max_bytes` of bodies that have not arrived whole, each of which may take `timeout`.
+    /// At most `max_bytes` of bodies that have not arrived whole, each of which may take `timeout`. A
+    /// body of `max_bytes` fits, alone.
     #[must_use]
     pub fn new(max_bytes: usize, timeout: Duration) -> Self {
         Self {
-            unfinished: Admission::new(max_bytes),
+            unfinished: Admission::new(max_bytes.saturating_add(OVERHEAD_BYTES)),
             timeout,
         }
     }

@@ -77,7 +77,7 @@ pub struct ServerConfig {
     /// The largest body of a request.
     pub max_body_bytes: usize,
     /// How many bytes of bodies may be there that have not arrived whole, of requests and of the
-    /// calls of other silos each. The oldest are refused first.
+    /// calls of other silos each; the largest of them must fit. The oldest are refused first.
     pub max_unfinished_body_bytes: usize,
     /// The origins whose pages may call the gateway; none by default.
     pub cors_origins: Vec<String>,
@@ -108,6 +108,9 @@ pub struct SubscriptionConfig {
 
 /// The least that [`ServerConfig::max_head_bytes`] may be: heads are read in pieces of this size.
 pub const MIN_HEAD_BYTES: u32 = 8 * 1024;
+
+/// The largest body of a call between silos, in bytes.
+pub const MAX_CALL_BYTES: usize = 5 * 1024 * 1024;
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -466,10 +469,6 @@ impl Config {
             ("max-connections", self.server.max_connections > 0),
             ("max-http2-streams", self.server.max_http2_streams > 0),
             ("workers", self.server.workers != Some(0)),
-            (
-                "max-unfinished-body-bytes",
-                self.server.max_unfinished_body_bytes > 0,
-            ),
             ("max-rpc-requests", self.rpc.max_requests > 0),
             ("database-connections", self.database.max_connections > 0),
             ("max-depth", self.limits.depth > 0),
@@ -498,6 +497,18 @@ impl Config {
         if self.server.max_head_bytes < MIN_HEAD_BYTES {
             problems.push(format!("max-head-bytes must be at least {MIN_HEAD_BYTES}"));
         }
+        let largest_call = if self.rpc.secrets.is_empty() {
+            0
+        } else {
+            MAX_CALL_BYTES
+        };
+        let largest_body = self.server.max_body_bytes.max(largest_call);
+        if self.server.max_unfinished_body_bytes < largest_body {
+            problems.push(format!(
+                "max-unfinished-body-bytes must be at least {largest_body}, the size of the largest \
+                 body: max-body-bytes, or that of a call between silos"
+            ));
+        }
         let listen = self.server.listen;
         if listen.port() != 0 && self.server.internal_listen == Some(listen) {
             problems.push(format!(
@@ -505,6 +516,8 @@ impl Config {
             ));
         }
         let lasting = [
+            ("request-timeout", self.server.request_timeout),
+            ("header-timeout", self.server.header_timeout),
             ("response-timeout", self.server.response_timeout),
             ("body-timeout", self.server.body_timeout),
             ("idle-timeout", self.subscriptions.idle_timeout),

@@ -48,6 +48,7 @@ use tokio::sync::Semaphore;
 use super::signature::Secrets;
 use crate::admission::Bodies;
 use crate::auth::TokenStore;
+use crate::config::MAX_CALL_BYTES;
 use crate::service::{Services, SiloCache};
 
 /// What calls are answered with. Services that are not there are unknown to callers.
@@ -87,7 +88,7 @@ pub struct RpcLimits {
 impl Default for RpcLimits {
     fn default() -> Self {
         Self {
-            max_body_bytes: 5 * 1024 * 1024,
+            max_body_bytes: MAX_CALL_BYTES,
             max_list_length: 10_000,
             deadline: Duration::from_secs(30),
             max_concurrent_calls: 256,

@@ -137,6 +137,25 @@ fn what_a_server_cannot_be_told_is_named() {
         (&["--max-depth", "0"], "max-depth"),
         (&["--max-body-bytes", "0"], "max-body-bytes"),
         (
+            &["--max-unfinished-body-bytes", "1048575"],
+            "max-unfinished-body-bytes must be at least 1048576",
+        ),
+        (
+            &["--max-body-bytes", "40000000"],
+            "max-unfinished-body-bytes must be at least 40000000",
+        ),
+        (
+            &[
+                "--rpc-secret",
+                "secret",
+                "--max-unfinished-body-bytes",
+                "1048576",
+            ],
+            "max-unfinished-body-bytes must be at least 5242880",
+        ),
+        (&["--request-timeout", "0s"], "request-timeout"),
+        (&["--header-timeout", "0s"], "header-timeout"),
+        (
             &["--max-concurrent-requests", "0"],
             "max-concurrent-requests",
         ),

@@ -150,7 +150,7 @@ async fn the_oldest_of_too_many_unfinished_bodies_make_room() {
         old.push(Raw::asked_for_the_body(origin, &head_of(&open, 1_000)).await);
     }
     let query = json!({ "query": "{ __typename }" }).to_string();
-    let body = format!("{query}{}", " ".repeat(95_000 - query.len()));
+    let body = format!("{query}{}", " ".repeat(100_000 - query.len()));
     let new = Raw::asked_for_the_body(origin, &head_of(&open, body.len())).await;
     new.send(&body).await;
     assert_eq!(new.answer().await.status, 200);

@@ -168,9 +168,9 @@ async fn bodies_that_do_not_come_keep_no_silo_out() {
 async fn unfinished_bodies_have_a_bound_and_the_oldest_makes_room() {
     let control = Control::with(|server| server.limits.max_unfinished_body_bytes = 100_000).await;
     let old = Raw::asked_for_the_body(&control.origin, &endless()).await;
-    let large = head(&wrong_signature(), 95_500);
+    let large = head(&wrong_signature(), 100_000);
     let large = Raw::asked_for_the_body(&control.origin, &large).await;
-    large.send(&"x".repeat(95_000)).await;
+    large.send(&"x".repeat(99_500)).await;
     let evicted = old.answer().await;
     assert_eq!(evicted.status, 503, "{}", evicted.text());
     assert_eq!(evicted.header("retry-after"), "1");
