@@ -1,12 +1,17 @@
 //! What a request holds: one operation or several, as JSON or in a URL.
 
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+use crate::domain::Code;
 use crate::graphql::{DocumentName, GraphqlRequest, Variables};
+
+/// How many values of JSON a body or a message may hold, the names of members among them. Reading them
+/// is one stretch of work on a thread that serves others, of some milliseconds for as many as this.
+const MAX_VALUES: usize = 100_000;
 
 /// What a body holds.
 pub(super) enum Payload {
@@ -17,6 +22,11 @@ pub(super) enum Payload {
 impl Payload {
     /// Reads a body.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+        if has_too_many_values(bytes) {
+            let message = too_many_values("the body");
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            return Err(Failure::new(status, Code::PayloadTooLarge, message));
+        }
         // Most bodies are as they should be; the others are looked at closely.
         if let Some(request) = well_formed(bytes) {
             return Ok(Self::Single(request));
@@ -42,6 +52,31 @@ impl Payload {
             )),
         }
     }
+}
+
+/// Whether JSON holds more than [`MAX_VALUES`]; of what is no JSON, it may say either.
+pub(super) fn has_too_many_values(json: &[u8]) -> bool {
+    // Each but the last takes two bytes at least: its own and one that separates it from the next.
+    if json.len() < 2 * MAX_VALUES {
+        return false;
+    }
+    let (mut values, mut is_text, mut is_escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            // Something begins behind each of these, unless the list or the object is empty.
+            b',' | b':' | b'[' | b'{' if !is_text => values += 1,
+            _ => {}
+        }
+    }
+    values > MAX_VALUES
+}
+
+/// What is said of something that holds too many.
+pub(super) fn too_many_values(what: &str) -> String {
+    format!("{what} may hold {MAX_VALUES} JSON values at most, the names of members among them")
 }
 
 /// The members of a request that is as it should be.
@@ -191,4 +226,28 @@ pub(super) fn from_query(uri: &Uri) -> Result<GraphqlRequest, Failure> {
         members.insert(name, value);
     }
     from_members(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_and_what_stands_in_a_text_is_none() {
+        let list = |count: usize| format!("[{}1]", "1,".repeat(count - 1));
+        let object = |count: usize| format!("{{{}\"a\":1}}", "\"a\":1,".repeat(count - 1));
+        let text = |count: usize| format!("[\"{}\"]", "\\\",[".repeat(count));
+        for (json, is_refused) in [
+            (list(MAX_VALUES), false),
+            (list(MAX_VALUES + 1), true),
+            (object(MAX_VALUES / 2), false),
+            (object(MAX_VALUES / 2 + 1), true),
+            (text(MAX_VALUES), false),
+            (" ".repeat(10 * MAX_VALUES), false),
+        ] {
+            let start: String = json.chars().take(10).collect();
+            let is_too_many = has_too_many_values(json.as_bytes());
+            assert_eq!(is_too_many, is_refused, "{start} of {} bytes", json.len());
+        }
+    }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::graphql::{GraphqlError, GraphqlRequest, GraphqlResponse};
-use crate::http::payload::from_members;
+use crate::http::payload::{from_members, has_too_many_values, too_many_values};
 
 /// The subprotocol.
 pub(super) const PROTOCOL: &str = "graphql-transport-ws";
@@ -30,6 +30,9 @@ pub(super) enum ClientMessage {
 impl ClientMessage {
     /// Reads a message; what is wrong with it otherwise.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if has_too_many_values(text.as_bytes()) {
+            return Err(too_many_values("a message"));
+        }
         let mut members: Map<String, Value> = serde_json::from_str(text)
             .map_err(|error| format!("a message must be a JSON object: {error}"))?;
         let payload = members.remove("payload").filter(|value| !value.is_null());

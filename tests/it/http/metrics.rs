@@ -1,7 +1,9 @@
 //! What Prometheus reads.
 
+use std::time::Duration;
+
 use super::Open;
-use crate::harness::{Answer, Engine, Gateway};
+use crate::harness::{Answer, Engine, Gateway, Raw};
 
 /// The number behind a line of the metrics that begins so.
 fn sample(metrics: &str, start: &str) -> Option<f64> {
@@ -37,6 +39,39 @@ async fn requests_are_counted_by_route_and_status() {
     assert!(!page.text().contains("made-up-by-somebody"));
     let took = "user_gateway_http_request_duration_seconds_bucket{route=\"/graphql\",le=\"+Inf\"}";
     assert!(sample(&page.text(), took).is_some_and(|count| count >= 1.0));
+}
+
+#[tokio::test]
+async fn bodies_that_are_refused_are_counted_by_reason() {
+    let open = Open::with(|config| {
+        config.server.max_body_bytes = 1_000;
+        config.server.body_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let json = "content-type: application/json\r\n";
+    let chunked = format!("{json}transfer-encoding: chunked\r\n");
+    for (reason, fields, status) in [
+        ("too_large", format!("{json}content-length: 1001\r\n"), 413),
+        ("late", format!("{json}content-length: 100\r\n"), 408),
+        ("unreadable", chunked, 400),
+    ] {
+        let counted = async || {
+            let page = Answer::to(open.gateway.get("/metrics")).await.text();
+            let name = format!("user_gateway_bodies_refused_total{{reason=\"{reason}\"}}");
+            sample(&page, &name).unwrap_or_default()
+        };
+        let before = counted().await;
+        let raw = Raw::open(&open.gateway.origin).await;
+        let sent = if reason == "unreadable" {
+            "nonsense\r\n"
+        } else {
+            ""
+        };
+        raw.send(&format!("{}{sent}", open.head("POST", &fields)))
+            .await;
+        assert_eq!(raw.answer().await.status, status, "{reason}");
+        assert!(counted().await > before, "{reason}");
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,33 @@ async fn a_body_may_be_as_large_as_the_bound_and_no_larger() {
 }
 
 #[tokio::test]
+async fn a_body_may_hold_so_many_values_and_no_more() {
+    let open = Open::start().await;
+    let one = |count: usize| {
+        let query = "{ __typename }";
+        json!({ "query": query, "variables": { "unused": vec![1; count] } })
+    };
+    for (body, is_refused) in [
+        (one(90_000), false),
+        (one(110_000), true),
+        (json!([one(45_000), one(45_000)]), false),
+        (json!([one(55_000), one(55_000)]), true),
+        (
+            json!({ "query": "{ __typename }", "x": "[1,".repeat(110_000) }),
+            false,
+        ),
+    ] {
+        let answer = Answer::to(open.post().json(&body)).await;
+        if is_refused {
+            answer.refuses(413, "PAYLOAD_TOO_LARGE");
+            assert!(answer.text().contains("100000"), "{}", answer.text());
+        } else {
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_still_sending_a_large_body_gets_to_read_why_it_is_refused() {
     let open = Open::start().await;
     let body = body_of(8 * 1024 * 1024);

@@ -170,6 +170,17 @@ async fn a_message_that_is_too_large_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_message_of_too_many_values_ends_the_connection() {
+    let directory = directory().await;
+    let mut socket = ada(&directory).await;
+    let payload = json!({ "query": "{ __typename }", "variables": { "x": vec![1; 110_000] } });
+    socket.subscribe_with("1", &payload).await;
+    let (code, reason) = socket.closed().await;
+    assert_eq!(code, 4400, "{reason}");
+    assert!(reason.contains("100000 JSON values"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_ping_is_answered_with_what_it_carries() {
     let directory = directory().await;
     let mut socket = Socket::open(&directory.gateway.origin).await;
