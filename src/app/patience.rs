@@ -32,7 +32,7 @@ const TOGETHER: usize = 1024;
 pub(super) struct Patience {
     /// To take all that is there to be written.
     pub(super) answer: Duration,
-    /// To take anything at all, once events or the messages of a WebSocket are sent.
+    /// The same, once events or the messages of a WebSocket are sent.
     pub(super) stream: Duration,
 }
 
@@ -73,7 +73,7 @@ impl<S, H> Patient<S, H> {
     }
 
     /// What has become of writing something, or if `is_all` all there was, with the wait for it
-    /// bounded. A little at a time does not make the wait for an answer longer.
+    /// bounded. A little at a time does not make the wait longer.
     fn bounded<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -81,7 +81,7 @@ impl<S, H> Patient<S, H> {
         is_all: bool,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            if is_all || self.pulse.is_streaming() {
+            if is_all {
                 self.waiting = None;
             }
             return written;
@@ -220,17 +220,22 @@ mod tests {
 
     #[tokio::test]
     async fn who_takes_a_little_at_a_time_is_given_up_too() {
-        let (near, mut far) = duplex(8);
-        let (mut stream, _) = patient(near, SHORT, LONG);
-        let reading = tokio::spawn(async move {
-            while far.read_exact(&mut [0]).await.is_ok() {
-                tokio::time::sleep(SHORT / 5).await;
+        for (answer, events) in [(SHORT, None), (LONG, Some(SHORT))] {
+            let (near, mut far) = duplex(8);
+            let (mut stream, pulse) = patient(near, answer, events.unwrap_or(LONG));
+            if events.is_some() {
+                pulse.stream();
             }
-        });
-        let written = stream.write_all(&vec![0; 64 * 1024]).await;
-        assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
-        drop(stream);
-        reading.await.unwrap();
+            let reading = tokio::spawn(async move {
+                while far.read_exact(&mut [0]).await.is_ok() {
+                    tokio::time::sleep(SHORT / 5).await;
+                }
+            });
+            let written = stream.write_all(&vec![0; 64 * 1024]).await;
+            assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
+            drop(stream);
+            reading.await.unwrap();
+        }
     }
 
     #[tokio::test]

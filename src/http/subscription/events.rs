@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(in crate::http) fn respond(
 ) -> Response<Body> {
     let patience = state.connections.config.idle_timeout;
     let (sender, events) = mpsc::channel(1);
+    let place = Arc::new(place);
+    let held = Arc::clone(&place);
     let work = Task::spawn(async move {
         tokio::select! {
             () = answer(outcome, &sender, patience) => {}
@@ -53,6 +56,7 @@ pub(in crate::http) fn respond(
     let stream = Events {
         events,
         _work: work,
+        _place: held,
     };
     Sse::new(stream).into_response()
 }
@@ -130,6 +134,8 @@ fn refused(error: &Error) -> GraphqlResponse {
 struct Events {
     events: mpsc::Receiver<Event>,
     _work: Task,
+    /// The last event may be there long after the task has made it.
+    _place: Arc<Place>,
 }
 
 impl Stream for Events {
