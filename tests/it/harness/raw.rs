@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::answer::Answer;
@@ -17,6 +17,14 @@ impl Raw {
     pub(crate) async fn open(origin: &str) -> Self {
         let address = origin.strip_prefix("http://").unwrap();
         Self(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// As [`Raw::open`], with little room for what the gateway sends before it is read.
+    pub(crate) async fn open_small(origin: &str) -> Self {
+        let address = origin.strip_prefix("http://").unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        Self(socket.connect(address.parse().unwrap()).await.unwrap())
     }
 
     pub(crate) async fn send(&self, text: &str) {

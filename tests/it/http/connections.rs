@@ -223,7 +223,7 @@ async fn a_client_that_hardly_reads_its_answer_is_left() {
         config.limits.response_bytes = 1024 * 1024 * 1024;
     })
     .await;
-    let about = "types { description fields { description args { description } } }";
+    let about = "types { name description fields { name description args { name description } } }";
     let fields = (0..20).map(|n| format!("a{n}: __schema {{ {about} }}"));
     let query = format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "));
     let body = serde_json::Value::from(vec![json!({ "query": query }); 10]).to_string();
@@ -231,7 +231,7 @@ async fn a_client_that_hardly_reads_its_answer_is_left() {
     let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
     // Events that were sent before give an answer no other time.
     for is_after_events in [false, true] {
-        let raw = Raw::open(&open.gateway.origin).await;
+        let raw = Raw::open_small(&open.gateway.origin).await;
         if is_after_events {
             take_events(&open, &raw).await;
         }
