@@ -44,6 +44,13 @@ impl Bodies {
         }
     }
 
+    /// Counts `bytes` of something else that has not arrived whole; `None` if that is more than may be
+    /// there.
+    #[must_use]
+    pub fn admit(&self, bytes: usize) -> Option<Ticket> {
+        self.unfinished.admit(bytes)
+    }
+
     /// A whole body of at most `max_bytes`. Most come in one piece with the head, and are handed on
     /// as they are.
     pub async fn read(&self, mut body: Body, max_bytes: usize) -> Result<Bytes, BodyError> {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 pub use body::{Bodies, BodyError};
 
@@ -127,9 +128,9 @@ impl Ticket {
 
     /// Resolves once this was evicted. What it stands for has to be given up then: it does not
     /// count any more.
-    pub async fn evicted(&self) {
+    pub fn evicted(&self) -> OwnedNotified {
         // An eviction before anybody waits is kept.
-        self.evicted.notified().await;
+        Arc::clone(&self.evicted).notified_owned()
     }
 }
 

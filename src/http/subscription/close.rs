@@ -7,7 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Message, protocol::CloseFrame};
 
-use super::stream::{Exhausted, Socket};
+use super::stream::{Evicted, Exhausted, Socket};
 use crate::domain::Error;
 
 /// How long a client may take to receive the reason and to answer with its own.
@@ -95,6 +95,12 @@ impl Close {
         Self::new(1013, reason)
     }
 
+    /// A message that has not arrived whole has made room for others.
+    fn unfinished() -> Self {
+        let reason = "too much of other messages came before this one was whole; send it again";
+        Self::new(1013, reason)
+    }
+
     /// Credentials were refused, or could not be checked, when the client came.
     pub(super) fn unwelcome(error: &Error) -> Self {
         let code = match error {
@@ -121,6 +127,9 @@ impl Close {
         match error {
             tungstenite::Error::Io(error) => {
                 let cause = error.get_ref()?;
+                if cause.is::<Evicted>() {
+                    return Some(Self::unfinished());
+                }
                 cause.is::<Exhausted>().then(Self::too_much)
             }
             tungstenite::Error::Capacity(_) => {

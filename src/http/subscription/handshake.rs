@@ -82,7 +82,8 @@ pub(in crate::http) fn upgrade(
         match upgraded {
             Ok(upgraded) => {
                 let init_bytes = state.connections.config.init_bytes;
-                let stream = Metered::new(TokioIo::new(upgraded), init_bytes);
+                let bodies = state.limits.bodies.clone();
+                let stream = Metered::new(TokioIo::new(upgraded), init_bytes, bodies);
                 let open = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config));
                 session::run(state, place, header, open.await).await;
             }

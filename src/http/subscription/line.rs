@@ -33,14 +33,24 @@ impl Line<'_> {
     /// the wait is given up.
     pub(super) async fn receive(&mut self) -> Result<Option<ClientMessage>, End> {
         match self.socket.next().await {
-            Some(Ok(Message::Text(text))) => ClientMessage::parse(text.as_str())
-                .map(Some)
-                .map_err(|problem| Some(Close::invalid(problem))),
+            Some(Ok(Message::Text(text))) => {
+                self.socket.get_mut().arrived();
+                ClientMessage::parse(text.as_str())
+                    .map(Some)
+                    .map_err(|problem| Some(Close::invalid(problem)))
+            }
             Some(Ok(Message::Binary(_))) => Err(Some(Close::invalid("a message must be a text"))),
             // The answer to it is queued. It has to be taken before anything else is read: a
             // client that only asks would otherwise fill the memory with answers.
-            Some(Ok(Message::Ping(_))) => self.flush().await.map(|()| None),
-            Some(Ok(Message::Pong(_) | Message::Frame(_))) => Ok(None),
+            Some(Ok(Message::Ping(payload))) => {
+                self.socket.get_mut().passed(payload.len());
+                self.flush().await.map(|()| None)
+            }
+            Some(Ok(Message::Pong(payload))) => {
+                self.socket.get_mut().passed(payload.len());
+                Ok(None)
+            }
+            Some(Ok(Message::Frame(_))) => Ok(None),
             Some(Ok(Message::Close(_))) => {
                 // The answer is written by looking for more, of which there is none.
                 let rest = async { while let Some(Ok(_)) = self.socket.next().await {} };

@@ -1,4 +1,5 @@
-//! The connection beneath a WebSocket, of which few bytes are read before its client is known.
+//! The connection beneath a WebSocket, of which few bytes are read before its client is known. Those of
+//! a long message that has not arrived whole count with the bodies of requests.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +8,10 @@ use std::task::{Context, Poll, ready};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::sync::futures::OwnedNotified;
 use tokio_tungstenite::WebSocketStream;
+
+use crate::admission::{Bodies, Ticket};
 
 /// A WebSocket on a connection of a client.
 pub(super) type Socket = WebSocketStream<Metered<TokioIo<Upgraded>>>;
@@ -17,13 +21,65 @@ const DROPPED_AT_ONCE: usize = 4 * 1024;
 /// How much is dropped at most. Who sends more may not see why it was closed.
 const MAX_DROPPED: usize = 8 * 1024 * 1024;
 
-/// A connection on which reading fails once a number of bytes has been read.
+/// A message of no more bytes than this is not counted.
+const UNCOUNTED: usize = 16 * 1024;
+/// How many bytes a client's control frame has before its payload.
+const FRAME_HEAD: usize = 6;
+
+/// A connection on which reading fails once a number of bytes has been read, or once a message that
+/// has not arrived whole is evicted.
 #[derive(Debug)]
 pub(super) struct Metered<S> {
     stream: S,
     /// How many bytes may still be read; `None` for any number.
     left: Option<usize>,
+    unfinished: Unfinished,
 }
+
+/// What has come of a message that is not whole.
+#[derive(Debug)]
+struct Unfinished {
+    bodies: Bodies,
+    bytes: usize,
+    /// Counts them, if they are many.
+    counted: Option<Counted>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    ticket: Ticket,
+    evicted: Pin<Box<OwnedNotified>>,
+}
+
+impl Unfinished {
+    /// More has come; `false` if that is more than may be there.
+    fn grow(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        if let Some(counted) = &self.counted {
+            return counted.ticket.grow(bytes);
+        }
+        if self.bytes <= UNCOUNTED {
+            return true;
+        }
+        self.counted = self.bodies.admit(self.bytes).map(|ticket| Counted {
+            evicted: Box::pin(ticket.evicted()),
+            ticket,
+        });
+        self.counted.is_some()
+    }
+
+    fn poll_evicted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.counted {
+            Some(counted) => counted.evicted.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// A message was evicted before it had arrived whole.
+#[derive(Debug, thiserror::Error)]
+#[error("too much of other messages has come since this one was begun")]
+pub(super) struct Evicted;
 
 /// More was to be read than may be.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +87,29 @@ pub(super) struct Metered<S> {
 pub(super) struct Exhausted;
 
 impl<S> Metered<S> {
-    /// A connection from which `left` bytes may be read.
-    pub(super) const fn new(stream: S, left: usize) -> Self {
+    /// A connection from which `left` bytes may be read, and whose messages count with `bodies`.
+    pub(super) const fn new(stream: S, left: usize, bodies: Bodies) -> Self {
         Self {
             stream,
             left: Some(left),
+            unfinished: Unfinished {
+                bodies,
+                bytes: 0,
+                counted: None,
+            },
         }
+    }
+
+    /// A message has arrived whole.
+    pub(super) fn arrived(&mut self) {
+        self.unfinished.bytes = 0;
+        self.unfinished.counted = None;
+    }
+
+    /// A control frame has come, maybe between the parts of a message.
+    pub(super) const fn passed(&mut self, payload: usize) {
+        let bytes = self.unfinished.bytes;
+        self.unfinished.bytes = bytes.saturating_sub(payload + FRAME_HEAD);
     }
 
     /// From here on any number of bytes may be read.
@@ -70,7 +143,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let Some(left) = self.left else {
-            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+            if self.unfinished.poll_evicted(cx).is_ready() {
+                return Poll::Ready(Err(io::Error::other(Evicted)));
+            }
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+            let read = buffer.filled().len() - before;
+            return Poll::Ready(if self.unfinished.grow(read) {
+                Ok(())
+            } else {
+                Err(io::Error::other(Evicted))
+            });
         };
         if left == 0 {
             return Poll::Ready(Err(io::Error::other(Exhausted)));
@@ -105,14 +188,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::io::duplex;
 
     use super::*;
 
+    fn bodies(bytes: usize) -> Bodies {
+        Bodies::new(bytes, Duration::from_hours(1))
+    }
+
     #[tokio::test]
     async fn so_much_is_read_and_no_more_until_the_bound_is_lifted() {
         let (mut far, near) = duplex(64);
-        let mut near = Metered::new(near, 5);
+        let mut near = Metered::new(near, 5, bodies(64));
         far.write_all(b"12345678").await.unwrap();
         let mut buffer = [0; 8];
         assert_eq!(near.read(&mut buffer).await.unwrap(), 5);
@@ -125,9 +214,50 @@ mod tests {
     #[tokio::test]
     async fn what_is_dropped_does_not_count() {
         let (mut far, near) = duplex(64);
-        let mut near = Metered::new(near, 1);
+        let mut near = Metered::new(near, 1, bodies(64));
         far.write_all(&[0; 64]).await.unwrap();
         far.shutdown().await.unwrap();
         near.drop_rest().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_messages_that_are_not_whole_the_oldest_makes_room() {
+        const LONG: usize = 2 * UNCOUNTED;
+        let bodies = bodies(LONG + UNCOUNTED);
+        let mut ends = Vec::new();
+        for _ in 0..2 {
+            let (far, near) = duplex(2 * LONG);
+            let mut near = Metered::new(near, 1, bodies.clone());
+            near.lift();
+            ends.push((far, near));
+        }
+        let mut buffer = vec![0; LONG];
+        for is_whole in [true, false] {
+            for (far, near) in &mut ends {
+                far.write_all(&vec![0; LONG]).await.unwrap();
+                near.read_exact(&mut buffer).await.unwrap();
+                if is_whole {
+                    near.arrived();
+                }
+            }
+        }
+        let (old, new) = ends.split_at_mut(1);
+        // It is told though nothing more comes.
+        let error = old[0].1.read(&mut buffer).await.unwrap_err();
+        assert!(error.get_ref().unwrap().is::<Evicted>(), "{error}");
+        new[0].0.write_all(&[0; 8]).await.unwrap();
+        assert_eq!(new[0].1.read(&mut buffer).await.unwrap(), 8);
+    }
+
+    #[tokio::test]
+    async fn signs_of_life_do_not_count_as_a_message() {
+        let (mut far, near) = duplex(64);
+        let mut near = Metered::new(near, 1, bodies(1));
+        near.lift();
+        for _ in 0..2 * UNCOUNTED / 16 {
+            far.write_all(&[0; 16]).await.unwrap();
+            near.read_exact(&mut [0; 16]).await.unwrap();
+            near.passed(10);
+        }
     }
 }

@@ -27,6 +27,7 @@ const UPGRADE: &str = "GET /graphql HTTP/1.1\r\nhost: localhost\r\nupgrade: webs
 const TEXT: u8 = 0x81;
 const FIRST_PART: u8 = 0x01;
 const FURTHER_PART: u8 = 0x00;
+const LAST_PART: u8 = 0x80;
 const PING: u8 = 0x89;
 
 /// A frame of a client, masked with zeros, which change nothing.
@@ -134,6 +135,44 @@ async fn a_message_of_any_number_of_parts_is_bounded() {
     let init = json!({ "type": "connection_init", "payload": { "token": token } }).to_string();
     let first = [frame(TEXT, init.as_bytes()), frame(FIRST_PART, b"{")].concat();
     flood(&gateway, &first, &frame(FURTHER_PART, b" "), 1009).await;
+}
+
+#[tokio::test]
+async fn messages_that_do_not_arrive_whole_are_bounded_together() {
+    let directory = Directory::with(Engine::Sqlite, |config| {
+        config.server.max_unfinished_body_bytes = 100_000;
+    })
+    .await;
+    let init = json!({ "type": "connection_init", "payload": { "token": directory.ada } });
+    let init = init.to_string();
+    let begin = async || {
+        let raw = Raw::open(&directory.gateway.origin).await;
+        raw.send(UPGRADE).await;
+        raw.try_send_bytes(&frame(TEXT, init.as_bytes()))
+            .await
+            .unwrap();
+        hear(&raw, "connection_ack").await;
+        let part = frame(FIRST_PART, " ".repeat(60_000).as_bytes());
+        raw.try_send_bytes(&part).await.unwrap();
+        raw
+    };
+    let old = begin().await;
+    let new = begin().await;
+    let told = String::from_utf8_lossy(&old.rest().await).into_owned();
+    assert!(told.contains("send it again"), "{told}");
+    let rest = frame(LAST_PART, br#"{"type":"ping"}"#);
+    new.try_send_bytes(&rest).await.unwrap();
+    hear(&new, "pong").await;
+}
+
+/// Reads what comes until this is a part of it.
+async fn hear(raw: &Raw, text: &str) {
+    let mut heard = String::new();
+    while !heard.contains(text) {
+        raw.begins().await;
+        let part = raw.take(1_000).expect("the connection goes on");
+        heard += &String::from_utf8_lossy(&part);
+    }
 }
 
 #[tokio::test]
