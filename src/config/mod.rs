@@ -269,6 +269,9 @@ pub struct Limits {
     pub aliases: usize,
     /// How many directives an operation may hold.
     pub directives: usize,
+    /// How many bytes a document may have. It is parsed in one stretch; values that are passed as
+    /// variables do not count.
+    pub document_bytes: usize,
     /// How many tokens a document may have.
     pub tokens: usize,
     /// How many fields an operation may select once its fragments are expanded.
@@ -300,6 +303,7 @@ impl Default for Limits {
             aliases: 30,
             response_bytes: 16 * 1024 * 1024,
             directives: 100,
+            document_bytes: 128 * 1024,
             tokens: 10_000,
             selections: 2_000,
             operations: 50,
@@ -323,6 +327,7 @@ impl Limits {
             response_bytes: settings.max_response_bytes.unwrap_or(limits.response_bytes),
             aliases: settings.max_aliases.unwrap_or(limits.aliases),
             directives: settings.max_directives.unwrap_or(limits.directives),
+            document_bytes: settings.max_document_bytes.unwrap_or(limits.document_bytes),
             tokens: settings.max_tokens.unwrap_or(limits.tokens),
             selections: settings.max_selections.unwrap_or(limits.selections),
             operations: settings.max_operations.unwrap_or(limits.operations),
@@ -474,6 +479,7 @@ impl Config {
             ("max-depth", self.limits.depth > 0),
             ("max-page-size", self.limits.page_size > 0),
             ("max-response-bytes", self.limits.response_bytes > 0),
+            ("max-document-bytes", self.limits.document_bytes > 0),
             ("max-list-items", self.limits.list_items > 0),
             (
                 "max-options-per-user",

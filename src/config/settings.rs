@@ -311,6 +311,10 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_DIRECTIVES", value_name = "N")]
     max_directives: usize,
 
+    /// Most bytes of a document; values passed as variables do not count [default: 131072]
+    #[arg(long, env = "USER_GATEWAY_MAX_DOCUMENT_BYTES", value_name = "N")]
+    max_document_bytes: usize,
+
     /// Most tokens in a document [default: 10000]
     #[arg(long, env = "USER_GATEWAY_MAX_TOKENS", value_name = "N")]
     max_tokens: usize,

@@ -25,10 +25,18 @@ enum Frame<'a> {
     Object(HashSet<&'a str>),
 }
 
-/// Refuses documents with too many tokens, too long names, too deep nesting or repeated input
-/// fields.
+/// Refuses documents with too many bytes or tokens, too long names, too deep nesting or repeated
+/// input fields.
 pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), RequestError> {
     let bytes = text.as_bytes();
+    if bytes.len() > limits.document_bytes {
+        let message = format!(
+            "the document has {} bytes, more than the {} allowed; pass values as variables",
+            bytes.len(),
+            limits.document_bytes
+        );
+        return Err(refuse(Code::DocumentTooLarge, message));
+    }
     let mut frames: Vec<Frame<'_>> = Vec::new();
     let mut parentheses = 0_usize;
     let mut tokens = 0_usize;
@@ -188,6 +196,25 @@ mod tests {
             Some(Code::DocumentTooLarge)
         );
         assert_eq!(code(&format!("{{{}}}", "a,,, ".repeat(9_000))), None);
+    }
+
+    #[test]
+    fn bytes_are_bounded_whatever_they_are() {
+        for (before, filler, after) in [
+            ("{f} ", " ", ""),
+            ("{f} #", "x", ""),
+            ("{f(x:\"", "x", "\")}"),
+            ("{f(x:\"\"\"", "x", "\"\"\")}"),
+        ] {
+            let rest = 128 * 1024 - before.len() - after.len();
+            let text = |filled: usize| format!("{before}{}{after}", filler.repeat(filled));
+            assert_eq!(code(&text(rest)), None, "{before}");
+            assert_eq!(
+                code(&text(rest + 1)),
+                Some(Code::DocumentTooLarge),
+                "{before}"
+            );
+        }
     }
 
     #[test]

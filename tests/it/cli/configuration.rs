@@ -60,6 +60,7 @@ fn every_command_has_a_help_that_names_its_options() {
         "max-response-bytes",
         "max-aliases",
         "max-directives",
+        "max-document-bytes",
         "max-tokens",
         "max-selections",
         "max-operations",
