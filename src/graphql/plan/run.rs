@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_graphql::{Name, Value, Variables};
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 use tokio::task::coop::has_budget_remaining;
 use tokio::task::yield_now;
 
@@ -139,9 +138,6 @@ async fn answer<T: PlannedObject>(
     }
 }
 
-/// So many batches at most are waited for without a task for each of them.
-const JOINED: usize = 30;
-
 /// Drives `reading`, and looks up what it waits for. A batch leaves when nothing of `reading` can
 /// go on without one, so everything that can has added its keys by then; and as nothing else is
 /// waited for, a look-up that stands alone leaves at once. Fails as soon as the request has spent
@@ -157,9 +153,6 @@ async fn batched<F: Future>(
     poll_fn(|context| {
         alarm.awake();
         loop {
-            if let Err(stopped) = request.budget.check() {
-                return Poll::Ready(Err(stopped));
-            }
             // Whoever waits for a batch need not be asked while it is on its way.
             if alarm.has_rung() {
                 let mut context_of_reading = Context::from_waker(&waker);
@@ -175,16 +168,15 @@ async fn batched<F: Future>(
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                let wanted = request.wanted();
-                if wanted.len() > JOINED {
-                    batches.push(join_all(wanted).map(drop).boxed());
-                } else {
-                    batches.extend(wanted);
-                }
+                batches.extend(request.wanted());
             }
-            // They are few, and mostly come together.
+            // They are few, one for each kind of look-up, and mostly come together.
             let sent = batches.len();
             batches.retain_mut(|batch| batch.as_mut().poll(context).is_pending());
+            // A batch that may not go on is never woken.
+            if let Err(stopped) = request.budget.check() {
+                return Poll::Ready(Err(stopped));
+            }
             if batches.len() < sent {
                 continue;
             }
