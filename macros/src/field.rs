@@ -133,10 +133,14 @@ impl Field {
             .wants_request
             .then(|| quote!(, crate::graphql::context::request(context)?));
         let passed = self.arguments.iter().map(|argument| &argument.ident);
-        let finish = match self.kind {
-            Kind::Computed => None,
-            Kind::Loaded => Some(quote!(?.run(crate::graphql::context::request(context)?).await)),
-            Kind::Read => Some(quote!(.await)),
+        let value = quote!(Self::#resolver(self #request #(, #passed)*));
+        let value = match self.kind {
+            Kind::Computed => value,
+            // What goes wrong before it is looked up counts like the rest.
+            Kind::Loaded => quote! {
+                async { #value?.run(crate::graphql::context::request(context)?).await }.await
+            },
+            Kind::Read => quote!(#value.await),
         };
         quote! {
             #(#attributes)*
@@ -144,7 +148,7 @@ impl Field {
                 &self,
                 context: &::async_graphql::Context<'_> #(#declared)*
             ) -> #output {
-                let value: #output = Self::#resolver(self #request #(, #passed)*) #finish;
+                let value: #output = #value;
                 crate::graphql::context::counted(context, value).await
             }
         }

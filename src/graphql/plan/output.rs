@@ -253,6 +253,9 @@ impl<T: Output> Output for [T] {
     }
 }
 
+/// What an error takes in memory, roughly. The engine keeps all that happen, told or not.
+const ERROR_BYTES: usize = 256;
+
 impl<T: Output> Output for Result<T, FieldError> {
     const NULLABLE: bool = T::NULLABLE;
     type Object = T::Object;
@@ -273,7 +276,7 @@ impl<T: Output> Output for Result<T, FieldError> {
     }
 
     fn bytes(&self) -> usize {
-        self.as_ref().map_or(0, T::bytes)
+        self.as_ref().map_or(ERROR_BYTES, T::bytes)
     }
 
     fn write<'p>(
