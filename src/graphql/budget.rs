@@ -1,9 +1,10 @@
 //! What the operations of one request may take, counted while they run.
 //!
-//! A cost is estimated before an operation runs, by guesses at the sizes of lists. Here the true
-//! numbers count, as soon as they are known: objects when their level has been read, bytes as they
-//! are written. What goes on past a bound is never resumed: whoever drives the operation looks at
-//! [`Budget::check`] whenever it has waited, and drops what is left of it.
+//! A cost is estimated before an operation runs, by guesses at the sizes of lists, and those of a batch
+//! are added up by [`BatchAllowance`](super::document::BatchAllowance). Here the true numbers count, as
+//! soon as they are known: objects when their level has been read, rows and values when look-ups
+//! have found them, bytes as they are written. What goes on past a bound is never resumed: whoever
+//! drives the operation looks at [`Budget::check`] whenever it has waited, and drops what is left of it.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -37,6 +38,8 @@ pub struct Budget {
     rows: AtomicU64,
     /// Bytes of the answers.
     bytes: AtomicUsize,
+    /// Bytes of values that have been found, which are in memory before they are part of an answer.
+    found_bytes: AtomicUsize,
 }
 
 impl Budget {
@@ -48,6 +51,7 @@ impl Budget {
             cost: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             bytes: AtomicUsize::new(0),
+            found_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -78,9 +82,12 @@ impl Budget {
         }
     }
 
-    /// Counts rows that a look-up has found.
-    pub(super) fn found(&self, rows: usize) {
+    /// Counts rows that a look-up has found, and the bytes of what may be long in them.
+    pub(super) fn found(&self, rows: usize, bytes: usize) {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        if bytes > 0 {
+            self.found_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 
     /// Counts bytes of an answer.
@@ -112,10 +119,12 @@ impl Budget {
             );
             return Err(GraphqlError::new(Code::CostLimitExceeded, message));
         }
-        if self.bytes.load(Ordering::Relaxed) > self.max_bytes {
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        let found_bytes = self.found_bytes.load(Ordering::Relaxed);
+        if bytes.max(found_bytes) > self.max_bytes {
             let message = format!(
-                "the request was stopped: its answer has more than the {} bytes allowed; ask for \
-                 smaller pages, fewer fields or fewer aliases",
+                "the request was stopped: its answer, or what was read for it, has more than the {} \
+                 bytes allowed; ask for smaller pages, fewer fields or fewer aliases",
                 self.max_bytes
             );
             return Err(GraphqlError::new(Code::ResponseLimitExceeded, message));
@@ -151,7 +160,7 @@ mod tests {
         let budget = budget(10, 100);
         assert_eq!(budget.spend(10).now_or_never(), Some(()));
         budget.write(100);
-        budget.found(10);
+        budget.found(10, 100);
         assert_eq!(code(&budget), None);
         assert_eq!((budget.cost_left(), budget.bytes_left()), (0, 0));
         budget.write(1);
@@ -164,8 +173,18 @@ mod tests {
     #[test]
     fn rows_count_before_they_are_objects() {
         let budget = budget(10, 100);
-        budget.found(11);
+        budget.found(11, 0);
         assert_eq!(code(&budget), Some(Code::CostLimitExceeded));
+    }
+
+    #[test]
+    fn values_count_before_they_are_part_of_an_answer() {
+        let budget = budget(10, 100);
+        budget.found(1, 60);
+        assert_eq!(code(&budget), None);
+        budget.found(1, 41);
+        assert_eq!(code(&budget), Some(Code::ResponseLimitExceeded));
+        assert_eq!(budget.spend(1).now_or_never(), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::cursor::PageArguments;
 use super::error::FieldResult;
 use super::id::{GlobalId, NodeId};
 use super::input::{GivenFilter, OrganizationBy, UserOptionFilter, UserOrder, check_length};
-use super::loader::{Load, Part, Users};
+use super::loader::{Load, Part, Size, USERS_OF_OPTIONS, Users};
 use super::object::{
     Node, Organization, User, UserConnection, UserOption, Viewer, find, visibility,
 };
@@ -134,10 +134,21 @@ impl Query {
         request: &RequestContext,
         #[graphql(desc = "Which options.")] filter: UserOptionFilter,
     ) -> FieldResult<Vec<UserOption>> {
-        let filter = filter.parse(&request.limits)?;
-        request.budget.spend(STATEMENT).await;
-        let found = request.services.user_options().get_many(&filter).await?;
-        Ok(found.into_iter().map(UserOption).collect())
+        let mut filter = filter.parse(&request.limits)?;
+        let mut ids = std::mem::take(&mut filter.user_ids);
+        ids.sort_unstable();
+        ids.dedup();
+        let mut found = Vec::new();
+        // What is found counts before more is asked for.
+        for users in ids.chunks(USERS_OF_OPTIONS) {
+            request.budget.spend(STATEMENT).await;
+            filter.user_ids = users.to_vec();
+            let options = request.services.user_options().get_many(&filter).await?;
+            let bytes = options.iter().map(Size::bytes).sum();
+            request.budget.found(options.len(), bytes);
+            found.extend(options.into_iter().map(UserOption));
+        }
+        Ok(found)
     }
 
     /// Whatever has this id; null if there is nothing or the caller may not see it.

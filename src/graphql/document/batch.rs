@@ -1,4 +1,7 @@
 //! What the operations of a batch may ask for together.
+//!
+//! This is about what they say before any of them runs: estimates of cost, aliases, changes. What they
+//! take is counted by [`Budget`](super::super::budget::Budget) while they run, all at once.
 
 use super::limits::Sums;
 use super::{GraphqlError, Operation, RequestError};

@@ -17,11 +17,16 @@ pub(in super::super) type Map<K, V> = HashMap<K, V, RandomState>;
 /// What a look-up has found: values with their keys, each key once.
 pub(in super::super) type Found<B> = Vec<(<B as Batch>::Key, <B as Batch>::Value)>;
 
-/// Something of which it is known how many rows it is made of.
+/// Something of which it is known how much it takes.
 pub(in super::super) trait Size {
     /// How many rows it is made of.
     fn rows(&self) -> usize {
         1
+    }
+
+    /// How many bytes of it may be long: the values of options.
+    fn bytes(&self) -> usize {
+        0
     }
 }
 
@@ -29,12 +34,56 @@ impl<T: Size> Size for Result<T> {
     fn rows(&self) -> usize {
         self.as_ref().map_or(0, T::rows)
     }
+
+    fn bytes(&self) -> usize {
+        self.as_ref().map_or(0, T::bytes)
+    }
+}
+
+/// What is looked up by.
+pub(in super::super) trait Key:
+    Eq + Hash + Clone + Debug + Send + Sync + 'static
+{
+    /// How many keys like this one a call may have, so that it brings no more than 20,000 rows or
+    /// so, or some megabytes.
+    fn max_keys(&self) -> usize {
+        ROWS_OF_A_CALL
+    }
+
+    /// Whether one call can ask for both.
+    fn goes_with(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+/// About how many rows a call should bring at most.
+pub(super) const ROWS_OF_A_CALL: usize = 20_000;
+
+/// What is asked of ids, of which a call can ask only one thing.
+pub(in super::super) trait Asked:
+    Eq + Hash + Clone + Debug + Send + Sync + 'static
+{
+    /// Of how many ids a call may ask it; see [`Key::max_keys`].
+    fn max_ids(&self) -> usize;
+}
+
+impl<I, A: Asked> Key for (I, A)
+where
+    I: Eq + Hash + Clone + Debug + Send + Sync + 'static,
+{
+    fn max_keys(&self) -> usize {
+        self.1.max_ids()
+    }
+
+    fn goes_with(&self, other: &Self) -> bool {
+        self.1 == other.1
+    }
 }
 
 /// A kind of look-up: many keys in, what there is of them out, by one call of a service.
 pub(in super::super) trait Batch: Sized + Send + Sync + 'static {
     /// What is looked up by.
-    type Key: Eq + Hash + Clone + Debug + Send + Sync + 'static;
+    type Key: Key;
     /// What is found.
     type Value: Size + Clone + Send + Sync + 'static;
 
@@ -44,7 +93,7 @@ pub(in super::super) trait Batch: Sized + Send + Sync + 'static {
     /// The look-ups of this kind.
     fn lookup(loaders: &Loaders) -> &Lookup<Self>;
 
-    /// The values of those keys that have one.
+    /// The values of those keys that have one. The keys go with each other; there is at least one.
     fn fetch(
         services: &AuthorizedServices,
         keys: &[Self::Key],

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 use std::future::poll_fn;
+use std::iter::once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
@@ -12,7 +13,7 @@ use ::dataloader::BatchFn;
 use ::dataloader::cached::Loader;
 use futures_util::future::join_all;
 
-use super::batch::{Batch, Found, Map, Size};
+use super::batch::{Batch, Found, Key, Map, Size};
 use crate::auth::AuthorizedServices;
 use crate::domain::{Error, Result};
 use crate::graphql::budget::Budget;
@@ -130,47 +131,80 @@ impl<B: Batch> Lookup<B> {
         }
     }
 
-    /// Lets go the keys that are wanted by now, in batches, if a plan drives them.
-    pub(super) fn send(&self, max_batch: usize, mut send: impl FnMut(Vec<B::Key>)) {
+    /// Lets go the keys that are wanted by now, if there are some and a plan drives them.
+    pub(super) fn send(&self, send: impl FnOnce(Vec<B::Key>)) {
         let Self::Plan(planned) = self else { return };
         if !planned.is_wanted.load(Ordering::Acquire) {
             return;
         }
         planned.is_wanted.store(false, Ordering::Release);
         let wanted = planned.with(|level| std::mem::take(&mut level.wanted));
-        match wanted.len() {
-            0 => {}
-            len if len <= max_batch => send(wanted),
-            _ => wanted
-                .chunks(max_batch)
-                .for_each(|keys| send(keys.to_vec())),
+        if !wanted.is_empty() {
+            send(wanted);
         }
     }
 
-    /// Looks up a batch of keys that were wanted.
+    /// Looks up keys that were wanted, by one call after the other of at most `max_keys` each: what
+    /// is found counts before more is asked for.
     pub(super) async fn fill(
         &self,
         services: &AuthorizedServices,
         budget: &Budget,
         keys: Vec<B::Key>,
+        max_keys: usize,
     ) {
         let Self::Plan(planned) = self else { return };
-        budget.spend(B::COST).await;
-        let found = fetch::<B>(services, budget, &keys).await;
-        let waiting = planned.with(|level| level.know(keys, found));
-        waiting.into_iter().for_each(Waker::wake);
+        let (first, others) = calls(keys, max_keys);
+        for keys in once(first).chain(others) {
+            budget.spend(B::COST).await;
+            let found = fetch::<B>(services, budget, &keys).await;
+            let waiting = planned.with(|level| level.know(keys, found));
+            waiting.into_iter().for_each(Waker::wake);
+        }
     }
 }
 
-/// Looks up a batch, and counts what is found.
+/// The keys of each call: they go with each other and are as many as a call may have, but no more
+/// than `max_keys`. Those of the first, which mostly are all, and those of the others.
+fn calls<K: Key>(keys: Vec<K>, max_keys: usize) -> (Vec<K>, Vec<Vec<K>>) {
+    let room = |key: &K| key.max_keys().min(max_keys).max(1);
+    let is_one_call = keys.first().is_none_or(|first| {
+        keys.len() <= room(first) && keys.iter().all(|key| key.goes_with(first))
+    });
+    if is_one_call {
+        return (keys, Vec::new());
+    }
+    let mut groups: Vec<Vec<K>> = Vec::new();
+    for key in keys {
+        // A field asks the same of all objects of a level, one after the other.
+        match groups.iter_mut().rfind(|group| group[0].goes_with(&key)) {
+            Some(group) => group.push(key),
+            None => groups.push(vec![key]),
+        }
+    }
+    let mut calls = Vec::new();
+    for group in groups {
+        let room = room(&group[0]);
+        let mut left = group.into_iter();
+        while !left.as_slice().is_empty() {
+            calls.push(left.by_ref().take(room).collect());
+        }
+    }
+    (calls.remove(0), calls)
+}
+
+/// Makes a call, and counts what is found.
 async fn fetch<B: Batch>(
     services: &AuthorizedServices,
     budget: &Budget,
     keys: &[B::Key],
 ) -> Result<Found<B>> {
     let found = B::fetch(services, keys).await;
-    let rows = found.iter().flatten().map(|(_, value)| Size::rows(value));
-    budget.found(rows.sum());
+    let values = || found.iter().flatten().map(|(_, value)| value);
+    budget.found(
+        values().map(Size::rows).sum(),
+        values().map(Size::bytes).sum(),
+    );
     found
 }
 
@@ -300,7 +334,7 @@ fn wait(waiting: &mut Vec<Waker>, waker: &Waker) {
     }
 }
 
-/// Batches as tasks of their own: a waiter whose field is cancelled must not take the others' keys
+/// Calls as tasks of their own: a waiter whose field is cancelled must not take the others' keys
 /// with it.
 pub(in super::super) struct Spawned<B> {
     services: AuthorizedServices,
@@ -310,17 +344,21 @@ pub(in super::super) struct Spawned<B> {
 
 impl<B: Batch> BatchFn<B::Key, Outcome<B>> for Spawned<B> {
     async fn load(&mut self, keys: &[B::Key]) -> HashMap<B::Key, Outcome<B>> {
-        let (services, wanted) = (self.services.clone(), keys.to_vec());
-        let budget = Arc::clone(&self.budget);
-        // A task waits for nothing that may never come.
-        budget.spend(B::COST).await;
-        let fetched = carry(async move { fetch::<B>(&services, &budget, &wanted).await });
-        let fetched = tokio::spawn(fetched).await;
         let mut level = Level::<B>::default();
-        level.know(
-            keys.to_vec(),
-            fetched.map_err(Error::internal).and_then(|found| found),
-        );
+        // There are no more of them than a batch may have.
+        let (first, others) = calls(keys.to_vec(), usize::MAX);
+        for keys in once(first).chain(others) {
+            // A task waits for nothing that may never come.
+            self.budget.spend(B::COST).await;
+            let (services, budget) = (self.services.clone(), Arc::clone(&self.budget));
+            let wanted = keys.clone();
+            let fetched = carry(async move { fetch::<B>(&services, &budget, &wanted).await });
+            let fetched = tokio::spawn(fetched).await;
+            level.know(
+                keys,
+                fetched.map_err(Error::internal).and_then(|found| found),
+            );
+        }
         let known = level.known.into_iter();
         known
             .filter_map(|(key, slot)| match slot {
@@ -337,8 +375,9 @@ mod tests {
     use std::task::Wake;
 
     use super::super::MemberCounts;
+    use super::super::batch::ROWS_OF_A_CALL;
     use super::*;
-    use crate::domain::OrganizationId;
+    use crate::domain::{OptionScope, OrganizationId, ProjectId, UserId, UserOptionId};
 
     /// Counts how often it is woken.
     #[derive(Default)]
@@ -361,6 +400,40 @@ mod tests {
         let found = keys.iter().map(|key| (*key, 7)).collect();
         let waiting = level.know(keys.to_vec(), Ok(found));
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// How many keys each call has.
+    fn sizes<K: Key>(keys: Vec<K>, max_keys: usize) -> Vec<usize> {
+        let (first, others) = calls(keys, max_keys);
+        once(first).chain(others).map(|keys| keys.len()).collect()
+    }
+
+    #[test]
+    fn a_call_has_as_many_keys_as_it_may() {
+        let ids = |count: i64| (1..=count).map(UserId).collect::<Vec<_>>();
+        assert_eq!(sizes(ids(1_000), 1_000), [1_000]);
+        assert_eq!(sizes(ids(2_001), 1_000), [1_000, 1_000, 1]);
+        assert_eq!(sizes(ids(3), 0), [1, 1, 1]);
+        assert_eq!(sizes(ids(20_001), usize::MAX), [ROWS_OF_A_CALL, 1]);
+        let options: Vec<_> = (1..=251).map(UserOptionId).collect();
+        assert_eq!(sizes(options, 1_000), [250, 1]);
+    }
+
+    #[test]
+    fn a_call_asks_one_thing_however_keys_are_mixed() {
+        let scopes = [OptionScope::GLOBAL, OptionScope::project(ProjectId(1))];
+        let of = |id: i64, scope: usize| (UserId(id), scopes[scope]);
+        let mixed: Vec<_> = (1..=60).flat_map(|id| [of(id, 0), of(id, 1)]).collect();
+        let (first, others) = calls(mixed.clone(), 1_000);
+        let calls: Vec<_> = once(first).chain(others).collect();
+        let sizes: Vec<_> = calls.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [50, 10, 50, 10]);
+        for call in &calls {
+            assert!(call.iter().all(|key| key.1 == call[0].1));
+        }
+        let mut all = calls.concat();
+        all.sort_unstable_by_key(|(id, scope)| (*id, scope.project_id.is_some()));
+        assert_eq!(all, mixed);
     }
 
     #[test]

@@ -6,12 +6,11 @@ mod load;
 mod lookup;
 mod part;
 
-use std::hash::Hash;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub(super) use batch::Batch;
+pub(super) use batch::{Batch, Size};
 pub(super) use load::Load;
 pub(super) use lookup::Driver;
 pub(super) use part::Part;
@@ -21,10 +20,10 @@ use super::object::{Organization, User, UserOption};
 use crate::auth::{AuthorizedServices, Detail, OrganizationMembers, VisibleUser};
 use crate::domain::{
     self, AuthIdentity, Authenticator, Avatar, OptionScope, OptionScopeFilter, OrganizationId,
-    OrganizationVisibility, Page, PageRequest, Result, Role, UserEmail, UserId, UserOptionFilter,
-    UserOptionId,
+    OrganizationVisibility, Page, PageRequest, Result, Role, StoredValue, UserEmail, UserId,
+    UserOptionFilter, UserOptionId,
 };
-use batch::{Found, Map, Size};
+use batch::{Asked, Found, Key, ROWS_OF_A_CALL};
 use lookup::Lookup;
 use part::{parts, parts_of};
 
@@ -77,7 +76,7 @@ macro_rules! loaders {
         }
 
         impl Loaders {
-            /// Loaders whose batches have at most `max_batch` keys and leave as `driver` says.
+            /// Loaders whose calls have at most `max_batch` keys and leave as `driver` says.
             pub(super) fn new(
                 services: &AuthorizedServices,
                 budget: &Arc<Budget>,
@@ -89,7 +88,8 @@ macro_rules! loaders {
                 }
             }
 
-            /// The batches of what is wanted by now, where a plan drives them.
+            /// The batches of what is wanted by now, one of each kind, where a plan drives them.
+            /// Their calls have at most `max_batch` keys.
             pub(super) fn wanted<'a>(
                 self: &Arc<Self>,
                 services: &'a AuthorizedServices,
@@ -98,10 +98,10 @@ macro_rules! loaders {
             ) -> Vec<BoxFuture<'a, ()>> {
                 let mut batches: Vec<BoxFuture<'a, ()>> = Vec::new();
                 $(
-                    self.$loader.send(max_batch, |keys| {
+                    self.$loader.send(|keys| {
                         let loaders = Arc::clone(self);
                         batches.push(Box::pin(async move {
-                            loaders.$loader.fill(services, budget, keys).await;
+                            loaders.$loader.fill(services, budget, keys, max_batch).await;
                         }));
                     });
                 )*
@@ -138,16 +138,13 @@ loaders! {
     };
     /// Options of one scope, by id.
     pub(super) options = Options((UserId, OptionScope) => Part<UserOption>) |services, keys| {
-        let mut found = Vec::with_capacity(keys.len());
-        for (scope, user_ids) in by_argument(keys) {
-            let exactly = OptionScopeFilter::Exactly(scope);
-            let filter = UserOptionFilter { user_ids, keys: None, scope: exactly };
-            let options = services.user_options().get_many(&filter).await?.into_iter();
-            let options = options.map(UserOption).collect();
-            let options = parts_of(options, |option: &UserOption| option.0.user_id).into_iter();
-            found.extend(options.map(|(id, options)| ((id, scope), options)));
-        }
-        Ok(found)
+        let Some((user_ids, scope)) = asked(keys) else { return Ok(Vec::new()) };
+        let exactly = OptionScopeFilter::Exactly(scope);
+        let filter = UserOptionFilter { user_ids, keys: None, scope: exactly };
+        let options = services.user_options().get_many(&filter).await?.into_iter();
+        let options = options.map(UserOption).collect();
+        let options = parts_of(options, |option: &UserOption| option.0.user_id).into_iter();
+        Ok(options.map(|(id, options)| ((id, scope), options)).collect())
     };
     pub(super) user_options = UserOptions(UserOptionId => domain::UserOption) |services, ids| {
         let found = services.user_options().get_many_by_id(ids).await?.into_iter();
@@ -162,36 +159,83 @@ loaders! {
     pub(super) memberships =
         Memberships((UserId, (OrganizationVisibility, Detail)) => Part<Organization>)
         |services, keys| {
-            let mut found = Vec::with_capacity(keys.len());
-            for (wanted, ids) in by_argument(keys) {
-                let (visibility, detail) = wanted;
-                let organizations = services.organizations();
-                let memberships = organizations.get_memberships(&ids, visibility, detail).await?;
-                let memberships = memberships.into_iter().map(|(id, of)| (id, Organization(of)));
-                let memberships = parts(memberships).into_iter();
-                found.extend(memberships.map(|(id, of)| ((id, wanted), of)));
-            }
-            Ok(found)
+            let Some((ids, wanted)) = asked(keys) else { return Ok(Vec::new()) };
+            let (visibility, detail) = wanted;
+            let organizations = services.organizations();
+            let memberships = organizations.get_memberships(&ids, visibility, detail).await?;
+            let memberships = memberships.into_iter().map(|(id, of)| (id, Organization(of)));
+            let memberships = parts(memberships).into_iter();
+            Ok(memberships.map(|(id, of)| ((id, wanted), of)).collect())
         };
     pub(super) members = Members((OrganizationId, PageRequest) => OrganizationMembers)
         |services, keys| {
-            let mut found = Vec::with_capacity(keys.len());
-            for (page, ids) in by_argument(keys) {
-                let members = services.organizations().get_members(&ids, &page).await?.into_iter();
-                found.extend(members.map(|(id, members)| ((id, page.clone()), members)));
-            }
-            Ok(found)
+            let Some((ids, page)) = asked(keys) else { return Ok(Vec::new()) };
+            let members = services.organizations().get_members(&ids, &page).await?.into_iter();
+            Ok(members.map(|(id, members)| ((id, page.clone()), members)).collect())
         };
     member_counts = MemberCounts(OrganizationId => u64) costs SEARCH |services, ids| {
         services.organizations().count_members(ids).await
     };
 }
 
+/// Of how many users the options are read by one call. One of them may have some megabytes.
+pub(super) const USERS_OF_OPTIONS: usize = 50;
+
+impl Key for UserId {}
+impl Key for OrganizationId {}
+
+impl Key for UserOptionId {
+    /// Their values have 64 KiB at most, where they were set here.
+    fn max_keys(&self) -> usize {
+        250
+    }
+}
+
+impl Asked for OptionScope {
+    fn max_ids(&self) -> usize {
+        USERS_OF_OPTIONS
+    }
+}
+
+impl Asked for (OrganizationVisibility, Detail) {
+    /// Few users have more than 40 organizations.
+    fn max_ids(&self) -> usize {
+        ROWS_OF_A_CALL / 40
+    }
+}
+
+impl Asked for PageRequest {
+    fn max_ids(&self) -> usize {
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        ROWS_OF_A_CALL / size.max(1)
+    }
+}
+
 impl Size for VisibleUser {}
 impl Size for Avatar {}
-impl Size for domain::UserOption {}
+impl Size for UserEmail {}
+impl Size for Authenticator {}
+impl Size for AuthIdentity {}
+impl Size for Role {}
+impl Size for String {}
 impl Size for domain::Organization {}
+impl Size for Organization {}
 impl Size for u64 {}
+
+impl Size for domain::UserOption {
+    fn bytes(&self) -> usize {
+        match &self.value {
+            StoredValue::Json(value) => value.as_str().len(),
+            StoredValue::Unreadable => 0,
+        }
+    }
+}
+
+impl Size for UserOption {
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+}
 
 impl Size for OrganizationMembers {
     fn rows(&self) -> usize {
@@ -217,13 +261,8 @@ impl Loaders {
     }
 }
 
-/// The ids of keys by what is asked of them, for one call can ask only one thing.
-fn by_argument<I: Copy, A: Eq + Hash + Clone>(keys: &[(I, A)]) -> Map<A, Vec<I>> {
-    let mut ids: Map<A, Vec<I>> = Map::default();
-    // A field asks the same of all objects of a level, one after the other.
-    for same in keys.chunk_by(|one, next| one.1 == next.1) {
-        let of_argument = ids.entry(same[0].1.clone()).or_default();
-        of_argument.extend(same.iter().map(|(id, _)| *id));
-    }
-    ids
+/// The ids of keys that go with each other, and what is asked of them.
+fn asked<I: Copy, A: Asked>(keys: &[(I, A)]) -> Option<(Vec<I>, A)> {
+    let (_, asked) = keys.first()?;
+    Some((keys.iter().map(|(id, _)| *id).collect(), asked.clone()))
 }

@@ -83,9 +83,13 @@ fn cut<I: Eq + Copy, V>(list: Vec<V>, ids: &[I]) -> Vec<(I, Part<V>)> {
     parts.collect()
 }
 
-impl<T> Size for Part<T> {
+impl<T: Size> Size for Part<T> {
     fn rows(&self) -> usize {
         self.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.iter().map(T::bytes).sum()
     }
 }
 

@@ -14,6 +14,9 @@ on_each_engine! {
     a_mutation_that_costs_too_much_stops_those_after_it
     the_operations_of_a_batch_share_what_they_may_take
     searches_and_counts_have_their_price
+    a_statement_that_is_one_too_many_ends_the_operation
+    values_count_when_they_are_read_and_before_more_are
+    what_failed_counts_where_the_engine_keeps_it
 }
 
 /// Whether plans run operations.
@@ -238,6 +241,109 @@ async fn searches_and_counts_have_their_price(engine: Engine) {
         let (answer, statements) = asked(&json!({ "query": query })).await;
         assert_eq!(outcome(&answer), "COST_LIMIT_EXCEEDED");
         assert_eq!(statements, 0);
+    }
+}
+
+/// Nothing wakes what waits for a statement that may not be made.
+async fn a_statement_that_is_one_too_many_ends_the_operation(engine: Engine) {
+    let gateway = gateway(engine, true, |_| {}).await;
+    let ada = gateway.database.add_user("ada").await;
+    for id in 1..=45 {
+        gateway.database.add_organization(id, "us", Some(0)).await;
+        gateway.database.join(ada, OrganizationId(id)).await;
+    }
+    let token = gateway.user_token(ada, &[]).await;
+    let query = "{ viewer { user { organizations { members(first: 1) { nodes { id } } } } } }";
+    // Before the members are read all costs 67, and 62 is what is estimated.
+    for cost in [64, 67, 70, 76, 79] {
+        for plans in EXECUTORS {
+            let beside = gateway
+                .beside(|config| {
+                    config.graphql.plans = plans;
+                    config.limits.cost = cost;
+                })
+                .await;
+            let body = json!({ "query": query });
+            let answer: Value = beside.post(&token, &body).await.json().await.unwrap();
+            assert_stopped(&answer, "COST_LIMIT_EXCEEDED", &cost.to_string());
+        }
+    }
+}
+
+async fn values_count_when_they_are_read_and_before_more_are(engine: Engine) {
+    let start = gateway(engine, true, |_| {}).await;
+    let value = json!("x".repeat(998)).to_string();
+    for i in 1..=120 {
+        let user = start.database.add_user(&format!("user{i}")).await;
+        let database = &start.database;
+        database.add_option(user, (None, None), "k", &value).await;
+    }
+    let token = start
+        .service_token("tests", &["user:read", "user:admin"])
+        .await;
+    let ids: Vec<i64> = (1..=120).rev().collect();
+    let of_users = format!("{{ userOptions(filter: {{userIds: {ids:?}}}) {{ id }} }}");
+    let places = [
+        "{ users(first: 120) { nodes { options { key } } } }",
+        "{ users(first: 120) { nodes { option(key: \"none\") } } }",
+        &of_users,
+    ];
+    for plans in EXECUTORS {
+        for (bound, most, expected) in [
+            (20_000, 2, "executed: RESPONSE_LIMIT_EXCEEDED"),
+            (200_000, 4, "executed: "),
+        ] {
+            let beside = start
+                .beside(|config| {
+                    config.graphql.plans = plans;
+                    config.limits.response_bytes = bound;
+                })
+                .await;
+            for query in places {
+                let body = json!({ "query": query });
+                // It is known who asks after the first time.
+                beside
+                    .post(&token, &json!({ "query": "{ __typename }" }))
+                    .await;
+                let before = start.statements();
+                let answer: Value = beside.post(&token, &body).await.json().await.unwrap();
+                assert_eq!(outcome(&answer), expected, "{query:.60}");
+                // The engine may ask for fewer at a time.
+                let statements = start.statements() - before;
+                assert!(!plans || statements <= most, "{query:.60}: {statements}");
+                if let Some(options) = answer["data"]["userOptions"].as_array() {
+                    let found = options.iter().map(|option| option["id"].as_str().unwrap());
+                    let expected = (1..=120).map(|id| format!("UserOption:{id}"));
+                    assert!(found.eq(expected), "{answer}");
+                }
+            }
+        }
+    }
+}
+
+async fn what_failed_counts_where_the_engine_keeps_it(engine: Engine) {
+    for plans in EXECUTORS {
+        let gateway = gateway(engine, plans, |limits| limits.response_bytes = 20_000).await;
+        let [ada, bob] = gateway.database.add_users(["ada", "bob"]).await;
+        gateway.database.add_organization(1, "us", Some(0)).await;
+        for user in [ada, bob] {
+            gateway.database.join(user, OrganizationId(1)).await;
+        }
+        let token = gateway.user_token(ada, &[]).await;
+        for field in ["emails { email }", "email", "permissions"] {
+            for (count, is_stopped) in [(50, false), (100, true)] {
+                let fields = aliases(count, field);
+                let query = format!("{{ user(id: 2) {{ id {fields} }} }}");
+                let answer = gateway.ask(&token, &query).await;
+                if is_stopped && !plans {
+                    assert_stopped(&answer, "RESPONSE_LIMIT_EXCEEDED", "20000");
+                } else {
+                    // A plan makes no more errors than are told.
+                    assert_eq!(codes(&answer)[0], "FORBIDDEN", "{answer}");
+                    assert_eq!(codes(&answer).len(), 21);
+                }
+            }
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a request costs in statements. Each level of a query costs one, however many rows it
-//! fans out to.
+//! What a request costs in statements. Each level of a query costs one, unless that would bring very
+//! many rows or the options of more than 50 users.
 
 use serde_json::json;
 use user_gateway::domain::{OrganizationId, UserId};
@@ -13,6 +13,7 @@ on_each_engine! {
     nodes_cost_one_statement_for_each_type
     what_is_not_asked_for_costs_nothing
     parts_of_users_cost_one_statement_each
+    a_level_that_may_bring_very_many_rows_is_read_by_several_statements
 }
 
 /// How many statements a query costs once it is known who asks.
@@ -65,9 +66,13 @@ async fn users_with_organizations_and_options_cost_three_statements(engine: Engi
             "{{ nodes(ids: {}) {{ ... on User {{ {fields} }} }} }}",
             json!(numbers)
         );
+        // The options of 50 users are read at a time.
+        let expected = 2 + u64::try_from(count.div_ceil(50)).unwrap();
         for token in [&service, &staff] {
-            assert_eq!(cost(&gateway, token, &page).await, 3, "a page of {count}");
-            assert_eq!(cost(&gateway, token, &nodes).await, 3, "{count} nodes");
+            let page = cost(&gateway, token, &page).await;
+            assert_eq!(page, expected, "a page of {count}");
+            let nodes = cost(&gateway, token, &nodes).await;
+            assert_eq!(nodes, expected, "{count} nodes");
         }
         // Whoever does not see everybody pays for finding out whom they see, once: which of the
         // organizations are shared, and for nodes who is a colleague.
@@ -89,7 +94,7 @@ async fn users_with_organizations_and_options_cost_three_statements(engine: Engi
 
 async fn a_screen_costs_one_statement_for_each_level(engine: Engine) {
     let gateway = Gateway::start(engine).await;
-    let ids = crowd(&gateway, 60).await;
+    let ids = crowd(&gateway, 50).await;
     let scopes = ["user:read", "user:admin", "org:read"];
     let token = gateway.service_token("tests", &scopes).await;
     let screen = "{ users(first: 20) { nodes { organizations { slug members(first: 20) {
@@ -223,4 +228,28 @@ async fn parts_of_users_cost_one_statement_each(engine: Engine) {
     let all = "{ users { nodes { avatar { type } emails { email } identities { ident } authenticators { kind }
         hasTwoFactor roles permissions options { key } option(key: \"x\") organizations { id } } } }";
     assert_eq!(cost(&gateway, &token, all).await, 9);
+}
+
+async fn a_level_that_may_bring_very_many_rows_is_read_by_several_statements(engine: Engine) {
+    let gateway = Gateway::start(engine).await;
+    let ada = gateway.database.add_user("ada").await;
+    for id in 1..=45 {
+        gateway.database.add_organization(id, "us", Some(0)).await;
+        gateway.database.join(ada, OrganizationId(id)).await;
+    }
+    let token = gateway
+        .service_token("tests", &["user:read", "user:admin", "org:read"])
+        .await;
+    let query = |page: usize| {
+        format!("{{ organizations(userId: 1) {{ members(first: {page}) {{ nodes {{ id }} }} }} }}")
+    };
+    let least = cost(&gateway, &token, &query(1)).await;
+    // So many members of 45 organizations are 20,000 rows, and some more.
+    for (page, more) in [(444, 0), (445, 1), (500, 1)] {
+        let told = cost(&gateway, &token, &query(page)).await;
+        assert_eq!(told, least + more, "{page}");
+    }
+    let both = "{ organizations(userId: 1) { a: members(first: 1) { nodes { id } } \
+         b: members(first: 500) { nodes { id } } } }";
+    assert_eq!(cost(&gateway, &token, both).await, least + 2);
 }
