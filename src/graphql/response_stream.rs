@@ -5,9 +5,11 @@
 //! that was read before.
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::quality::FixedState;
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
@@ -21,7 +23,7 @@ use super::response::{Data, GraphqlResponse};
 use super::subscription::{Happening, Topic};
 use super::turns::EventTurns;
 use crate::auth::AuthorizedServices;
-use crate::domain::{Error, OptionScope, Result, UserId, UserOption};
+use crate::domain::{Error, OptionScope, Result, StoredValue, UserId, UserOption};
 
 /// Checks a subscriber's credentials anew and binds the services to their caller.
 /// [`Error::Unauthenticated`] says that they are worth nothing any more.
@@ -223,12 +225,16 @@ enum Subject {
     Options {
         user_id: UserId,
         keys: Option<Vec<String>>,
-        known: Options,
+        known: Known,
     },
 }
 
 /// Options by what tells them apart.
 type Options = IndexMap<(SmolStr, OptionScope), UserOption>;
+
+/// What is known of options between two looks: a hash of each. The options of one user may take
+/// megabytes, and a client may have many subscriptions.
+type Known = IndexMap<(SmolStr, OptionScope), u64>;
 
 impl Topic {
     const fn user_id(&self) -> UserId {
@@ -246,7 +252,7 @@ impl Subject {
             Topic::UserOptions { user_id, keys } => Self::Options {
                 user_id,
                 keys,
-                known: Options::new(),
+                known: Known::new(),
             },
         };
         let user = subject.user(services).await?.ok_or_else(|| {
@@ -287,7 +293,10 @@ impl Subject {
             } => {
                 let now = read(*user_id, keys.as_deref(), services).await?;
                 let changes = differences(known, &now, *user_id);
-                *known = now;
+                let hashes = now
+                    .into_iter()
+                    .map(|(place, option)| (place, hash(&option)));
+                *known = hashes.collect();
                 Ok(changes.into_iter().map(Happening::UserOption).collect())
             }
         }
@@ -309,7 +318,7 @@ async fn read(
 }
 
 /// What has become of options: those that were deleted, then those that were set, by id.
-fn differences(before: &Options, now: &Options, user_id: UserId) -> Vec<UserOptionChange> {
+fn differences(before: &Known, now: &Options, user_id: UserId) -> Vec<UserOptionChange> {
     let change =
         |(key, scope): &(SmolStr, OptionScope), option: Option<&UserOption>| UserOptionChange {
             user_id,
@@ -323,9 +332,18 @@ fn differences(before: &Options, now: &Options, user_id: UserId) -> Vec<UserOpti
         .map(|place| change(place, None));
     let set = now
         .iter()
-        .filter(|(place, option)| before.get(*place) != Some(option))
+        .filter(|(place, option)| before.get(*place) != Some(&hash(option)))
         .map(|(place, option)| change(place, Some(option)));
     deleted.chain(set).collect()
+}
+
+/// A hash of what may change of an option.
+fn hash(option: &UserOption) -> u64 {
+    let text = match &option.value {
+        StoredValue::Json(value) => Some(value.as_str()),
+        StoredValue::Unreadable => None,
+    };
+    FixedState::default().hash_one((option.id, text))
 }
 
 /// Counts a subscription for as long as it is there.
@@ -341,5 +359,46 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         metrics::gauge!(OPEN).decrement(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{JsonText, UserOptionId};
+
+    #[test]
+    fn what_has_changed_of_options_is_told() {
+        let user_id = UserId(1);
+        let option = |id: i64, key: &str, value: StoredValue| {
+            let (key, scope) = (SmolStr::new(key), OptionScope::GLOBAL);
+            let option = UserOption {
+                id: UserOptionId(id),
+                user_id,
+                key: key.clone(),
+                value,
+                scope,
+            };
+            ((key, scope), option)
+        };
+        let json = |text: &str| StoredValue::Json(JsonText::parse(text).unwrap());
+        let before = [
+            option(1, "same", json("1")),
+            option(2, "set", json("1")),
+            option(3, "deleted", json("1")),
+            option(4, "set anew", json("1")),
+            option(6, "unreadable", StoredValue::Unreadable),
+        ];
+        let now = [
+            option(1, "same", json("1")),
+            option(2, "set", json("[1]")),
+            option(5, "set anew", json("1")),
+            option(6, "unreadable", json("null")),
+            option(7, "new", json("1")),
+        ];
+        let known = before.map(|(place, option)| (place, hash(&option)));
+        let told = differences(&Known::from(known), &Options::from(now), user_id);
+        let told: Vec<_> = told.iter().map(|change| change.key.as_str()).collect();
+        assert_eq!(told, ["deleted", "set", "set anew", "unreadable", "new"]);
     }
 }
