@@ -128,7 +128,7 @@ impl Client {
             Kind::HangUpOnChange => {
                 let change = self.change(round);
                 let whole = self.request(&change, change.len());
-                let said = if round % 2 == 0 {
+                let said = if round.is_multiple_of(2) {
                     whole.len()
                 } else {
                     whole.len() / 2
@@ -211,7 +211,7 @@ impl Client {
         );
         stream.write_all(head.as_bytes()).await?;
         // A ping of 125 bytes, which a mask of zeros leaves as they are.
-        let mut frame = vec![0x89_u8, 0x80 | 125];
+        let mut frame = vec![0x89_u8, 0x80 | 0x7d];
         frame.resize(2 + 4 + 125, 0);
         stream.write_all(&frame.repeat(PINGS)).await?;
         sleep(ROUND / 2).await;

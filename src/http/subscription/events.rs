@@ -54,7 +54,7 @@ pub(in crate::http) fn respond(
         }
     });
     let stream = Events {
-        events,
+        made: events,
         _work: work,
         _place: held,
     };
@@ -132,7 +132,7 @@ fn refused(error: &Error) -> GraphqlResponse {
 
 /// The events that a task makes; it ends with them.
 struct Events {
-    events: mpsc::Receiver<Event>,
+    made: mpsc::Receiver<Event>,
     _work: Task,
     /// The last event may be there long after the task has made it.
     _place: Arc<Place>,
@@ -142,7 +142,7 @@ impl Stream for Events {
     type Item = Result<Event, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.events.poll_recv(cx).map(|event| event.map(Ok))
+        self.made.poll_recv(cx).map(|event| event.map(Ok))
     }
 }
 
