@@ -10,11 +10,11 @@ use sea_orm::{
 };
 use tokio::time::{Instant, sleep};
 
+use super::change_queue::ChangeQueue;
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
 use super::error::is_locked_file;
 use super::pipeline::Target;
 use super::transaction::{Transactions, answer_limit};
-use super::turn::Turns;
 use super::user::Searches;
 use crate::domain::{Error, Invalid, OptionBounds, Result};
 use crate::worker;
@@ -62,7 +62,7 @@ pub struct Connection {
     pub(super) statements: Arc<AtomicU64>,
     pub(super) searches: Arc<Searches>,
     pub(super) option_bounds: OptionBounds,
-    pub(super) turns: Arc<Turns>,
+    pub(super) change_queue: Arc<ChangeQueue>,
     /// Where look-ups go beside the pool, if they can.
     pub(super) pipelined: Option<Pipelined>,
 }
@@ -124,12 +124,12 @@ impl Connection {
             })
         });
         let searches = Searches::over(readers, options.acquire_timeout);
-        let turns = Turns::over(readers, options.lock_timeout);
+        let change_queue = ChangeQueue::new(readers, options.lock_timeout);
         Ok(Self {
             pipelined: pipelined.flatten(),
             searches: Arc::new(searches),
             option_bounds: OptionBounds::default(),
-            turns: Arc::new(turns),
+            change_queue: Arc::new(change_queue),
             reader,
             writer,
             transactions,

@@ -5,6 +5,7 @@
 //! is text here and `jsonb` there) is found out once at start and kept in [`Facts`].
 
 mod cache_version;
+mod change_queue;
 mod connect;
 mod dialect;
 mod error;
@@ -23,7 +24,6 @@ mod statement;
 mod storage;
 mod token;
 mod transaction;
-mod turn;
 mod user;
 mod user_option;
 
@@ -49,6 +49,7 @@ pub use outbox::{OutboxPolicy, ServerClock};
 pub use pipeline::fuzz;
 pub use seed::{SeedProgress, TableRows, seed};
 
+use change_queue::{ChangeKey, ChangePermit, ChangeQueue, PoolPermit};
 use connect::Pipelined;
 use dialect::Dialect;
 use pipeline::Pipeline;
@@ -56,7 +57,6 @@ use shared::Shared;
 use statement::{Parameter, Prepared, Shelf};
 use storage::Storage;
 use transaction::{Transaction, Transactions};
-use turn::{Place, Subject, Turn, Turns};
 
 /// What `queue.rs` is synchronised by. Its model has others.
 mod sync {
@@ -104,7 +104,7 @@ struct Inner {
     lookups: Lookups,
     searches: Arc<user::Searches>,
     option_bounds: OptionBounds,
-    turns: Arc<Turns>,
+    change_queue: Arc<ChangeQueue>,
     /// One for each change that may be under way.
     changing: Arc<Semaphore>,
     outbox: OutboxPolicy,
@@ -146,7 +146,7 @@ impl Database {
             statements,
             searches,
             option_bounds,
-            turns,
+            change_queue,
             ..
         } = connection;
         let inner = Inner {
@@ -161,7 +161,7 @@ impl Database {
             lookups,
             searches,
             option_bounds,
-            turns,
+            change_queue,
             changing: Arc::new(Semaphore::new(MOST_CHANGES)),
             outbox,
             announcer,
@@ -312,37 +312,39 @@ impl Database {
         }
     }
 
-    /// Waits for the turn of whoever changes this, see [`Turns::turn`]; `None` where no turns are
-    /// taken. It is to be kept until the change is committed.
-    async fn turn(&self, subject: Subject) -> Result<Option<Turn>> {
+    /// Waits in the queue of `key`, see [`ChangeQueue::enter`]; `None` on SQLite, where changes do not
+    /// queue. The permit is to be held until the change is committed.
+    async fn queue_change(&self, key: ChangeKey) -> Result<Option<ChangePermit>> {
         if self.dialect() == Dialect::Sqlite {
             return Ok(None);
         }
-        while_wanted(self.inner.turns.turn(subject)).await.map(Some)
+        while_wanted(self.inner.change_queue.enter(key))
+            .await
+            .map(Some)
     }
 
-    /// As [`Database::turn`], for a user and what belongs to one.
-    async fn turn_of(&self, user_id: UserId) -> Result<Option<Turn>> {
-        self.turn(Subject::User(user_id)).await
+    /// As [`Database::queue_change`], for a user and the data of the user.
+    async fn queue_user_change(&self, user_id: UserId) -> Result<Option<ChangePermit>> {
+        self.queue_change(ChangeKey::User(user_id)).await
     }
 
-    /// Begins a transaction that may write, in one of the places that changes have among the
-    /// connections of the pool, see [`Turns::place`]. Its wait ends when the requester of the change
+    /// Begins a transaction that may write, with one of the permits that changes have for connections
+    /// of the pool, see [`ChangeQueue::pool_permit`]. Its wait ends when the requester of the change
     /// gives up.
     async fn begin(&self) -> Result<Transaction> {
-        let place = match self.dialect() {
+        let permit = match self.dialect() {
             Dialect::Sqlite => None,
-            Dialect::Postgres => Some(while_wanted(self.inner.turns.place()).await?),
+            Dialect::Postgres => Some(while_wanted(self.inner.change_queue.pool_permit()).await?),
         };
-        self.begin_at(place).await
+        self.begin_with(permit).await
     }
 
-    /// As [`Database::begin`], at this place; without one, for what waits for nobody's rows.
-    async fn begin_at(&self, place: Option<Place>) -> Result<Transaction> {
+    /// As [`Database::begin`], with this permit; without one, for what waits for no row lock.
+    async fn begin_with(&self, permit: Option<PoolPermit>) -> Result<Transaction> {
         let transactions = &self.inner.transactions;
         let connection = async { Ok::<_, Error>(Box::pin(transactions.acquire()).await?) };
         let connection = while_wanted(connection).await?;
-        let tx = Box::pin(transactions.begin(connection, place)).await?;
+        let tx = Box::pin(transactions.begin(connection, permit)).await?;
         // On SQLite another process may have been writing meanwhile.
         if let Err(abandoned) = require_requester() {
             tx.rollback().await;

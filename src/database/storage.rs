@@ -115,7 +115,7 @@ impl Database {
 
     /// Writes something that changes nothing.
     async fn try_to_store(&self) -> Result<()> {
-        let tx = self.begin_at(None).await?;
+        let tx = self.begin_with(None).await?;
         match self.dialect() {
             // SQLite needs room when it commits. The number is an application's own; here it is
             // written as it was.

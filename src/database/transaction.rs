@@ -26,9 +26,9 @@ use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use super::change_queue::PoolPermit;
 use super::dialect::Dialect;
 use super::error::READ_ONLY;
-use super::turn::Place;
 
 /// How much longer than the server may work on a statement its answer may take. SQLite waits for
 /// another writer meanwhile.
@@ -93,12 +93,12 @@ impl Transactions {
     }
 
     /// Begins a transaction that may write. On SQLite it takes the write lock at once: one that
-    /// reads first and then writes would fail, not wait, if another wrote in between. The place is
-    /// kept for as long as the connection.
+    /// reads first and then writes would fail, not wait, if another wrote in between. The permit
+    /// is kept for as long as the connection.
     pub(super) async fn begin(
         &self,
         connection: Pinned,
-        place: Option<Place>,
+        permit: Option<PoolPermit>,
     ) -> Result<Transaction, DbErr> {
         let (dialect, begin) = match &connection {
             Pinned::Sqlite(_) => (Dialect::Sqlite, "BEGIN IMMEDIATE"),
@@ -106,7 +106,7 @@ impl Transactions {
         };
         let mut tx = Transaction {
             dialect,
-            place,
+            permit,
             statements: Arc::clone(&self.statements),
             session: Mutex::new(Session {
                 connection: Some(connection),
@@ -135,7 +135,7 @@ impl Transactions {
 #[derive(Debug)]
 pub(super) struct Transaction {
     dialect: Dialect,
-    place: Option<Place>,
+    permit: Option<PoolPermit>,
     statements: Arc<AtomicU64>,
     session: Mutex<Session>,
 }
@@ -188,14 +188,14 @@ impl Transaction {
 
     /// Begins to roll back, if that is left to do.
     fn end(&mut self) -> Option<JoinHandle<()>> {
-        let place = self.place.take();
+        let permit = self.permit.take();
         let session = self.session.get_mut();
         let mut connection = session.connection.take()?;
         let (limit, is_in_memory) = (session.limit, session.is_in_memory);
         let is_worthless = session.is_running || session.health == Health::ReadOnly;
         match Handle::try_current() {
             Ok(runtime) if is_in_memory || !is_worthless => Some(runtime.spawn(async move {
-                let _place = place;
+                let _permit = permit;
                 let done = timeout(limit, connection.run("ROLLBACK".to_owned())).await;
                 if !matches!(done, Ok(Ok(_))) && !is_in_memory {
                     connection.close();

@@ -75,7 +75,7 @@ impl OutboxStore for Database {
         let claimable = self.dialect().claimable(&waiting);
         let claiming = async {
             // It passes over rows that others keep locked.
-            let tx = self.begin_at(None).await?;
+            let tx = self.begin_with(None).await?;
             let mut users: Vec<i64> = Vec::with_capacity(limit);
             for row in tx.query_all_raw(claimable).await? {
                 let user = row.try_get_by_index(0)?;

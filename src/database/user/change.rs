@@ -39,7 +39,7 @@ pub(super) async fn update(
     if let Some(url) = &update.avatar_url {
         row.avatar_url = Set(url.as_ref().map(|url| url.as_str().to_owned()));
     }
-    let _turn = database.turn_of(id).await?;
+    let _permit = database.queue_user_change(id).await?;
     let tx = database.begin().await?;
     let updated = user::Entity::update_many()
         .set(row)
@@ -75,8 +75,8 @@ pub(super) async fn verify_email(
     email: &str,
 ) -> Result<bool> {
     use user_email::{Column as C, Entity};
-    let _turn = match id {
-        Some(id) => database.turn_of(id).await?,
+    let _permit = match id {
+        Some(id) => database.queue_user_change(id).await?,
         None => None,
     };
     let tx = database.begin().await?;
@@ -103,7 +103,7 @@ pub(super) async fn verify_email(
 }
 
 pub(super) async fn flush_nonce(database: &Database, id: UserId) -> Result<()> {
-    let _turn = database.turn_of(id).await?;
+    let _permit = database.queue_user_change(id).await?;
     let tx = database.begin().await?;
     let updated = user::Entity::update_many()
         .col_expr(user::Column::SessionNonce, Expr::val(FLUSHED_NONCE))
@@ -115,7 +115,7 @@ pub(super) async fn flush_nonce(database: &Database, id: UserId) -> Result<()> {
 }
 
 pub(super) async fn prompt_newsletter_consent(database: &Database, id: UserId) -> Result<()> {
-    let _turn = database.turn_of(id).await?;
+    let _permit = database.queue_user_change(id).await?;
     let tx = database.begin().await?;
     let Some(user) = profile(&tx, id).await? else {
         return Err(unknown(id));
@@ -144,7 +144,7 @@ pub(super) async fn add_permission(
     id: UserId,
     permission: &str,
 ) -> Result<bool> {
-    let _turn = database.turn_of(id).await?;
+    let _permit = database.queue_user_change(id).await?;
     let tx = database.begin().await?;
     // The foreign key is checked at the end of the transaction only; this says it sooner.
     if profile(&tx, id).await?.is_none() {
@@ -172,7 +172,7 @@ pub(super) async fn remove_permission(
     permission: &str,
 ) -> Result<bool> {
     use user_permission::{Column as C, Entity};
-    let _turn = database.turn_of(id).await?;
+    let _permit = database.queue_user_change(id).await?;
     let tx = database.begin().await?;
     let deleted = Entity::delete_many()
         .filter(C::UserId.eq(id.0))

@@ -10,11 +10,11 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::super::Database;
+use super::super::change_queue::ChangeKey;
 use super::super::error::is_unique_violation;
 use super::super::facts::Facts;
 use super::super::statement::Parameter;
 use super::super::transaction::Transaction;
-use super::super::turn::Subject;
 use super::creation::create_at_once;
 use crate::domain::{
     Change, Error, Event, Invalid, InvalidCode, NewUser, Result, Signup, UserCreateResult,
@@ -118,7 +118,7 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
 /// Creates the user of an address that nobody had a moment ago.
 async fn create_or_find(database: &Database, new: &NewUser) -> Result<UserCreateResult> {
     let email = new.email.as_str();
-    let _turn = database.turn(Subject::address(email)).await?;
+    let _permit = database.queue_change(ChangeKey::address(email)).await?;
     if database.inner.changes.is_some() {
         if let Some(user) = Box::pin(create_at_once(database, new)).await? {
             return Ok(UserCreateResult {

@@ -88,12 +88,12 @@ async fn delete(database: &Database, ids: &[UserOptionId]) -> Result<Vec<UserOpt
     use entity::user_option::{Column as C, Entity};
     let dialect = database.dialect();
     let named = || dialect.any_id(C::Id, ids.iter().map(|id| id.0));
-    // Whose they are is seen once more under the lock; mostly they are of one user.
-    let mut turn = None;
+    // The owners are read again under the lock; usually there is one.
+    let mut permit = None;
     if dialect == Dialect::Postgres {
         let service = DatabaseUserOptionService::new(database.clone());
         if let Some(option) = service.get_many_by_id(ids).await?.first() {
-            turn = database.turn_of(option.user_id).await?;
+            permit = database.queue_user_change(option.user_id).await?;
         }
     }
     let tx = database.begin().await?;
@@ -121,6 +121,6 @@ async fn delete(database: &Database, ids: &[UserOptionId]) -> Result<Vec<UserOpt
         })
         .collect::<Vec<_>>();
     database.commit_changes(tx, &changes).await?;
-    drop(turn);
+    drop(permit);
     Ok(found.into_iter().map(|(id, _)| UserOptionId(id)).collect())
 }

@@ -33,7 +33,7 @@ pub(super) async fn set(database: &Database, option: &SetOption) -> Result<SetOp
 }
 
 async fn write(database: &Database, option: &SetOption) -> Result<SetOptionResult> {
-    let _turn = database.turn_of(option.user_id).await?;
+    let _permit = database.queue_user_change(option.user_id).await?;
     if option.scope == OptionScope::GLOBAL
         && let Some(result) = set_at_once(database, option).await?
     {
