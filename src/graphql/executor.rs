@@ -24,6 +24,7 @@ use super::document::{
     require_one_event_field, rewrite, run_once,
 };
 use super::error::{GraphqlError, RequestError, bounded, from_engine, log};
+use super::event_slots::EventLimiter;
 use super::hub::ChangeHub;
 use super::loader::Driver;
 use super::model::SchemaModel;
@@ -37,7 +38,6 @@ use super::query::Query;
 use super::request::GraphqlRequest;
 use super::response::{Data, GraphqlResponse};
 use super::subscription::{Happening, Stage, Subscription, Topic};
-use super::turns::EventPlaces;
 use super::validator::Validator;
 use crate::auth::AuthorizedServices;
 use crate::config::{GraphqlConfig, Limits};
@@ -84,7 +84,7 @@ struct Inner {
     limits: Limits,
     config: GraphqlConfig,
     hub: Arc<ChangeHub>,
-    events: EventPlaces,
+    events: EventLimiter,
     runs: OnceLock<Runs>,
 }
 
@@ -119,7 +119,7 @@ impl Inner {
             limits,
             config,
             hub: Arc::default(),
-            events: EventPlaces::new(),
+            events: EventLimiter::new(),
             runs: OnceLock::new(),
         })
     }
@@ -576,7 +576,7 @@ impl Graphql {
     }
 
     /// The places of those events that are being answered.
-    pub(super) fn events(&self) -> &EventPlaces {
+    pub(super) fn events(&self) -> &EventLimiter {
         &self.inner.events
     }
 }

@@ -16,12 +16,12 @@ use smol_str::SmolStr;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::error::{GraphqlError, RequestError, log};
+use super::event_slots::EventSlots;
 use super::executor::{BoundRequest, Graphql, PreparedRequest};
 use super::hub::{Reason, Watch};
 use super::object::{User, UserOptionChange};
 use super::response::{Data, GraphqlResponse};
 use super::subscription::{Happening, Topic};
-use super::turns::EventTurns;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Error, OptionScope, Result, StoredValue, UserId, UserOption};
 
@@ -55,7 +55,7 @@ pub struct ResponseStream {
     pending: VecDeque<Happening>,
     renew: Renewal,
     timeout: Duration,
-    turns: EventTurns,
+    slots: EventSlots,
     /// Since when nothing can be looked at, if so.
     outage: Option<Outage>,
     is_over: bool,
@@ -72,14 +72,14 @@ impl std::fmt::Debug for ResponseStream {
 
 impl Graphql {
     /// Opens a subscription. Its caller is looked up through `renew`, now and at every event; each
-    /// event may take as long as `timeout` to be answered, when it is its turn among the events of
+    /// event may take as long as `timeout` to be answered, from when it gets one of the slots of
     /// its connection. Whatever changes from now on is told.
     pub async fn subscribe(
         &self,
         prepared: PreparedRequest,
         renew: Renewal,
         timeout: Duration,
-        turns: EventTurns,
+        slots: EventSlots,
     ) -> Result<ResponseStream, RequestError> {
         let (bound, topic) = self.open(prepared).await?;
         // Whoever looked first would miss what changes before the watch begins.
@@ -97,7 +97,7 @@ impl Graphql {
             pending: VecDeque::new(),
             renew,
             timeout,
-            turns,
+            slots,
             outage: None,
             is_over: false,
             _counted: Counted::new(),
@@ -149,11 +149,11 @@ impl ResponseStream {
 
     /// Looks for what has happened, and answers the first of it, if there is anything.
     async fn turn(&mut self) -> Result<Option<GraphqlResponse>> {
-        let (graphql, turns) = (self.graphql.clone(), self.turns.clone());
+        let (graphql, slots) = (self.graphql.clone(), self.slots.clone());
         let limit = self.timeout;
-        // The time begins when it is its turn.
+        // The timeout begins when the event has a slot.
         let answered = async { timeout(limit, self.look_and_tell()).await };
-        let answered = graphql.events().run(&turns, answered).await;
+        let answered = graphql.events().run(&slots, answered).await;
         answered
             .map_err(Error::internal)?
             .unwrap_or_else(|elapsed| Err(Error::Timeout(Arc::new(elapsed))))

@@ -22,7 +22,7 @@ use super::subscription;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Code, Error};
 use crate::graphql::{
-    BoundRequest, EventTurns, GraphqlRequest, GraphqlResponse, ONLY_AS_EVENTS, PreparedRequest,
+    BoundRequest, EventSlots, GraphqlRequest, GraphqlResponse, ONLY_AS_EVENTS, PreparedRequest,
     RequestError,
 };
 
@@ -196,8 +196,8 @@ async fn by_events(
     let place = subscription::enter(state, services.is_some())?;
     let outcome = match prepared {
         Ok(prepared) => {
-            let turns = EventTurns::default();
-            subscription::execute(state, credentials, prepared, services, &turns).await
+            let slots = EventSlots::default();
+            subscription::execute(state, credentials, prepared, services, &slots).await
         }
         Err(refusal) => subscription::Outcome::Refused(refusal),
     };

@@ -9,7 +9,7 @@ use super::backlog::{Backlog, Unsent};
 use super::message::{ServerMessage, next};
 use super::operation::{self, Outcome};
 use crate::domain::Error;
-use crate::graphql::{EventTurns, GraphqlRequest, RequestError};
+use crate::graphql::{EventSlots, GraphqlRequest, RequestError};
 use crate::http::HttpState;
 use crate::http::failure::Failure;
 
@@ -75,10 +75,10 @@ pub(super) async fn answer(
     state: HttpState,
     credentials: Option<String>,
     request: GraphqlRequest,
-    turns: EventTurns,
+    slots: EventSlots,
     voice: Voice,
 ) {
-    let run = run(&state, credentials.as_deref(), request, &turns, &voice);
+    let run = run(&state, credentials.as_deref(), request, &slots, &voice);
     if AssertUnwindSafe(run).catch_unwind().await.is_err() {
         let refusal = RequestError::from(Failure::of_panic());
         voice.say(refused(&voice.id, &refusal)).await;
@@ -89,13 +89,13 @@ async fn run(
     state: &HttpState,
     credentials: Option<&str>,
     request: GraphqlRequest,
-    turns: &EventTurns,
+    slots: &EventSlots,
     voice: &Voice,
 ) {
     let id = voice.id.as_str();
     let complete = || Said::Complete(ServerMessage::Complete { id }.text());
     let next = |response| Said::Text(next(id, response));
-    match operation::run(state, credentials, request, turns).await {
+    match operation::run(state, credentials, request, slots).await {
         Outcome::Answer(response) => {
             if voice.say(next(response)).await {
                 voice.say(complete()).await;

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Error, Result};
 use crate::graphql::{
-    EventTurns, GraphqlRequest, GraphqlResponse, PreparedRequest, Renewal, RequestError,
+    EventSlots, GraphqlRequest, GraphqlResponse, PreparedRequest, Renewal, RequestError,
     ResponseStream,
 };
 use crate::http::HttpState;
@@ -34,7 +34,7 @@ pub(super) async fn run(
     state: &HttpState,
     credentials: Option<&str>,
     request: GraphqlRequest,
-    turns: &EventTurns,
+    slots: &EventSlots,
 ) -> Outcome {
     let Ok(_place) = state.limits.capacity.try_acquire() else {
         return Outcome::Refused(Failure::overloaded().into());
@@ -54,7 +54,7 @@ pub(super) async fn run(
             },
         };
         match prepare(state, request, services.as_ref()) {
-            Ok(Ok(prepared)) => execute(state, credentials, prepared, services, turns).await,
+            Ok(Ok(prepared)) => execute(state, credentials, prepared, services, slots).await,
             Ok(Err(refusal)) => Outcome::Refused(refusal),
             Err(failure) => Outcome::Refused(failure.into()),
         }
@@ -70,7 +70,7 @@ pub(in crate::http) async fn execute(
     credentials: Option<&str>,
     prepared: PreparedRequest,
     services: Option<AuthorizedServices>,
-    turns: &EventTurns,
+    slots: &EventSlots,
 ) -> Outcome {
     if !prepared.is_subscription() {
         let budget = state.graphql.budget();
@@ -85,7 +85,7 @@ pub(in crate::http) async fn execute(
     let renew = renewal(state, credentials);
     let subscribed = state
         .graphql
-        .subscribe(prepared, renew, state.limits.timeout, turns.clone());
+        .subscribe(prepared, renew, state.limits.timeout, slots.clone());
     match subscribed.await {
         Ok(events) => Outcome::Events(Box::new(events)),
         Err(refusal) => Outcome::Refused(refusal),

@@ -18,7 +18,7 @@ use super::operation::Task;
 use super::stream::Socket;
 use super::welcome::{Welcomed, welcome};
 use crate::domain::{Code, Error};
-use crate::graphql::{EventTurns, GraphqlError, GraphqlRequest};
+use crate::graphql::{EventSlots, GraphqlError, GraphqlRequest};
 use crate::http::HttpState;
 use crate::http::graphql::authorize;
 
@@ -83,7 +83,7 @@ struct Session<'a> {
     saying: mpsc::Sender<Saying>,
     said: mpsc::Receiver<Saying>,
     backlog: Backlog,
-    turns: EventTurns,
+    slots: EventSlots,
 }
 
 impl<'a> Session<'a> {
@@ -97,7 +97,7 @@ impl<'a> Session<'a> {
             saying,
             said,
             backlog,
-            turns: EventTurns::default(),
+            slots: EventSlots::default(),
         }
     }
 
@@ -181,8 +181,8 @@ impl<'a> Session<'a> {
             backlog: self.backlog.clone(),
         };
         let (state, credentials) = (self.state.clone(), self.credentials.clone());
-        let turns = self.turns.clone();
-        let task = Task::spawn(answer(state, credentials, request, turns, voice));
+        let slots = self.slots.clone();
+        let task = Task::spawn(answer(state, credentials, request, slots, voice));
         self.operations.insert(id, (number, task));
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use user_gateway::auth::{AuthorizedServices, Caller, RateLimits, Scopes};
 use user_gateway::config::Config;
 use user_gateway::domain::{Change, Event};
-use user_gateway::graphql::{EventTurns, Graphql, GraphqlRequest, Renewal};
+use user_gateway::graphql::{EventSlots, Graphql, GraphqlRequest, Renewal};
 
 use super::ADA;
 use crate::harness::{Engine, TestDatabase};
@@ -55,8 +55,8 @@ async fn a_change_between_the_beginning_and_the_first_look_is_told() {
     let prepared = graphql.prepare(request).unwrap();
     let patience = Duration::from_mins(1);
     let renew = renaming(&database);
-    let turns = EventTurns::default();
-    let opened = graphql.subscribe(prepared, renew, patience, turns).await;
+    let slots = EventSlots::default();
+    let opened = graphql.subscribe(prepared, renew, patience, slots).await;
     let mut events = opened.unwrap();
     let event = tokio::time::timeout(patience, events.next()).await;
     let event = event.expect("the change is lost").unwrap().unwrap();

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use user_gateway::auth::{AuthorizedServices, Caller, RateLimits, Scopes};
 use user_gateway::config::Config;
 use user_gateway::domain::{Change, Error, Event};
-use user_gateway::graphql::{EventTurns, Graphql, GraphqlRequest, Renewal, ResponseStream};
+use user_gateway::graphql::{EventSlots, Graphql, GraphqlRequest, Renewal, ResponseStream};
 
 use super::ADA;
 use crate::harness::{Engine, PATIENCE, PostgresServer, Scratch, Socket, TestDatabase, eventually};
@@ -42,8 +42,8 @@ async fn subscribe(graphql: &Graphql, renew: Renewal) -> ResponseStream {
         ..GraphqlRequest::default()
     };
     let prepared = graphql.prepare(request).unwrap();
-    let turns = EventTurns::default();
-    let opened = graphql.subscribe(prepared, renew, PATIENCE, turns).await;
+    let slots = EventSlots::default();
+    let opened = graphql.subscribe(prepared, renew, PATIENCE, slots).await;
     opened.unwrap()
 }
 
