@@ -21,8 +21,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
 
+use super::connection_limit::ConnectionPermit;
 use super::patience::{Patience, Patient};
-use super::places::Place;
 use super::pulse::{Busy, Pulse};
 use super::stream::{Streams, until_taken};
 use super::unread::Unread;
@@ -82,7 +82,7 @@ pub(super) struct Connection {
     pub(super) bounds: Bounds,
     pub(super) spawner: Spawner,
     /// What it holds until it is closed, also by a WebSocket that it has become.
-    pub(super) held: (Place, Load),
+    pub(super) held: (ConnectionPermit, Load),
     /// Says when to end, and is kept until this has ended.
     pub(super) stopping: watch::Receiver<()>,
 }
@@ -150,7 +150,7 @@ impl Connection {
 /// answer.
 async fn talk(
     stream: std::net::TcpStream,
-    held: (Place, Load),
+    held: (ConnectionPermit, Load),
     surface: Surface,
     streams: Streams,
     bounds: Bounds,

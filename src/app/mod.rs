@@ -2,13 +2,13 @@
 
 mod background;
 mod connection;
+mod connection_limit;
 mod delegation;
 mod documents;
 mod jwks;
 mod outbox;
 mod patience;
 mod peers;
-mod places;
 mod pulse;
 mod server;
 mod stream;
@@ -24,13 +24,13 @@ use tokio::time::Instant;
 
 use background::Background;
 use connection::Bounds;
+use connection_limit::{ConnectionLimit, room};
 use delegation::Silo;
 pub(crate) use documents::graphql;
 use outbox::Role;
 pub(crate) use outbox::relay;
 pub(crate) use peers::{meet, reach_redis};
-use places::{Places, room};
-use server::Door;
+use server::Endpoint;
 
 use crate::auth::{Authentication, ConfiguredServiceToken, RateLimits, Scopes};
 use crate::cache::RegionCache;
@@ -43,9 +43,9 @@ use crate::service::Announcer;
 use crate::telemetry::metrics;
 use crate::worker::{self, Workers};
 
-/// How long may be spent at shutdown on what is to be done after the requests in flight, even if
-/// these have taken all the time there is.
-const LAST_WORK: Duration = Duration::from_secs(1);
+/// The time for the work after the last request at shutdown, even if requests in flight have used
+/// all of the shutdown timeout.
+const CLEANUP_TIME: Duration = Duration::from_secs(1);
 
 /// A gateway that is ready to serve.
 #[derive(Debug)]
@@ -58,12 +58,12 @@ pub struct App {
     ground: Ground,
 }
 
-/// Where a gateway is asked.
+/// The sockets of a gateway.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Where clients ask, and other silos unless they have their own.
+    /// For clients, and for other silos unless they have their own.
     pub public: TcpListener,
-    /// Where other silos ask, and whoever watches the gateway, if `internal_listen` is set.
+    /// For other silos, metrics and readiness, if `internal_listen` is set.
     pub internal: Option<TcpListener>,
 }
 
@@ -199,7 +199,7 @@ impl App {
         })
     }
 
-    /// The gateway with something put around what answers clients.
+    /// The gateway with a layer around the router that answers clients.
     #[must_use]
     pub fn layered(mut self, layer: impl FnOnce(axum::Router) -> axum::Router) -> Self {
         self.surfaces.public = self.surfaces.public.layered(layer);
@@ -216,12 +216,12 @@ impl App {
         let workers = Workers::start().context("cannot start the threads that serve")?;
         let background = Background::start(&self)?;
         let bounds = bounds(&self.config);
-        let doors = doors(&self.config, self.surfaces, listeners.into());
+        let endpoints = endpoints(&self.config, self.surfaces, listeners.into());
         let connections = &self.connections;
         let close = || connections.close();
-        let deadline = server::serve(doors, workers.spawner(), bounds, shutdown, close).await;
+        let deadline = server::serve(endpoints, workers.spawner(), bounds, shutdown, close).await;
         let rest = deadline.saturating_duration_since(Instant::now());
-        background.stop(rest.max(LAST_WORK)).await;
+        background.stop(rest.max(CLEANUP_TIME)).await;
         match self.ground {
             Ground::Database(database) => database.close().await,
             Ground::Cache(cache) => cache.stop().await,
@@ -231,7 +231,7 @@ impl App {
     }
 }
 
-/// Lets as many threads serve as `config` says. It comes before anything that counts them.
+/// Sets the number of workers. Has to be called before anything reads that number.
 fn set_workers(config: &Config) {
     if let Some(count) = config.server.workers {
         worker::set_count(count);
@@ -251,13 +251,13 @@ fn bounds(config: &Config) -> Bounds {
     }
 }
 
-/// Where connections come in, each with places of its own.
-fn doors(config: &Config, surfaces: Surfaces, listeners: Listeners) -> Vec<Door> {
+/// The listeners, each with a connection limit of its own.
+fn endpoints(config: &Config, surfaces: Surfaces, listeners: Listeners) -> Vec<Endpoint> {
     let server = &config.server;
     let databases = usize::try_from(config.database.max_connections).unwrap_or(usize::MAX);
     let room = room(databases, worker::count()).unwrap_or(usize::MAX);
     let internal = surfaces.internal.zip(listeners.internal);
-    // Of few files the internal address has a quarter.
+    // If open files are scarce, the internal listener gets a quarter.
     let internal_room = if internal.is_some() { room / 4 } else { 0 };
     let most = server.max_connections.min(room - internal_room);
     if most < server.max_connections {
@@ -266,19 +266,19 @@ fn doors(config: &Config, surfaces: Surfaces, listeners: Listeners) -> Vec<Door>
             "the limit of open files allows fewer connections than --max-connections"
         );
     }
-    let mut doors = vec![Door {
+    let mut endpoints = vec![Endpoint {
         name: "public",
         listener: listeners.public,
         surface: surfaces.public,
-        places: Places::new("public", most, server.max_connections_per_address),
+        limit: ConnectionLimit::new("public", most, server.max_connections_per_address),
     }];
-    doors.extend(internal.map(|(surface, listener)| Door {
+    endpoints.extend(internal.map(|(surface, listener)| Endpoint {
         name: "internal",
         listener,
         surface,
-        places: Places::new("internal", server.max_connections.min(internal_room), 0),
+        limit: ConnectionLimit::new("internal", server.max_connections.min(internal_room), 0),
     }));
-    doors
+    endpoints
 }
 
 /// Connects to the database that `config` names.

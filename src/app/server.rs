@@ -1,4 +1,4 @@
-//! Accepting connections, as many as there may be, and ending well.
+//! Accepting connections up to the limit, and graceful shutdown.
 
 use std::time::Duration;
 
@@ -9,41 +9,42 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::connection::{Bounds, Connection};
-use super::places::{Full, Places, refuse};
+use super::connection_limit::{ConnectionLimit, LimitReached, refuse};
 use crate::http::Surface;
 use crate::worker::Spawner;
 
-/// Counts connections that were not taken, by `listener` and `reason`.
+/// Counts refused connections, by `listener` and `reason`.
 const REFUSED: &str = "user_gateway_connections_refused_total";
 
 /// How long to wait before accepting again when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long nothing more is said of connections that are not taken, once something was.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Refused connections are logged at most this often.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Where connections come in.
-pub(super) struct Door {
-    /// Its name among metrics and in the log.
+/// A listener and what serves its connections.
+pub(super) struct Endpoint {
+    /// Its name in metrics and logs.
     pub(super) name: &'static str,
     pub(super) listener: TcpListener,
-    /// What answers the requests that come in there.
+    /// What answers its requests.
     pub(super) surface: Surface,
-    pub(super) places: Places,
+    pub(super) limit: ConnectionLimit,
 }
 
-/// Serves what comes in by `doors`, each connection by a worker, until `shutdown` resolves, then
-/// finishes what is in flight within `bounds.grace`. What would never end by itself is ended by
-/// `close`, which is called then. Returns until when that may have taken.
+/// Serves the connections of `endpoints`, each by one worker, until `shutdown` resolves. Then requests
+/// in flight may finish within `bounds.grace`, and `close` ends what would not end by itself. Returns
+/// the deadline of that.
 pub(super) async fn serve<F: Future<Output = ()>>(
-    doors: Vec<Door>,
+    endpoints: Vec<Endpoint>,
     spawner: &Spawner,
     bounds: Bounds,
     shutdown: impl Future<Output = ()>,
     close: impl FnOnce() -> F,
 ) -> Instant {
     let (stop, stopping) = watch::channel(());
-    let doors = doors.into_iter();
-    let accepting = doors.map(|door| door.accept(spawner.clone(), bounds, stopping.clone()));
+    let endpoints = endpoints.into_iter();
+    let accepting =
+        endpoints.map(|endpoint| endpoint.accept(spawner.clone(), bounds, stopping.clone()));
     tokio::select! {
         () = shutdown => {}
         _ = join_all(accepting) => {}
@@ -59,8 +60,8 @@ pub(super) async fn serve<F: Future<Output = ()>>(
     deadline
 }
 
-impl Door {
-    /// Takes connections for as long as it is polled.
+impl Endpoint {
+    /// Accepts connections for as long as it is polled.
     async fn accept(self, spawner: Spawner, bounds: Bounds, stopping: watch::Receiver<()>) {
         let mut number = 0_u32;
         let mut refusals = Refusals::new(self.name);
@@ -76,7 +77,7 @@ impl Door {
                 }
             };
             let _ = stream.set_nodelay(true);
-            // Whoever serves the connection has to be told by its own runtime what goes on there.
+            // The worker registers the socket with its own runtime.
             let stream = match stream.into_std() {
                 Ok(stream) => stream,
                 Err(error) => {
@@ -84,11 +85,11 @@ impl Door {
                     continue;
                 }
             };
-            let place = match self.places.enter(peer.ip()) {
-                Ok(place) => place,
-                Err(full) => {
-                    if refusals.count(full.reason()) {
-                        self.tell(full);
+            let permit = match self.limit.acquire(peer.ip()) {
+                Ok(permit) => permit,
+                Err(reached) => {
+                    if refusals.count(reached.reason()) {
+                        self.log(reached);
                     }
                     refuse(stream);
                     continue;
@@ -102,7 +103,7 @@ impl Door {
                     surface: self.surface.clone(),
                     bounds: Bounds { age, ..bounds },
                     spawner: spawner.clone(),
-                    held: (place, load),
+                    held: (permit, load),
                     stopping: stopping.clone(),
                 };
                 connection.serve()
@@ -110,25 +111,25 @@ impl Door {
         }
     }
 
-    fn tell(&self, full: Full) {
-        let most = self.places.most();
-        match full {
-            Full::All => tracing::warn!(
+    fn log(&self, reached: LimitReached) {
+        let max = self.limit.max();
+        match reached {
+            LimitReached::Total => tracing::warn!(
                 listener = self.name,
-                "connections are refused: {most} are open, which is all that --max-connections \
-                 and the limit of open files allow"
+                "connections are refused: {max} are open, the most that --max-connections and the \
+                 limit of open files allow"
             ),
-            Full::OfAddress => tracing::warn!(
+            LimitReached::PerAddress => tracing::warn!(
                 listener = self.name,
-                "connections are refused: an address has as many as \
+                "connections are refused: one client address has the most that \
                  --max-connections-per-address allows"
             ),
         }
     }
 }
 
-/// How old the connection with this number may become. They are not to end all at once if they
-/// have begun all at once.
+/// How long the connection with this number may live: connections that were opened together are
+/// closed at different times.
 fn age(most: Duration, number: u32) -> Duration {
     if most.is_zero() {
         return Duration::MAX;
@@ -136,11 +137,11 @@ fn age(most: Duration, number: u32) -> Duration {
     most.saturating_sub(most / 160 * (number % 16))
 }
 
-/// Counts connections that are not taken, and says when to speak of them.
+/// Counts refused connections, and limits how often they are logged.
 struct Refusals {
     listener: &'static str,
     counters: Vec<(&'static str, Counter)>,
-    told: Option<Instant>,
+    logged: Option<Instant>,
 }
 
 impl Refusals {
@@ -148,11 +149,11 @@ impl Refusals {
         Self {
             listener,
             counters: Vec::new(),
-            told: None,
+            logged: None,
         }
     }
 
-    /// Counts one more; whether enough time has passed to say so again.
+    /// Counts one more; whether it should be logged.
     fn count(&mut self, reason: &'static str) -> bool {
         let known = self.counters.iter().position(|(of, _)| *of == reason);
         let place = known.unwrap_or_else(|| {
@@ -161,9 +162,11 @@ impl Refusals {
             self.counters.len() - 1
         });
         self.counters[place].1.increment(1);
-        let is_due = self.told.is_none_or(|told| told.elapsed() >= SILENCE);
+        let is_due = self
+            .logged
+            .is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL);
         if is_due {
-            self.told = Some(Instant::now());
+            self.logged = Some(Instant::now());
         }
         is_due
     }
@@ -174,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_of_one_moment_end_at_different_times_and_none_too_late() {
+    fn connections_opened_together_have_different_ages_within_the_limit() {
         let hour = Duration::from_hours(1);
         let mut ages: Vec<_> = (0..16).map(|number| age(hour, number)).collect();
         ages.dedup();
@@ -186,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn of_many_refusals_one_is_spoken_of() {
+    fn many_refusals_are_logged_once() {
         let mut refusals = Refusals::new("test");
-        let spoken = (0..1_000).filter(|_| refusals.count("max_connections"));
-        assert_eq!(spoken.count(), 1);
+        let logged = (0..1_000).filter(|_| refusals.count("max_connections"));
+        assert_eq!(logged.count(), 1);
     }
 }

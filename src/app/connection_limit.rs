@@ -1,4 +1,4 @@
-//! How many connections may be open on an address that is listened on.
+//! The limit on the open connections of one listener.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,22 +12,22 @@ use ::metrics::{Gauge, gauge};
 /// The gauge of open connections, by `listener`.
 const OPEN: &str = "user_gateway_connections";
 
-/// Files that a process has open beside connections: its log, libraries, calls to other silos.
-const FILES: usize = 64;
-/// Files that a thread has open which serves.
-const FILES_OF_WORKER: usize = 8;
-/// Files that a connection to a database has open; one to SQLite has three.
-const FILES_OF_DATABASE: usize = 3;
-/// The least number of connections, however few files may be open.
-const FEWEST: usize = 16;
+/// File descriptors that are not connections or counted below: logs, libraries, calls to other silos.
+const OTHER_FILES: usize = 64;
+/// File descriptors of a worker thread.
+const FILES_PER_WORKER: usize = 8;
+/// File descriptors of a database connection; one to SQLite has three.
+const FILES_PER_DATABASE: usize = 3;
+/// The lowest limit, however few files may be open.
+const MIN_CONNECTIONS: usize = 16;
 
-/// How much of a request that is refused is read, so that its client gets to read the answer.
-const TAKEN_WHEN_REFUSED: u64 = 4 * 1024;
+/// How many bytes of a refused request are read, so that closing does not reset the connection.
+const MAX_READ_ON_REFUSAL: u64 = 4 * 1024;
 
-/// What a client is told for whom there is no place.
+/// The answer to a client beyond the limit.
 static REFUSAL: LazyLock<String> = LazyLock::new(|| {
     let body = concat!(
-        r#"{"errors":[{"message":"the server has as many connections as it may; try again in a "#,
+        r#"{"errors":[{"message":"the server has too many open connections; try again in a "#,
         r#"moment","extensions":{"code":"OVERLOADED"}}]}"#
     );
     format!(
@@ -38,75 +38,75 @@ static REFUSAL: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Why there is no place for a connection.
+/// Which limit a connection would exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Full {
-    /// As many connections are open as may be.
-    All,
-    /// As many are open from the same address as may be.
-    OfAddress,
+pub(super) enum LimitReached {
+    /// That on all connections of the listener.
+    Total,
+    /// That on the connections of one client address.
+    PerAddress,
 }
 
-impl Full {
-    /// Its name among metrics.
+impl LimitReached {
+    /// Its name in metrics.
     pub(super) fn reason(self) -> &'static str {
         match self {
-            Self::All => "max_connections",
-            Self::OfAddress => "max_connections_per_address",
+            Self::Total => "max_connections",
+            Self::PerAddress => "max_connections_per_address",
         }
     }
 }
 
-/// The places for the connections of one listener. Clones share them.
+/// The limit of one listener. Clones share it.
 #[derive(Clone)]
-pub(super) struct Places(Arc<Inner>);
+pub(super) struct ConnectionLimit(Arc<Inner>);
 
 struct Inner {
-    most: usize,
-    most_of_address: usize,
+    max: usize,
+    max_per_address: usize,
     open: AtomicUsize,
-    /// How many are open from each address, if that has a bound.
+    /// The number of open connections by client address, if that is limited.
     addresses: Mutex<HashMap<IpAddr, usize>>,
     gauge: Gauge,
 }
 
-impl Places {
-    /// Places for `most` connections, of which `most_of_address` may come from one address; 0 sets
-    /// no limit to these.
-    pub(super) fn new(listener: &'static str, most: usize, most_of_address: usize) -> Self {
+impl ConnectionLimit {
+    /// At most `max` connections, of which at most `max_per_address` from one client address; 0 sets
+    /// no limit per address.
+    pub(super) fn new(listener: &'static str, max: usize, max_per_address: usize) -> Self {
         Self(Arc::new(Inner {
-            most,
-            most_of_address,
+            max,
+            max_per_address,
             open: AtomicUsize::new(0),
             addresses: Mutex::default(),
             gauge: gauge!(OPEN, "listener" => listener),
         }))
     }
 
-    /// How many connections may be open.
-    pub(super) fn most(&self) -> usize {
-        self.0.most
+    /// The most open connections.
+    pub(super) fn max(&self) -> usize {
+        self.0.max
     }
 
-    /// A place for a connection from `address`.
-    pub(super) fn enter(&self, address: IpAddr) -> Result<Place, Full> {
+    /// Counts a connection from `address` until the permit is dropped.
+    pub(super) fn acquire(&self, address: IpAddr) -> Result<ConnectionPermit, LimitReached> {
         let inner = &self.0;
-        // Only whoever accepts connections comes here, one at a time.
-        if inner.open.load(Ordering::Relaxed) >= inner.most {
-            return Err(Full::All);
+        // Called by the accept loop alone, so a check and an increment do not race.
+        if inner.open.load(Ordering::Relaxed) >= inner.max {
+            return Err(LimitReached::Total);
         }
-        let network = (inner.most_of_address > 0).then(|| network(address));
+        let network = (inner.max_per_address > 0).then(|| network(address));
         if let Some(network) = network {
             let mut addresses = inner.lock();
             let open = addresses.entry(network).or_default();
-            if *open >= inner.most_of_address {
-                return Err(Full::OfAddress);
+            if *open >= inner.max_per_address {
+                return Err(LimitReached::PerAddress);
             }
             *open += 1;
         }
         inner.open.fetch_add(1, Ordering::Relaxed);
         inner.gauge.increment(1);
-        Ok(Place {
+        Ok(ConnectionPermit {
             inner: Arc::clone(inner),
             network,
         })
@@ -121,13 +121,13 @@ impl Inner {
     }
 }
 
-/// The place of one connection, for as long as it lasts.
-pub(super) struct Place {
+/// Counts one connection as open until it is dropped.
+pub(super) struct ConnectionPermit {
     inner: Arc<Inner>,
     network: Option<IpAddr>,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         if let Some(network) = self.network {
             let mut addresses = self.inner.lock();
@@ -143,7 +143,7 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one address: whoever has one of IPv6 has all of its network of 64 bits.
+/// What counts as one client address: for IPv6 its network of 64 bits.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -154,23 +154,28 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Tells a client that there is no place, as far as it can be told at once, and closes.
+/// Answers 503 without blocking, and closes.
 pub(super) fn refuse(mut stream: TcpStream) {
-    // What was sent and is not read would make the system throw the answer away.
-    let _ = io::copy(&mut (&stream).take(TAKEN_WHEN_REFUSED), &mut io::sink());
+    // Closing with unread data would reset the connection and discard the answer.
+    let _ = io::copy(&mut (&stream).take(MAX_READ_ON_REFUSAL), &mut io::sink());
     let _ = stream.write_all(REFUSAL.as_bytes());
     let _ = stream.shutdown(Shutdown::Write);
 }
 
-/// How many connections the limit of open files leaves room for, beside those to the database and
-/// the files of as many workers; `None` without a limit that can be found out.
+/// How many connections the limit of open files allows, without the files of the database's
+/// connections and of the workers; `None` if that limit is unlimited or not known.
 pub(super) fn room(database_connections: usize, workers: usize) -> Option<usize> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
-    let taken = FILES + FILES_OF_DATABASE * database_connections + FILES_OF_WORKER * workers;
-    Some(open_files(&limits)?.saturating_sub(taken).max(FEWEST))
+    let taken =
+        OTHER_FILES + FILES_PER_DATABASE * database_connections + FILES_PER_WORKER * workers;
+    Some(
+        open_files(&limits)?
+            .saturating_sub(taken)
+            .max(MIN_CONNECTIONS),
+    )
 }
 
-/// The limit of open files among those of a process.
+/// The soft limit of open files in `/proc/self/limits`.
 fn open_files(limits: &str) -> Option<usize> {
     let line = limits
         .lines()
@@ -187,21 +192,21 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_free_again_when_its_connection_has_ended() {
-        let places = Places::new("test", 2, 0);
-        let first = places.enter(address("10.0.0.1")).ok();
-        let second = places.enter(address("10.0.0.1")).ok();
+    fn an_ended_connection_is_no_longer_counted() {
+        let limit = ConnectionLimit::new("test", 2, 0);
+        let first = limit.acquire(address("10.0.0.1")).ok();
+        let second = limit.acquire(address("10.0.0.1")).ok();
         assert!(first.is_some() && second.is_some());
-        let refused = places.enter(address("10.0.0.2"));
-        assert_eq!(refused.err(), Some(Full::All));
+        let refused = limit.acquire(address("10.0.0.2"));
+        assert_eq!(refused.err(), Some(LimitReached::Total));
         drop(first);
-        assert!(places.enter(address("10.0.0.2")).is_ok());
+        assert!(limit.acquire(address("10.0.0.2")).is_ok());
     }
 
     #[test]
-    fn an_address_has_a_bound_of_its_own() {
-        let places = Places::new("test", 100, 2);
-        let mut kept = Vec::new();
+    fn connections_of_one_address_are_limited() {
+        let limit = ConnectionLimit::new("test", 100, 2);
+        let mut held = Vec::new();
         for (from, fits) in [
             ("10.0.0.1", true),
             ("10.0.0.1", true),
@@ -213,27 +218,27 @@ mod tests {
             ("2001:db8::ffff:ffff:ffff:ffff", false),
             ("2001:db8:0:1::1", true),
         ] {
-            match places.enter(address(from)) {
-                Ok(place) => {
+            match limit.acquire(address(from)) {
+                Ok(permit) => {
                     assert!(fits, "{from}");
-                    kept.push(place);
+                    held.push(permit);
                 }
-                Err(full) => {
+                Err(reached) => {
                     assert!(!fits, "{from}");
-                    assert_eq!(full, Full::OfAddress);
+                    assert_eq!(reached, LimitReached::PerAddress);
                 }
             }
         }
-        kept.clear();
+        held.clear();
         assert!(
-            places.0.lock().is_empty(),
-            "nothing is kept of those who left"
+            limit.0.lock().is_empty(),
+            "no entry is left for an address without connections"
         );
-        assert!(places.enter(address("10.0.0.1")).is_ok());
+        assert!(limit.acquire(address("10.0.0.1")).is_ok());
     }
 
     #[test]
-    fn the_limit_of_open_files_is_the_one_that_holds_now() {
+    fn the_soft_limit_of_open_files_counts() {
         let limits = "Limit                     Soft Limit           Hard Limit           Units\n\
              Max processes             127197               127197               processes\n\
              Max open files            1024                 1048576              files\n";
