@@ -22,9 +22,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
 
 use super::connection_limit::ConnectionPermit;
-use super::patience::{Patience, Patient};
+use super::patience::{Patient, WriteTimeouts};
 use super::pulse::{Busy, Pulse};
-use super::stream::{Streams, until_taken};
+use super::stream::{Streams, with_response_timeout};
 use super::unread::Unread;
 use crate::http::Surface;
 use crate::worker::{Load, Spawner};
@@ -44,7 +44,7 @@ const CONNECTION_BYTES: u32 = 256 * 1024;
 /// How many streams a client may begin and take back at once before its connection is ended. Of
 /// HTTP/2 only. Streams that the gateway resets have the library's bound: one that is refused before
 /// its body has come counts there too.
-const MOST_RESETS: usize = 20;
+const MAX_PENDING_RESETS: usize = 20;
 
 /// The bounds on connections.
 #[derive(Debug, Clone, Copy)]
@@ -66,8 +66,8 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    fn patience(&self) -> Patience {
-        Patience {
+    fn write_timeouts(&self) -> WriteTimeouts {
+        WriteTimeouts {
             answer: self.answer,
             // Whoever sends events has a bound, and of a WebSocket a word to say after it.
             stream: self.idle.saturating_mul(2),
@@ -134,7 +134,7 @@ impl Connection {
                     if pulse.is_http2() {
                         end = None;
                     } else {
-                        pulse.grow_old();
+                        pulse.close_after_next_answer();
                     }
                     is_limited = true;
                     limit.as_mut().reset(Instant::now() + bounds.grace);
@@ -165,7 +165,7 @@ async fn talk(
     };
     let pulse = streams.pulse.clone();
     let unread = Unread::default();
-    let patience = bounds.patience();
+    let patience = bounds.write_timeouts();
     let stream = Patient::new(stream, patience, pulse.clone(), unread.clone(), held);
     let http = http(streams, bounds);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -182,7 +182,11 @@ async fn talk(
             let mut answer = answer.await;
             if is_http2 {
                 let time_of_event = is_stream(&answer).then_some(bounds.idle);
-                return Ok::<_, Infallible>(until_taken(answer, bounds.answer, time_of_event));
+                return Ok::<_, Infallible>(with_response_timeout(
+                    answer,
+                    bounds.answer,
+                    time_of_event,
+                ));
             }
             if unread.is_there() || busy.is_last() {
                 // Nothing else can be asked here, and the client had better know.
@@ -221,7 +225,7 @@ fn http(streams: Streams, bounds: Bounds) -> Builder<Streams> {
         .initial_stream_window_size(STREAM_BYTES)
         .initial_connection_window_size(CONNECTION_BYTES)
         .max_send_buf_size(STREAM_BYTES as usize)
-        .max_pending_accept_reset_streams(MOST_RESETS);
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS);
     http
 }
 

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::pulse::{Busy, Pulse};
-use super::stream::NOT_TAKEN;
+use super::stream::TIMEOUTS;
 use super::unread::Unread;
 
 /// How long who is refused may go on sending.
@@ -29,7 +29,7 @@ const TOGETHER: usize = 1024;
 
 /// How long the other side may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct WriteTimeouts {
     /// To take all that is there to be written.
     pub(super) answer: Duration,
     /// The same, once events or the messages of a WebSocket are sent.
@@ -41,7 +41,7 @@ pub(super) struct Patience {
 #[derive(Debug)]
 pub(super) struct Patient<S, H> {
     stream: S,
-    patience: Patience,
+    patience: WriteTimeouts,
     pulse: Pulse,
     unread: Unread,
     /// Runs while there is something that the other side does not take.
@@ -55,7 +55,7 @@ pub(super) struct Patient<S, H> {
 impl<S, H> Patient<S, H> {
     pub(super) fn new(
         stream: S,
-        patience: Patience,
+        patience: WriteTimeouts,
         pulse: Pulse,
         unread: Unread,
         held: H,
@@ -96,7 +96,7 @@ impl<S, H> Patient<S, H> {
         };
         let (waiting, _) = self.waiting.get_or_insert_with(begin);
         ready!(waiting.as_mut().poll(cx));
-        counter!(NOT_TAKEN, "protocol" => "tcp").increment(1);
+        counter!(TIMEOUTS, "protocol" => "tcp").increment(1);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -202,7 +202,7 @@ mod tests {
 
     fn patient<S>(stream: S, answer: Duration, stream_of: Duration) -> (Patient<S, ()>, Pulse) {
         let pulse = Pulse::default();
-        let patience = Patience {
+        let patience = WriteTimeouts {
             answer,
             stream: stream_of,
         };

@@ -17,7 +17,7 @@ use axum::http::Response;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::stream::NOT_TAKEN;
+use super::stream::TIMEOUTS;
 
 /// How often one looks within the time that a connection may be of no use.
 const LOOKS: u32 = 4;
@@ -89,7 +89,7 @@ impl Pulse {
     }
 
     /// The connection is to end with the next answer.
-    pub(super) fn grow_old(&self) {
+    pub(super) fn close_after_next_answer(&self) {
         self.0.is_old.store(true, Ordering::Relaxed);
     }
 
@@ -166,7 +166,7 @@ impl hyper::body::Body for Unfinished {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.deadline.is_some_and(|end| end <= Instant::now()) {
-            counter!(NOT_TAKEN, "protocol" => "http1").increment(1);
+            counter!(TIMEOUTS, "protocol" => "http1").increment(1);
             let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
             return Poll::Ready(Some(Err(axum::Error::new(error))));
         }

@@ -22,16 +22,16 @@ use super::pulse::Pulse;
 use crate::worker::Spawner;
 
 /// Counts answers that were given up because their clients did not take them in time.
-pub(super) const NOT_TAKEN: &str = "user_gateway_answers_not_taken_total";
+pub(super) const TIMEOUTS: &str = "user_gateway_response_timeouts_total";
 
 thread_local! {
     /// What the stream that this thread is at work on has begun to wait for, if that has changed.
-    static WAITING: Cell<Option<Waiting>> = const { Cell::new(None) };
+    static WAIT_STATE: Cell<Option<WaitState>> = const { Cell::new(None) };
 }
 
 /// What a stream waits for.
 #[derive(Debug, Clone, Copy)]
-enum Waiting {
+enum WaitState {
     /// Something to send.
     ForEvent,
     /// Its client, which has this long.
@@ -61,18 +61,18 @@ async fn bounded(stream: impl Future<Output = ()>) {
     let mut stream = pin!(stream);
     let mut limit: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|cx| {
-        WAITING.set(None);
+        WAIT_STATE.set(None);
         if stream.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        match WAITING.take() {
+        match WAIT_STATE.take() {
             None => {}
-            Some(Waiting::ForEvent) => limit = None,
-            Some(Waiting::ForClient(time)) => limit = Some(Box::pin(sleep(time))),
+            Some(WaitState::ForEvent) => limit = None,
+            Some(WaitState::ForClient(time)) => limit = Some(Box::pin(sleep(time))),
         }
         let is_over = limit.as_mut().map(|limit| limit.as_mut().poll(cx));
         if is_over.is_some_and(|over| over.is_ready()) {
-            counter!(NOT_TAKEN, "protocol" => "http2").increment(1);
+            counter!(TIMEOUTS, "protocol" => "http2").increment(1);
             tracing::debug!("an answer was not taken in time");
             return Poll::Ready(());
         }
@@ -82,21 +82,21 @@ async fn bounded(stream: impl Future<Output = ()>) {
 }
 
 /// An answer that has to be taken in `time`, or if it is one of events, each of them in
-/// `time_of_event`.
-pub(super) fn until_taken(
+/// `event_timeout`.
+pub(super) fn with_response_timeout(
     answer: Response<Body>,
     time: Duration,
-    time_of_event: Option<Duration>,
+    event_timeout: Option<Duration>,
 ) -> Response<Body> {
-    WAITING.set(Some(Waiting::ForClient(time_of_event.unwrap_or(time))));
+    WAIT_STATE.set(Some(WaitState::ForClient(event_timeout.unwrap_or(time))));
     if answer.body().is_end_stream() {
         return answer;
     }
     answer.map(|body| {
-        Body::new(Pieces {
+        Body::new(FlowControlled {
             body,
             last: None,
-            time_of_event,
+            event_timeout,
         })
     })
 }
@@ -104,13 +104,13 @@ pub(super) fn until_taken(
 /// A body whose every piece is followed by its last byte alone. A piece is taken over by the
 /// connection when its client lets one byte of it be sent, so the last is only asked for when the
 /// client has let all before it be sent: until then the stream has not ended.
-struct Pieces {
+struct FlowControlled {
     body: Body,
     last: Option<Bytes>,
-    time_of_event: Option<Duration>,
+    event_timeout: Option<Duration>,
 }
 
-impl Pieces {
+impl FlowControlled {
     fn without_last(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match frame.into_data() {
             Ok(mut data) => {
@@ -124,7 +124,7 @@ impl Pieces {
     }
 }
 
-impl hyper::body::Body for Pieces {
+impl hyper::body::Body for FlowControlled {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -136,11 +136,11 @@ impl hyper::body::Body for Pieces {
             return Poll::Ready(Some(Ok(Frame::data(last))));
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Some(time) = self.time_of_event {
-            WAITING.set(Some(if polled.is_pending() {
-                Waiting::ForEvent
+        if let Some(time) = self.event_timeout {
+            WAIT_STATE.set(Some(if polled.is_pending() {
+                WaitState::ForEvent
             } else {
-                Waiting::ForClient(time)
+                WaitState::ForClient(time)
             }));
         }
         polled.map(|frame| frame.map(|frame| frame.map(|frame| self.without_last(frame))))
@@ -174,21 +174,21 @@ mod tests {
     const LONG: Duration = Duration::from_hours(1);
 
     /// A stream that never ends and waits for this, as its first poll says.
-    async fn waiting(what: Waiting) {
-        WAITING.set(Some(what));
+    async fn waiting(what: WaitState) {
+        WAIT_STATE.set(Some(what));
         pending::<()>().await;
     }
 
     #[tokio::test]
     async fn a_stream_ends_when_its_client_has_had_its_time() {
-        bounded(waiting(Waiting::ForClient(SHORT))).await;
+        bounded(waiting(WaitState::ForClient(SHORT))).await;
     }
 
     #[tokio::test]
     async fn a_stream_that_has_nothing_to_send_is_not_ended() {
         for stream in [
-            Some(Waiting::ForEvent),
-            Some(Waiting::ForClient(LONG)),
+            Some(WaitState::ForEvent),
+            Some(WaitState::ForClient(LONG)),
             None,
         ] {
             let stream = async move {
@@ -205,7 +205,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_comes_whole_and_its_last_byte_alone() {
         for (text, pieces) in [("whole", &["whol", "e"][..]), ("w", &["w"]), ("", &[])] {
-            let answer = until_taken(Response::new(Body::from(text)), LONG, None);
+            let answer = with_response_timeout(Response::new(Body::from(text)), LONG, None);
             let length = u64::try_from(text.len()).unwrap();
             assert_eq!(answer.body().size_hint().exact(), Some(length));
             let read: Vec<Bytes> = answer

@@ -15,9 +15,9 @@ use tokio::time::{Instant, timeout_at};
 use super::HttpState;
 use super::accept::{Accepted, MediaType};
 use super::body;
+use super::chunks;
 use super::failure::Failure;
 use super::payload::{Payload, from_query};
-use super::pieces;
 use super::subscription;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Code, Error};
@@ -136,7 +136,7 @@ async fn try_answer(
         Err(refusal) => refusal.into(),
     };
     let status = status(state, &response, media);
-    Ok(media.response(status, pieces::whole(response.into_json())))
+    Ok(media.response(status, chunks::whole(response.into_json())))
 }
 
 /// A place for a caller without credentials, who must not keep those out who have some.
@@ -271,7 +271,7 @@ async fn batch(
     } else {
         join_all(checked.into_iter().map(run)).await
     };
-    Ok(media.response(StatusCode::OK, pieces::joined(list(responses))))
+    Ok(media.response(StatusCode::OK, chunks::concatenated(list(responses))))
 }
 
 /// The responses of a batch as they are sent, in parts.

@@ -3,6 +3,7 @@
 
 mod accept;
 mod body;
+mod chunks;
 mod compression;
 mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -12,7 +13,6 @@ mod graphql;
 mod health;
 mod metrics;
 mod payload;
-mod pieces;
 mod request_id;
 mod subscription;
 mod surface;

@@ -1,7 +1,7 @@
-//! Long bodies, handed over a piece at a time.
+//! Long bodies, produced in chunks with a yield after each.
 //!
-//! Whoever takes a body asks for more for as long as there is some. What it does with it, such as
-//! compressing it, would then be one stretch of work on a thread that serves others, too.
+//! A consumer polls a body for as long as it is ready, so compressing a long body would block its
+//! worker thread.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -11,41 +11,41 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
-/// A piece takes about a millisecond to compress.
-const PIECE: usize = 64 * 1_024;
+/// The size of a chunk, which takes about a millisecond to compress.
+const CHUNK_BYTES: usize = 64 * 1_024;
 
 /// A body of these bytes.
 pub(super) fn whole(bytes: Vec<u8>) -> Body {
-    if bytes.len() > PIECE {
-        joined(vec![bytes.into()])
+    if bytes.len() > CHUNK_BYTES {
+        concatenated(vec![bytes.into()])
     } else {
         Body::from(bytes)
     }
 }
 
-/// A body of these parts, one after the other.
-pub(super) fn joined(parts: Vec<Bytes>) -> Body {
+/// A body of these parts in order.
+pub(super) fn concatenated(parts: Vec<Bytes>) -> Body {
     let bytes: usize = parts.iter().map(Bytes::len).sum();
-    if bytes > PIECE {
-        Body::new(Pieces {
+    if bytes > CHUNK_BYTES {
+        Body::new(Chunks {
             parts: parts.into(),
             bytes,
-            is_turn_over: false,
+            must_yield: false,
         })
     } else {
         Body::from(parts.concat())
     }
 }
 
-/// A body that leaves the thread to others after each piece.
-struct Pieces {
+/// A body that yields to the runtime after each chunk.
+struct Chunks {
     parts: VecDeque<Bytes>,
-    /// How many bytes are left.
+    /// How many bytes remain.
     bytes: usize,
-    is_turn_over: bool,
+    must_yield: bool,
 }
 
-impl HttpBody for Pieces {
+impl HttpBody for Chunks {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -54,20 +54,20 @@ impl HttpBody for Pieces {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
-        if std::mem::take(&mut this.is_turn_over) {
+        if std::mem::take(&mut this.must_yield) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let Some(part) = this.parts.front_mut() else {
             return Poll::Ready(None);
         };
-        let piece = part.split_to(part.len().min(PIECE));
+        let chunk = part.split_to(part.len().min(CHUNK_BYTES));
         if part.is_empty() {
             this.parts.pop_front();
         }
-        this.bytes -= piece.len();
-        this.is_turn_over = true;
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        this.bytes -= chunk.len();
+        this.must_yield = true;
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -86,23 +86,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_body_comes_in_pieces_and_others_have_their_turn_in_between() {
-        let parts = [1, PIECE + 1, 2 * PIECE].map(|len| Bytes::from(vec![b'a'; len]));
-        let mut body = joined(parts.to_vec());
-        let whole = 3 * PIECE + 2;
+    fn a_long_body_comes_in_chunks_and_yields_after_each() {
+        let parts = [1, CHUNK_BYTES + 1, 2 * CHUNK_BYTES].map(|len| Bytes::from(vec![b'a'; len]));
+        let mut body = concatenated(parts.to_vec());
+        let whole = 3 * CHUNK_BYTES + 2;
         assert_eq!(body.size_hint().exact(), Some(whole as u64));
         let waker = noop_waker();
         let mut context = Context::from_waker(&waker);
-        let (mut pieces, mut turns) = (Vec::new(), 0);
+        let (mut chunks, mut yields) = (Vec::new(), 0);
         loop {
             match Pin::new(&mut body).poll_frame(&mut context) {
-                Poll::Pending => turns += 1,
-                Poll::Ready(Some(frame)) => pieces.push(frame.unwrap().into_data().unwrap().len()),
+                Poll::Pending => yields += 1,
+                Poll::Ready(Some(frame)) => chunks.push(frame.unwrap().into_data().unwrap().len()),
                 Poll::Ready(None) => break,
             }
         }
-        assert_eq!(pieces, [1, PIECE, 1, PIECE, PIECE]);
-        assert_eq!(pieces.iter().sum::<usize>(), whole);
-        assert_eq!(turns, pieces.len());
+        assert_eq!(chunks, [1, CHUNK_BYTES, 1, CHUNK_BYTES, CHUNK_BYTES]);
+        assert_eq!(chunks.iter().sum::<usize>(), whole);
+        assert_eq!(yields, chunks.len());
     }
 }
