@@ -1,7 +1,7 @@
 //! One connection, from its first request to its end.
 //!
-//! `axum::serve` sets no timers: a client that sends half a head would hold its connection for
-//! ever, and so would one that does not read its answer, or at shutdown never closes its own.
+//! `axum::serve` sets no timeouts: a client that sends half a head, does not read its answer, or does
+//! not close its connection at shutdown would hold the connection indefinitely.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -29,39 +29,37 @@ use super::unread::Unread;
 use crate::http::Surface;
 use crate::worker::{Load, Spawner};
 
-/// Counts connections that the gateway has ended, by `reason`.
+/// Counts connections that the gateway closed, by `reason`.
 const ENDED: &str = "user_gateway_connections_ended_total";
 
-/// What is no longer than this is handed over whole, and only has to be written. Of HTTP/1 only.
-const WRITTEN_AT_ONCE: u64 = 64 * 1024;
-/// How often a client is asked whether it is still there. Of HTTP/2 only.
+/// HTTP/1 answers up to this size are handed to the connection at once and need no response timeout.
+const MAX_IMMEDIATE_BYTES: u64 = 64 * 1024;
+/// How often an HTTP/2 client is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// How many bytes of bodies a stream may send before they are read, and how many of an answer may
-/// lie ready to be sent. Of HTTP/2 only.
+/// The flow-control window of an HTTP/2 stream, and the most bytes of its answer that are buffered.
 const STREAM_BYTES: u32 = 64 * 1024;
-/// As [`STREAM_BYTES`], of all streams of a connection that send.
+/// The flow-control window of an HTTP/2 connection.
 const CONNECTION_BYTES: u32 = 256 * 1024;
-/// How many streams a client may begin and take back at once before its connection is ended. Of
-/// HTTP/2 only. Streams that the gateway resets have the library's bound: one that is refused before
-/// its body has come counts there too.
+/// How many HTTP/2 streams that the client has reset may wait to be accepted before the connection is
+/// closed. Streams that the gateway resets have the library's own limit.
 const MAX_PENDING_RESETS: usize = 20;
 
 /// The bounds on connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// How long a head may take, and how long HTTP/1 may stay without one.
+    /// How long a head may take to arrive, and the idle timeout of HTTP/1.
     pub(super) head: Duration,
-    /// How long HTTP/2 may stay without a request, and how long an event may take to be taken.
+    /// The idle timeout of HTTP/2, and how long the client may take to receive an event.
     pub(super) idle: Duration,
-    /// How long an answer may take to be taken.
+    /// How long the client may take to receive an answer.
     pub(super) answer: Duration,
-    /// After how long a connection is told to end.
+    /// After how long the graceful shutdown of a connection begins.
     pub(super) age: Duration,
-    /// How long it may take for that.
+    /// How long that shutdown may take.
     pub(super) grace: Duration,
-    /// The largest head.
+    /// The largest head, in bytes.
     pub(super) head_bytes: u32,
-    /// How many requests there may be at a time. Of HTTP/2 only.
+    /// The most concurrent streams of HTTP/2.
     pub(super) streams: u32,
 }
 
@@ -69,7 +67,7 @@ impl Bounds {
     fn write_timeouts(&self) -> WriteTimeouts {
         WriteTimeouts {
             answer: self.answer,
-            // Whoever sends events has a bound, and of a WebSocket a word to say after it.
+            // Events have a timeout of their own, after which a WebSocket still sends a close frame.
             stream: self.idle.saturating_mul(2),
         }
     }
@@ -81,15 +79,14 @@ pub(super) struct Connection {
     pub(super) surface: Surface,
     pub(super) bounds: Bounds,
     pub(super) spawner: Spawner,
-    /// What it holds until it is closed, also by a WebSocket that it has become.
+    /// Held until the connection is closed, also as a WebSocket.
     pub(super) held: (ConnectionPermit, Load),
-    /// Says when to end, and is kept until this has ended.
+    /// Signals shutdown, and is held until the connection has ended.
     pub(super) stopping: watch::Receiver<()>,
 }
 
 impl Connection {
-    /// Answers its requests until it ends. That is a task by itself, which is not concerned with
-    /// what else is waited for here.
+    /// Serves its requests in a task until the connection ends, and enforces its timeouts beside that.
     pub(super) async fn serve(self) {
         let Self {
             stream,
@@ -117,7 +114,7 @@ impl Connection {
                 () = &mut quiet, if !is_quiet => {
                     counter!(ENDED, "reason" => "idle").increment(1);
                     if !pulse.is_http2() {
-                        tracing::debug!("a connection sent no request in time");
+                        tracing::debug!("an idle connection is closed");
                         break;
                     }
                     is_quiet = true;
@@ -130,7 +127,7 @@ impl Connection {
                         break;
                     }
                     counter!(ENDED, "reason" => "age").increment(1);
-                    // An idle connection of HTTP/1 would be closed while a request is on its way.
+                    // Closing an idle HTTP/1 connection at once would lose a request that is in transit.
                     if pulse.is_http2() {
                         end = None;
                     } else {
@@ -146,8 +143,7 @@ impl Connection {
     }
 }
 
-/// Answers the requests of a connection until it ends, or until `ending` when it has no more to
-/// answer.
+/// Serves the requests of a connection until it ends; once `ending` resolves it shuts down gracefully.
 async fn talk(
     stream: std::net::TcpStream,
     held: (ConnectionPermit, Load),
@@ -159,7 +155,7 @@ async fn talk(
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
-            tracing::warn!(%error, "cannot take a connection over");
+            tracing::warn!(%error, "cannot register an accepted connection with the runtime");
             return;
         }
     };
@@ -171,7 +167,7 @@ async fn talk(
     let service = service_fn(move |request: Request<Incoming>| {
         let is_http2 = request.version() >= Version::HTTP_2;
         let busy = pulse.request(is_http2);
-        // The requests of an HTTP/2 connection do not stand in each other's way.
+        // On HTTP/2 an unread body does not block other requests.
         let unread = if is_http2 {
             Unread::default()
         } else {
@@ -189,7 +185,7 @@ async fn talk(
                 ));
             }
             if unread.is_there() || busy.is_last() {
-                // Nothing else can be asked here, and the client had better know.
+                // The connection takes no further request, so the client is told to open another.
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(CONNECTION, close);
             }
@@ -210,11 +206,11 @@ async fn talk(
     }
 }
 
-/// What is spoken on a connection.
+/// The HTTP protocols with their limits.
 fn http(streams: Streams, bounds: Bounds) -> Builder<Streams> {
     let mut http = Builder::new(streams);
     http.http1()
-        // `Pulse` sees to that.
+        // `Pulse` enforces this timeout.
         .header_read_timeout(None)
         .max_buf_size(usize::try_from(bounds.head_bytes).unwrap_or(usize::MAX));
     http.http2()
@@ -229,11 +225,11 @@ fn http(streams: Streams, bounds: Bounds) -> Builder<Streams> {
     http
 }
 
-/// An answer over HTTP/1, which takes as long to be sent as its client takes, but no longer than
-/// `time` unless it is one of events.
+/// An answer over HTTP/1 that is not whole yet keeps its connection busy. It has to be sent within
+/// `time`, unless it is an event stream.
 fn sent(answer: Response<Body>, busy: Busy, time: Duration) -> Response<Body> {
     let size = answer.body().size_hint().exact();
-    if size.is_some_and(|size| size <= WRITTEN_AT_ONCE) {
+    if size.is_some_and(|size| size <= MAX_IMMEDIATE_BYTES) {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             busy.pulse().stream();
         }
@@ -246,7 +242,7 @@ fn sent(answer: Response<Body>, busy: Busy, time: Duration) -> Response<Body> {
     busy.until_sent(answer, Some(Instant::now() + time))
 }
 
-/// Whether an answer is one of events, which ends when there are no more.
+/// Whether an answer is an event stream.
 fn is_stream(answer: &Response<Body>) -> bool {
     let content_type = answer.headers().get(CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))

@@ -1,7 +1,7 @@
 //! Connections whose other side has to take what is written to it.
 //!
-//! A client that asks and does not read, or hardly, would otherwise hold what it asked for, and its
-//! connection, until the system gives up on it, which it does not as long as the client lives.
+//! A client that does not read its answer, or reads slowly, would otherwise hold the answer and its
+//! connection indefinitely: TCP does not time out while the client acknowledges.
 //!
 //! And one that is refused while it still sends is let finish for a moment; see [`super::unread`].
 
@@ -27,17 +27,17 @@ const DROPPED_AT_ONCE: usize = 16 * 1024;
 /// What is no longer than this is written as one piece, which is less work for the system than two.
 const TOGETHER: usize = 1024;
 
-/// How long the other side may take.
+/// How long the client may take to receive what is written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WriteTimeouts {
-    /// To take all that is there to be written.
+    /// All that is buffered.
     pub(super) answer: Duration,
-    /// The same, once events or the messages of a WebSocket are sent.
+    /// The same, on an event stream or a WebSocket.
     pub(super) stream: Duration,
 }
 
-/// A connection on which writing fails once the other side has taken too long. What is held with
-/// it, `H`, is kept as long as the connection, whatever becomes of it.
+/// A connection on which writing fails after a timeout. `H` is held for as long as the connection
+/// exists, also after an upgrade.
 #[derive(Debug)]
 pub(super) struct Patient<S, H> {
     stream: S,
@@ -72,8 +72,8 @@ impl<S, H> Patient<S, H> {
         }
     }
 
-    /// What has become of writing something, or if `is_all` all there was, with the wait for it
-    /// bounded. A little at a time does not make the wait longer.
+    /// Applies the timeout to the result of a write; `is_all` says that nothing more is buffered. Partial
+    /// progress does not extend the timeout.
     fn bounded<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -181,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, H: Unpin> AsyncWrite for Patient<S, H> {
             ready!(self.bounded(cx, shut, true))?;
             self.has_said_goodbye = true;
         }
-        // A head that is refused before it is a request is one that its client may still send, too.
+        // The client may still be sending a head that was refused.
         if self.unread.is_there() || self.pulse.is_in_head() {
             ready!(self.poll_linger(cx));
         }
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_takes_a_little_at_a_time_is_given_up_too() {
+    async fn partial_reads_do_not_extend_the_timeout() {
         for (answer, events) in [(SHORT, None), (LONG, Some(SHORT))] {
             let (near, mut far) = duplex(8);
             let (mut stream, pulse) = patient(near, answer, events.unwrap_or(LONG));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_of_events_has_a_time_of_its_own() {
+    async fn an_event_stream_has_a_timeout_of_its_own() {
         let (near, _far) = duplex(8);
         let (mut stream, pulse) = patient(near, LONG, SHORT);
         pulse.stream();

@@ -22,7 +22,7 @@ use super::stream::TIMEOUTS;
 /// How often one looks within the time that a connection may be of no use.
 const LOOKS: u32 = 4;
 
-/// The signs of life of a connection, and what is known of it. Clones are the same.
+/// The activity and the state of a connection. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pulse(Arc<Signs>);
 
@@ -30,15 +30,15 @@ pub(super) struct Pulse(Arc<Signs>);
 struct Signs {
     /// How much is being done.
     busy: AtomicUsize,
-    /// Whether something has ended since somebody looked.
+    /// Whether something has ended since the last check.
     has_stirred: AtomicBool,
-    /// Whether HTTP/2 is spoken.
+    /// Whether the connection uses HTTP/2.
     is_http2: AtomicBool,
-    /// Whether a part of a head has come that is no request yet. Of HTTP/1 only.
+    /// Whether a part of a head has arrived. HTTP/1 only.
     is_in_head: AtomicBool,
-    /// Whether events or the messages of a WebSocket are sent. Of HTTP/1 only.
+    /// Whether it is an event stream or a WebSocket. HTTP/1 only.
     is_streaming: AtomicBool,
-    /// Whether the connection has been open for as long as it may. Of HTTP/1 only.
+    /// Whether the maximum age is reached. HTTP/1 only.
     is_old: AtomicBool,
 }
 
@@ -60,7 +60,7 @@ impl Pulse {
         Busy(self.clone())
     }
 
-    /// Something has come from the client.
+    /// Records that bytes have arrived.
     pub(super) fn heard(&self) {
         let is_busy = self.0.busy.load(Ordering::Relaxed) > 0;
         if !is_busy && !self.is_http2() && !self.is_streaming() {
@@ -68,33 +68,32 @@ impl Pulse {
         }
     }
 
-    /// Whether the client has begun with a head that is no request yet.
+    /// Whether a part of a head has arrived.
     pub(super) fn is_in_head(&self) -> bool {
         self.0.is_in_head.load(Ordering::Relaxed)
     }
 
-    /// Whether HTTP/2 is spoken.
+    /// Whether the connection uses HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.0.is_http2.load(Ordering::Relaxed)
     }
 
-    /// Events, or the messages of a WebSocket, are sent from now on.
+    /// Marks the connection as an event stream or a WebSocket.
     pub(super) fn stream(&self) {
         self.0.is_streaming.store(true, Ordering::Relaxed);
     }
 
-    /// Whether events or the messages of a WebSocket are sent.
+    /// Whether it is an event stream or a WebSocket.
     pub(super) fn is_streaming(&self) -> bool {
         self.0.is_streaming.load(Ordering::Relaxed)
     }
 
-    /// The connection is to end with the next answer.
+    /// Closes the connection after the next answer.
     pub(super) fn close_after_next_answer(&self) {
         self.0.is_old.store(true, Ordering::Relaxed);
     }
 
-    /// Comes when there was no sign of life for `head`, or for `idle` once HTTP/2 is spoken, or a
-    /// quarter more.
+    /// Resolves after `head` without activity, on HTTP/2 after `idle`, or up to a quarter later.
     pub(super) async fn stop(&self, head: Duration, idle: Duration) {
         let mut quiet = 0;
         while quiet < LOOKS {
@@ -121,8 +120,8 @@ impl Busy {
         self.0.0.is_old.load(Ordering::Relaxed)
     }
 
-    /// An answer over HTTP/1 that keeps its connection busy as long as more of it may come, which
-    /// it may until `deadline`, if there is one.
+    /// An answer over HTTP/1 that keeps its connection busy until its body has ended, and fails after
+    /// `deadline`.
     pub(super) fn until_sent(
         self,
         answer: Response<Body>,
@@ -137,7 +136,7 @@ impl Busy {
         })
     }
 
-    /// What it keeps busy.
+    /// The connection that it keeps busy.
     pub(super) fn pulse(&self) -> &Pulse {
         &self.0
     }
@@ -197,14 +196,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn over_http2_another_time_counts() {
+    async fn http2_has_an_idle_timeout_of_its_own() {
         let pulse = Pulse::default();
         drop(pulse.request(true));
         pulse.stop(LONG, SHORT).await;
     }
 
     #[test]
-    fn what_has_ended_is_a_sign_of_life_once() {
+    fn an_end_counts_as_activity_once() {
         let pulse = Pulse::default();
         let busy = pulse.busy();
         assert!(pulse.has_lived() && pulse.has_lived());
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_not_taken_in_time_breaks_off() {
+    async fn an_answer_fails_after_its_deadline() {
         let pulse = Pulse::default();
         for (deadline, is_whole) in [(None, true), (Some(Instant::now()), false)] {
             let busy = pulse.request(false);
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_begun_when_something_comes_that_belongs_to_no_request() {
+    fn bytes_between_requests_begin_a_head() {
         let pulse = Pulse::default();
         pulse.heard();
         assert!(pulse.is_in_head());

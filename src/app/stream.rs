@@ -1,9 +1,7 @@
-//! The requests of an HTTP/2 connection: where they are worked on, and until when their answers
-//! have to be taken.
+//! The streams of an HTTP/2 connection: which worker runs them, and the timeout of their answers.
 //!
-//! A client lets each stream send as much as it says, and may say nothing more. What waits for it
-//! would wait for as long as the connection lives, which [`super::patience`] does not end: to the
-//! connection nothing has to be written.
+//! A client may stop extending the flow-control window of a stream. Its answer would then be held for
+//! as long as the connection lives, since [`super::patience`] sees no pending write.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -21,24 +19,24 @@ use tokio::time::{Sleep, sleep};
 use super::pulse::Pulse;
 use crate::worker::Spawner;
 
-/// Counts answers that were given up because their clients did not take them in time.
+/// Counts answers that were aborted because the client did not receive them in time.
 pub(super) const TIMEOUTS: &str = "user_gateway_response_timeouts_total";
 
 thread_local! {
-    /// What the stream that this thread is at work on has begun to wait for, if that has changed.
+    /// What the stream that is being polled on this thread has begun to wait for, if that changed.
     static WAIT_STATE: Cell<Option<WaitState>> = const { Cell::new(None) };
 }
 
 /// What a stream waits for.
 #[derive(Debug, Clone, Copy)]
 enum WaitState {
-    /// Something to send.
+    /// The next event.
     ForEvent,
-    /// Its client, which has this long.
+    /// The client, with this timeout.
     ForClient(Duration),
 }
 
-/// Works on the streams of one connection.
+/// Runs the streams of one connection.
 #[derive(Debug, Clone)]
 pub(super) struct Streams {
     pub(super) spawner: Spawner,
@@ -55,8 +53,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     }
 }
 
-/// Works on a stream until it ends, or its client has not taken the answer in time. A stream that
-/// is dropped is reset, and what waits to be sent on it is dropped.
+/// Runs a stream until it ends or its timeout elapses. Dropping a stream resets it and drops its
+/// buffered data.
 async fn bounded(stream: impl Future<Output = ()>) {
     let mut stream = pin!(stream);
     let mut limit: Option<Pin<Box<Sleep>>> = None;
@@ -73,7 +71,7 @@ async fn bounded(stream: impl Future<Output = ()>) {
         let is_over = limit.as_mut().map(|limit| limit.as_mut().poll(cx));
         if is_over.is_some_and(|over| over.is_ready()) {
             counter!(TIMEOUTS, "protocol" => "http2").increment(1);
-            tracing::debug!("an answer was not taken in time");
+            tracing::debug!("the client did not receive an answer in time");
             return Poll::Ready(());
         }
         Poll::Pending
@@ -81,7 +79,7 @@ async fn bounded(stream: impl Future<Output = ()>) {
     .await;
 }
 
-/// An answer that has to be taken in `time`, or if it is one of events, each of them in
+/// An answer that the client has to receive within `time`, or of an event stream each event within
 /// `event_timeout`.
 pub(super) fn with_response_timeout(
     answer: Response<Body>,
@@ -101,9 +99,9 @@ pub(super) fn with_response_timeout(
     })
 }
 
-/// A body whose every piece is followed by its last byte alone. A piece is taken over by the
-/// connection when its client lets one byte of it be sent, so the last is only asked for when the
-/// client has let all before it be sent: until then the stream has not ended.
+/// A body that splits the last byte off each frame. hyper polls for the next frame as soon as flow
+/// control lets one byte of the current one be sent, and then counts the stream as done. A last byte
+/// that is a frame of its own is polled for only when everything before it has been sent.
 struct FlowControlled {
     body: Body,
     last: Option<Bytes>,
@@ -173,19 +171,19 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(5);
     const LONG: Duration = Duration::from_hours(1);
 
-    /// A stream that never ends and waits for this, as its first poll says.
+    /// A stream that never ends and is in this state after its first poll.
     async fn waiting(what: WaitState) {
         WAIT_STATE.set(Some(what));
         pending::<()>().await;
     }
 
     #[tokio::test]
-    async fn a_stream_ends_when_its_client_has_had_its_time() {
+    async fn a_stream_ends_after_the_timeout_of_its_client() {
         bounded(waiting(WaitState::ForClient(SHORT))).await;
     }
 
     #[tokio::test]
-    async fn a_stream_that_has_nothing_to_send_is_not_ended() {
+    async fn a_stream_without_pending_data_does_not_time_out() {
         for stream in [
             Some(WaitState::ForEvent),
             Some(WaitState::ForClient(LONG)),
@@ -203,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_comes_whole_and_its_last_byte_alone() {
+    async fn the_last_byte_of_a_body_is_a_frame_of_its_own() {
         for (text, pieces) in [("whole", &["whol", "e"][..]), ("w", &["w"]), ("", &[])] {
             let answer = with_response_timeout(Response::new(Body::from(text)), LONG, None);
             let length = u64::try_from(text.len()).unwrap();
