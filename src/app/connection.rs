@@ -177,11 +177,11 @@ async fn talk(
         async move {
             let mut answer = answer.await;
             if is_http2 {
-                let time_of_event = is_stream(&answer).then_some(bounds.idle);
+                let event_timeout = is_stream(&answer).then_some(bounds.idle);
                 return Ok::<_, Infallible>(with_response_timeout(
                     answer,
                     bounds.answer,
-                    time_of_event,
+                    event_timeout,
                 ));
             }
             if unread.is_there() || busy.is_last() {

@@ -47,16 +47,16 @@ pub struct Config {
 pub struct ServerConfig {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// The address of the calls between silos, of metrics and of readiness, if they have their own.
+    /// The address of calls between silos, metrics and readiness, if they have their own.
     pub internal_listen: Option<SocketAddr>,
-    /// How many threads serve; `None` is one for each core.
+    /// The number of threads that serve requests; `None` is one for each core.
     pub workers: Option<usize>,
     /// How long a request may take, reading its body included.
     pub request_timeout: Duration,
-    /// How long a client may take to receive an answer that is not a stream of events.
+    /// How long a client may take to receive an answer that is not an event stream.
     pub response_timeout: Duration,
-    /// How long a client may take to send the head of a request, and how long an HTTP/1 connection
-    /// may stay without one.
+    /// How long a client may take to send the head of a request, and the idle timeout of an HTTP/1.1
+    /// connection.
     pub header_timeout: Duration,
     /// How long a client may take to send the body of a request.
     pub body_timeout: Duration,
@@ -64,20 +64,20 @@ pub struct ServerConfig {
     pub shutdown_timeout: Duration,
     /// How many requests are worked on at a time; more are turned away.
     pub max_concurrent_requests: usize,
-    /// How many connections may be open on each address that is listened on.
+    /// The most open connections on each listening address.
     pub max_connections: usize,
-    /// How many of them may come from one address; 0 sets no limit.
+    /// The most of them from one client address; 0 sets no limit.
     pub max_connections_per_address: usize,
-    /// After how long a connection is told to end; zero sets no limit.
+    /// After how long a connection is shut down gracefully; zero sets no limit.
     pub max_connection_age: Duration,
-    /// How many requests an HTTP/2 connection may have at a time.
+    /// The most concurrent requests on an HTTP/2 connection.
     pub max_http2_streams: u32,
     /// The largest head of a request, in bytes; at least [`MIN_HEAD_BYTES`].
     pub max_head_bytes: u32,
     /// The largest body of a request.
     pub max_body_bytes: usize,
-    /// How many bytes of bodies may be there that have not arrived whole, of requests and of the
-    /// calls of other silos each; the largest of them must fit. The oldest are refused first.
+    /// The most bytes of bodies that have not arrived completely, for requests and WebSocket messages
+    /// together, and for calls of other silos. Beyond it the oldest are refused. At least the largest body.
     pub max_unfinished_body_bytes: usize,
     /// The origins whose pages may call the gateway; none by default.
     pub cors_origins: Vec<String>,
@@ -92,21 +92,21 @@ pub struct SubscriptionConfig {
     pub per_connection: usize,
     /// How many connections there may be.
     pub connections: usize,
-    /// How many WebSockets there may be besides whose clients have not said who they are. The
-    /// oldest is closed for one more.
+    /// The most WebSockets that are not authenticated yet and event streams without credentials,
+    /// besides those. For one more the oldest is closed.
     pub pending: usize,
-    /// How many bytes such a client may send.
+    /// The most bytes that a WebSocket may receive before it is authenticated.
     pub init_bytes: usize,
-    /// How many bytes of answers may wait for a WebSocket's client. A single answer always may.
+    /// The most bytes of answers that may wait to be sent on a WebSocket; one by itself may be larger.
     pub unsent_bytes: usize,
     /// How long a client may take to say who it is.
     pub init_timeout: Duration,
-    /// How long a WebSocket may stay without a sign of life, an HTTP/2 connection without a request,
-    /// and how long a client may take to receive an event.
+    /// The idle timeout of WebSockets and HTTP/2 connections, and how long a client may take to receive
+    /// an event.
     pub idle_timeout: Duration,
 }
 
-/// The least that [`ServerConfig::max_head_bytes`] may be: heads are read in pieces of this size.
+/// The lowest [`ServerConfig::max_head_bytes`], in bytes: the size of the read buffer for heads.
 pub const MIN_HEAD_BYTES: u32 = 8 * 1024;
 
 /// The largest body of a call between silos, in bytes.
@@ -123,9 +123,9 @@ pub struct DatabaseConfig {
     pub acquire_timeout: Duration,
     /// How long PostgreSQL may work on a statement.
     pub statement_timeout: Duration,
-    /// How much one user's options may take.
+    /// The limits on the options of one user.
     pub option_bounds: OptionBounds,
-    /// How long a change may wait for what somebody else keeps locked in PostgreSQL.
+    /// How long a change may wait for a lock in PostgreSQL that another transaction holds.
     pub lock_timeout: Duration,
 }
 
@@ -260,28 +260,27 @@ impl GraphqlConfig {
 pub struct Limits {
     /// How deep selections may nest. Deep nesting multiplies rows and recursion.
     pub depth: usize,
-    /// What the operations of a request may cost, as estimated and as it turns out: each object that
-    /// is read or answered counts as one, a statement as 10, a search or a count as 1,000.
+    /// The highest cost of the operations of a request, as estimated and as counted: 1 for each object
+    /// that is read or returned, 10 for a statement, 1,000 for a search or a count.
     pub cost: u64,
-    /// How many bytes the answers to a request may have.
+    /// The most bytes in the answers to a request.
     pub response_bytes: usize,
     /// How many fields of an operation may have an alias; each may repeat the same work.
     pub aliases: usize,
     /// How many directives an operation may hold.
     pub directives: usize,
-    /// How many bytes a document may have. It is parsed in one stretch; values that are passed as
-    /// variables do not count.
+    /// The most bytes of a document, which is parsed without yielding. Values passed as variables do not
+    /// count.
     pub document_bytes: usize,
     /// How many tokens a document may have.
     pub tokens: usize,
     /// How many fields an operation may select once its fragments are expanded.
     pub selections: usize,
-    /// How many operations a document may hold. All of them are checked, though one is run.
+    /// The most operations in a document. All are checked, one is executed.
     pub operations: usize,
-    /// How many fields the root of a mutation may have once its fragments are expanded. Each is a
-    /// change of its own.
+    /// The most root fields of a mutation, fragments expanded. Each is a change of its own.
     pub mutation_fields: usize,
-    /// How many errors an answer may hold; one more says how many were left out.
+    /// The most errors in an answer; one more says how many were left out.
     pub errors: usize,
     /// How many operations one request may hold; 0 refuses batches.
     pub batch: usize,
@@ -463,7 +462,7 @@ impl Config {
         }
     }
 
-    /// Adds what is wrong with values that are well-formed each by itself.
+    /// Checks the values, each of which is well-formed.
     fn check(&self, problems: &mut Vec<String>) {
         let positive = [
             (
@@ -518,7 +517,7 @@ impl Config {
         let listen = self.server.listen;
         if listen.port() != 0 && self.server.internal_listen == Some(listen) {
             problems.push(format!(
-                "internal-listen must be another address than listen, not {listen} too"
+                "internal-listen must differ from listen; both are {listen}"
             ));
         }
         let lasting = [

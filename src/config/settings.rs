@@ -79,7 +79,7 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_LISTEN", value_name = "ADDRESS")]
     listen: SocketAddr,
 
-    /// Address for the calls between silos, /metrics and /readyz, which are then found nowhere else [default: none]
+    /// Address for calls between silos, /metrics and /readyz, which the other address then answers with 404 [default: none]
     #[arg(long, env = "USER_GATEWAY_INTERNAL_LISTEN", value_name = "ADDRESS")]
     internal_listen: SocketAddr,
 
@@ -105,7 +105,7 @@ settings! {
     #[serde(default, deserialize_with = "duration")]
     database_statement_timeout: humantime::Duration,
 
-    /// How long a change waits for what somebody else keeps locked in PostgreSQL [default: 5s]
+    /// How long a change waits for a lock in PostgreSQL that another transaction holds [default: 5s]
     #[arg(long, env = "USER_GATEWAY_DATABASE_LOCK_TIMEOUT", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
     database_lock_timeout: humantime::Duration,
@@ -143,7 +143,7 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_RPC_RETRIES", value_name = "N")]
     rpc_retries: u32,
 
-    /// Calls of other silos worked on at a time; more are answered 503 [default: 256]
+    /// Most calls of other silos executed at a time; more are answered 503 [default: 256]
     #[arg(long, env = "USER_GATEWAY_MAX_RPC_REQUESTS", value_name = "N")]
     max_rpc_requests: usize,
 
@@ -238,17 +238,17 @@ settings! {
     #[serde(default, deserialize_with = "duration")]
     request_timeout: humantime::Duration,
 
-    /// How long a client may take to receive an answer that is not one of events [default: 30s]
+    /// How long a client may take to receive an answer that is not an event stream [default: 30s]
     #[arg(long, env = "USER_GATEWAY_RESPONSE_TIMEOUT", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
     response_timeout: humantime::Duration,
 
-    /// How long a client may take to send the head of a request, and how long an HTTP/1 connection may stay without one [default: 10s]
+    /// How long a client may take to send the head of a request, and the idle timeout of an HTTP/1.1 connection [default: 10s]
     #[arg(long, env = "USER_GATEWAY_HEADER_TIMEOUT", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
     header_timeout: humantime::Duration,
 
-    /// How long a client may take to send the body of a request [default: 10s]
+    /// How long a client may take to send the body of a request; then 408 [default: 10s]
     #[arg(long, env = "USER_GATEWAY_BODY_TIMEOUT", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
     body_timeout: humantime::Duration,
@@ -262,24 +262,24 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_CONCURRENT_REQUESTS", value_name = "N")]
     max_concurrent_requests: usize,
 
-    /// Most connections on each address, as far as the limit of open files allows; more are answered 503 [default: 10000]
+    /// Most connections on each listening address, fewer if the limit of open files requires it; more are answered 503 [default: 10000]
     #[arg(long, env = "USER_GATEWAY_MAX_CONNECTIONS", value_name = "N")]
     max_connections: usize,
 
-    /// Most connections of clients from one address, or from one IPv6 network of 64 bits; 0 sets no limit [default: 0]
+    /// Most connections from one client address, for IPv6 from one /64 network; more are answered 503; 0 sets no limit [default: 0]
     #[arg(long, env = "USER_GATEWAY_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
     max_connections_per_address: usize,
 
-    /// After this long a connection is told to end, up to a tenth earlier; 0s sets no limit [default: 1h]
+    /// After this time, or up to a tenth earlier, a connection is shut down gracefully; 0s sets no limit [default: 1h]
     #[arg(long, env = "USER_GATEWAY_MAX_CONNECTION_AGE", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
     max_connection_age: humantime::Duration,
 
-    /// Most requests at a time on one HTTP/2 connection [default: 128]
+    /// Most concurrent requests on one HTTP/2 connection [default: 128]
     #[arg(long, env = "USER_GATEWAY_MAX_HTTP2_STREAMS", value_name = "N")]
     max_http2_streams: u32,
 
-    /// Largest head of a request, in bytes; a larger one is answered 431 [default: 32768]
+    /// Largest head of a request, in bytes, at least 8192; a larger one is answered 431 [default: 32768]
     #[arg(long, env = "USER_GATEWAY_MAX_HEAD_BYTES", value_name = "N")]
     max_head_bytes: u32,
 
@@ -287,7 +287,7 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_BODY_BYTES", value_name = "N")]
     max_body_bytes: usize,
 
-    /// Most bytes of bodies that have not arrived whole, of requests and of calls between silos each; the oldest are refused first [default: 33554432]
+    /// Most bytes of bodies that have not arrived completely, for requests and WebSocket messages together, and for calls between silos; beyond it the oldest are refused; at least the largest body [default: 33554432]
     #[arg(long, env = "USER_GATEWAY_MAX_UNFINISHED_BODY_BYTES", value_name = "N")]
     max_unfinished_body_bytes: usize,
 
@@ -295,7 +295,7 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_DEPTH", value_name = "N")]
     max_depth: usize,
 
-    /// Most objects that the operations of a request may read and produce; a statement counts as 10, a search or a count as 1000 [default: 100000]
+    /// Highest cost of the operations of a request: 1 for each object read or returned, 10 for a statement, 1000 for a search or a count [default: 100000]
     #[arg(long, env = "USER_GATEWAY_MAX_COST", value_name = "N")]
     max_cost: u64,
 
@@ -327,7 +327,7 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_OPERATIONS", value_name = "N")]
     max_operations: usize,
 
-    /// Most fields at the root of a mutation, fragments expanded [default: 10]
+    /// Most root fields of a mutation, fragments expanded [default: 10]
     #[arg(long, env = "USER_GATEWAY_MAX_MUTATION_FIELDS", value_name = "N")]
     max_mutation_fields: usize,
 
@@ -343,15 +343,15 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_SUBSCRIPTION_CONNECTIONS", value_name = "N")]
     max_subscription_connections: usize,
 
-    /// Most WebSockets whose clients have not said yet who they are; the oldest is closed for one more [default: 256]
+    /// Most WebSockets that are not authenticated yet and event streams without credentials; for one more the oldest is closed [default: 256]
     #[arg(long, env = "USER_GATEWAY_MAX_PENDING_WEBSOCKETS", value_name = "N")]
     max_pending_websockets: usize,
 
-    /// Most bytes that a WebSocket's client may send before it is known who it is [default: 16384]
+    /// Most bytes that a WebSocket may receive before it is authenticated; beyond it the WebSocket is closed [default: 16384]
     #[arg(long, env = "USER_GATEWAY_MAX_INIT_BYTES", value_name = "N")]
     max_init_bytes: usize,
 
-    /// Most bytes of answers that may wait for a WebSocket's client to receive them; it is closed beyond [default: 16777216]
+    /// Most bytes of answers that may wait to be sent on a WebSocket; beyond it the WebSocket is closed [default: 16777216]
     #[arg(long, env = "USER_GATEWAY_MAX_UNSENT_BYTES", value_name = "N")]
     max_unsent_bytes: usize,
 
@@ -360,7 +360,7 @@ settings! {
     #[serde(default, deserialize_with = "duration")]
     connection_init_timeout: humantime::Duration,
 
-    /// How long a WebSocket may stay without a sign of life, an HTTP/2 connection without a request, and how long a client may take to receive an event [default: 1m]
+    /// The idle timeout of WebSockets and HTTP/2 connections, and how long a client may take to receive an event [default: 1m]
     #[arg(long, env = "USER_GATEWAY_IDLE_TIMEOUT", value_name = "DURATION")]
     #[serde(default, deserialize_with = "duration")]
     idle_timeout: humantime::Duration,
@@ -377,11 +377,11 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_PAGE_SIZE", value_name = "N")]
     max_page_size: u32,
 
-    /// Most options one user may have, of all scopes; one who has more keeps them [default: 1000]
+    /// Most options of one user, in all scopes; existing options can still be changed [default: 1000]
     #[arg(long, env = "USER_GATEWAY_MAX_OPTIONS_PER_USER", value_name = "N")]
     max_options_per_user: u64,
 
-    /// Most bytes of one user's options together, as JSON; one who has more keeps them [default: 4194304]
+    /// Most bytes of the values of one user's options together, as JSON; existing values are kept [default: 4194304]
     #[arg(long, env = "USER_GATEWAY_MAX_OPTION_BYTES_PER_USER", value_name = "N")]
     max_option_bytes_per_user: u64,
 

@@ -39,7 +39,7 @@ pub struct RpcConfig {
     pub method_timeouts: HashMap<String, Duration>,
     /// How often a call that may be repeated is tried again.
     pub retries: u32,
-    /// How many calls of other silos are worked on at a time.
+    /// The most calls of other silos that are executed at a time.
     pub max_requests: usize,
 }
 
