@@ -309,7 +309,7 @@ pub async fn open(
 
 /// As [`open`], for a command beside the processes that serve the database: regions are told of what
 /// it changes although it may not be configured with them.
-pub async fn open_beside(
+pub async fn open_for_command(
     config: &Config,
     announcer: Announcer,
     clock: Arc<dyn Clock>,

@@ -43,13 +43,13 @@ pub(super) async fn policy(
         };
         match role {
             Role::Server => {
-                connection.keep_told_regions(&policy.remote).await?;
+                connection.record_regions(&policy.remote).await?;
                 if config.silo.mode == SiloMode::Monolith {
                     policy.local.push(MONOLITH_REGION.to_owned());
                 }
             }
             Role::Command if policy.remote.is_empty() => {
-                policy.remote = connection.told_regions().await?;
+                policy.remote = connection.recorded_regions().await?;
             }
             Role::Command => {}
         }

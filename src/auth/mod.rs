@@ -53,11 +53,11 @@ struct Bound {
 
 /// How many lists are read for one request at a time. Operations may name any number under aliases;
 /// these wait for each other, and not everybody else for them.
-const MOST_LISTS: usize = 2;
+const MAX_CONCURRENT_LISTS: usize = 2;
 
 impl Bound {
     /// Waits until one list less is read for the request than may be.
-    async fn next_list(&self) -> Option<SemaphorePermit<'_>> {
+    async fn list_permit(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed.
         self.lists.acquire().await.ok()
     }
@@ -72,7 +72,7 @@ impl AuthorizedServices {
             caller,
             limits,
             memberships: Memberships::default(),
-            lists: Semaphore::new(MOST_LISTS),
+            lists: Semaphore::new(MAX_CONCURRENT_LISTS),
         }))
     }
 

@@ -119,7 +119,7 @@ impl<'a> AuthorizedOrganizationService<'a> {
         page: &PageRequest,
     ) -> Result<Vec<(OrganizationId, OrganizationMembers)>> {
         let visible = self.with_visible_members(ids).await?;
-        let _turn = self.0.next_list().await;
+        let _permit = self.0.list_permit().await;
         let pages = self.inner().get_members(&visible, page).await?;
         let view = |member: OrganizationMember| VisibleMember {
             user: VisibleUser::new(member.user.into(), self.caller()),
@@ -135,7 +135,7 @@ impl<'a> AuthorizedOrganizationService<'a> {
     /// How many members each of these organizations has, where the caller may see them.
     pub async fn count_members(self, ids: &[OrganizationId]) -> Result<Vec<(OrganizationId, u64)>> {
         let visible = self.with_visible_members(ids).await?;
-        let _turn = self.0.next_list().await;
+        let _permit = self.0.list_permit().await;
         self.inner().count_members(&visible).await
     }
 

@@ -46,7 +46,7 @@ struct Inner {
     under_way: usize,
     /// For each user that has changed since the first of them began, when it was heard.
     changed: HashMap<UserId, u64>,
-    /// By user; [`UserId::NOBODY`] has the flag of what belongs to none.
+    /// By user; [`UserId::NONE`] has the flag of what belongs to none.
     flags: HashMap<UserId, Standing>,
 }
 
@@ -89,7 +89,7 @@ impl Standings {
     /// if a change was heard since it began.
     pub(super) fn end(&self, look_up: &LookUp, user_id: Option<UserId>) -> Standing {
         let mut inner = self.lock();
-        let user_id = user_id.unwrap_or(UserId::NOBODY);
+        let user_id = user_id.unwrap_or(UserId::NONE);
         let changed = inner.changed.get(&user_id);
         let holds =
             look_up.heard >= inner.floor && changed.is_none_or(|changed| *changed <= look_up.heard);
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_gap_concerns_everybody_and_the_end_of_a_service_token_every_service() {
-        for (event, ada_holds) in [(Event::Missed, false), (changed(UserId::NOBODY.0), true)] {
+        for (event, ada_holds) in [(Event::Missed, false), (changed(UserId::NONE.0), true)] {
             let standings = Standings::default();
             let service = standings.end(&standings.begin(), None);
             let ada = standings.end(&standings.begin(), ADA);

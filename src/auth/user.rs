@@ -56,9 +56,9 @@ impl<'a> AuthorizedUserService<'a> {
     /// A page of the users whom the caller may see. `query.viewer` is set here.
     pub async fn page(self, query: &UserPageQuery, detail: Detail) -> Result<Page<VisibleUser>> {
         let query = self.bind(query).await?;
-        let _turn = match query.looked_up() {
+        let _permit = match query.looked_up() {
             Some(_) => None,
-            None => self.0.next_list().await,
+            None => self.0.list_permit().await,
         };
         Ok(match detail {
             Detail::Whole => {
@@ -75,7 +75,7 @@ impl<'a> AuthorizedUserService<'a> {
     /// How many users the whole list of a page holds.
     pub async fn count(self, query: &UserPageQuery) -> Result<u64> {
         let query = self.bind(query).await?;
-        let _turn = self.0.next_list().await;
+        let _permit = self.0.list_permit().await;
         self.inner().count(&query).await
     }
 

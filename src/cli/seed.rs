@@ -26,7 +26,8 @@ pub(super) struct SeedArgs {
 
 pub(super) async fn run(args: SeedArgs) -> anyhow::Result<()> {
     let config = args.database.load()?;
-    let database = app::open_beside(&config, Announcer::default(), Arc::new(SystemClock)).await?;
+    let database =
+        app::open_for_command(&config, Announcer::default(), Arc::new(SystemClock)).await?;
     let bar = ProgressBar::new(args.users).with_style(ProgressStyle::with_template(
         "{bar:40} {human_pos} of {human_len} users, {per_sec}, {eta} left",
     )?);

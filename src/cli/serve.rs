@@ -17,7 +17,7 @@ use crate::config::Config;
 /// How long a process that was asked to stop may take for it beside the requests in flight, and how
 /// long it may take to say that it has not done so.
 const GRACE: Duration = Duration::from_secs(5);
-const LAST_WORD: Duration = Duration::from_millis(100);
+const LOG_TIME: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let listeners = listen(&config).await?;
@@ -82,7 +82,7 @@ pub(super) fn stopped(limit: Duration) -> anyhow::Result<impl Future<Output = ()
         thread::spawn(|| {
             tracing::error!("the process is ended before it has finished; see --shutdown-timeout");
         });
-        sleep(LAST_WORD).await;
+        sleep(LOG_TIME).await;
         end();
     };
     thread::Builder::new()

@@ -53,7 +53,7 @@ enum Action {
 pub(super) async fn run(args: TokenArgs) -> anyhow::Result<()> {
     let config = args.database.load()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let database = app::open_beside(&config, Announcer::default(), Arc::clone(&clock)).await?;
+    let database = app::open_for_command(&config, Announcer::default(), Arc::clone(&clock)).await?;
     match args.action {
         Action::Create {
             user,

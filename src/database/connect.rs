@@ -187,12 +187,12 @@ impl Connection {
 
     /// Keeps the names of the regions that are told of changes, for commands that are not configured
     /// with them. Only where the tables are ours.
-    pub async fn keep_told_regions(&self, regions: &[String]) -> Result<()> {
+    pub async fn record_regions(&self, regions: &[String]) -> Result<()> {
         use entity::region::{ActiveModel, Entity};
         let mut wanted = regions.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
-        if self.told_regions().await? == wanted {
+        if self.recorded_regions().await? == wanted {
             return Ok(());
         }
         let tx = self.begin_alone().await?;
@@ -210,7 +210,7 @@ impl Connection {
     }
 
     /// The names of the regions that are told of changes, in order. Only where the tables are ours.
-    pub async fn told_regions(&self) -> Result<Vec<String>> {
+    pub async fn recorded_regions(&self) -> Result<Vec<String>> {
         use entity::region::{Column, Entity};
         let mut names: Vec<String> = Entity::find()
             .select_only()

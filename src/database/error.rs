@@ -84,7 +84,7 @@ fn kind_of(code: &str) -> Kind {
         ),
         // PostgreSQL: longer than the column. SQLite's columns have no length.
         "22001" => Kind::Input(InvalidCode::TooLong, "a text is longer than can be stored"),
-        code if stores_nothing(code) => Kind::Unavailable,
+        code if is_storage_code(code) => Kind::Unavailable,
         // PostgreSQL: connection trouble, shutdown, too many connections, no memory.
         code if ["08", "57P", "53"]
             .iter()
@@ -99,7 +99,7 @@ fn kind_of(code: &str) -> Kind {
 }
 
 /// Whether a code of either engine says that nothing can be stored at the moment.
-fn stores_nothing(code: &str) -> bool {
+fn is_storage_code(code: &str) -> bool {
     match primary_code(code) {
         // SQLite: read-only, I/O error, disk full, cannot open.
         Some(primary) => matches!(primary, 8 | 10 | 13 | 14),
@@ -121,7 +121,7 @@ pub(super) fn is_storage_failure(error: &Error) -> bool {
         return false;
     };
     if let Some(failure) = cause.downcast_ref::<Failure>() {
-        return failure.code().is_some_and(stores_nothing);
+        return failure.code().is_some_and(is_storage_code);
     }
     let Some(DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime)) =
         cause.downcast_ref::<DbErr>()
@@ -134,7 +134,7 @@ pub(super) fn is_storage_failure(error: &Error) -> bool {
     let sqlx::Error::Database(database) = &**error else {
         return false;
     };
-    database.code().is_some_and(|code| stores_nothing(&code))
+    database.code().is_some_and(|code| is_storage_code(&code))
 }
 
 /// Whether `error` says that a statement does not fit the tables: an index that it relies on, say,
@@ -151,7 +151,7 @@ pub(super) fn violates_unique(error: &Error) -> bool {
 
 /// Whether a pipelined statement may have failed because of one row that it found, and not because
 /// of what it is or of where it went.
-pub(super) fn is_of_a_row(error: &Error) -> bool {
+pub(super) fn is_row_error(error: &Error) -> bool {
     match error {
         Error::Unavailable(_) | Error::Timeout(_) => false,
         // Of what the server refuses, what it calls a data exception.
@@ -214,12 +214,12 @@ mod tests {
         for code in [
             "8", "10", "13", "14", "1034", "1544", "25006", "53100", "58030",
         ] {
-            assert!(stores_nothing(code), "{code}");
+            assert!(is_storage_code(code), "{code}");
             assert!(matches!(kind_of(code), Kind::Unavailable), "{code}");
         }
         // The last is a number whose low byte is that of a full disk.
         for code in ["1", "5", "19", "23505", "53300", "23053"] {
-            assert!(!stores_nothing(code), "{code}");
+            assert!(!is_storage_code(code), "{code}");
         }
         assert!(matches!(kind_of("23053"), Kind::Fault));
     }

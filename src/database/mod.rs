@@ -346,9 +346,9 @@ impl Database {
         let connection = while_wanted(connection).await?;
         let tx = Box::pin(transactions.begin(connection, permit)).await?;
         // On SQLite another process may have been writing meanwhile.
-        if let Err(abandoned) = require_requester() {
+        if let Err(cancelled) = ensure_requester_waits() {
             tx.rollback().await;
-            return Err(abandoned);
+            return Err(cancelled);
         }
         Ok(tx)
     }
@@ -409,13 +409,13 @@ struct TooMany;
 /// The requester of a change has given up before it began.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody waits for the change any more")]
-struct Abandoned;
+struct Cancelled;
 
 /// Fails if nobody waits any more for the change that is about to begin. What a client was told has
 /// failed should not be done minutes later.
-fn require_requester() -> Result<()> {
+fn ensure_requester_waits() -> Result<()> {
     match REQUESTER.try_with(|requester| requester.has_changed().is_err()) {
-        Ok(true) => Err(Error::Timeout(Arc::new(Abandoned))),
+        Ok(true) => Err(Error::Timeout(Arc::new(Cancelled))),
         _ => Ok(()),
     }
 }
@@ -428,7 +428,7 @@ async fn while_wanted<T>(needed: impl Future<Output = Result<T>>) -> Result<T> {
     select! {
         biased;
         // Nothing is ever sent.
-        _ = requester.changed() => Err(Error::Timeout(Arc::new(Abandoned))),
+        _ = requester.changed() => Err(Error::Timeout(Arc::new(Cancelled))),
         outcome = needed => outcome,
     }
 }

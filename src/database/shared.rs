@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::connect::LANES_OF_WORKER;
-use super::error::is_of_a_row;
+use super::error::is_row_error;
 use super::pipeline::Pipeline;
 use super::queue::Queue;
 use super::statement::{Parameter, Prepared};
@@ -142,7 +142,7 @@ impl<T: Clone + Send + Sync + 'static> Turn<T> {
             match self.all(&wishes.ids).await {
                 Ok(rows) => self.answer(askers, &wishes, rows),
                 Err(error)
-                    if askers.len() > 1 && statements < MAX_STATEMENTS && is_of_a_row(&error) =>
+                    if askers.len() > 1 && statements < MAX_STATEMENTS && is_row_error(&error) =>
                 {
                     let rest = askers.split_off(askers.len() / 2);
                     batches.extend([rest, askers]);

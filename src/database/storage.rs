@@ -19,7 +19,7 @@ use super::outbox::due_at_once;
 use crate::domain::{Error, Result};
 
 /// How long after a change has failed nothing else is believed.
-const RECENTLY: Duration = Duration::from_secs(2);
+const FAILURE_WINDOW: Duration = Duration::from_secs(2);
 
 /// How long it is believed that the database answers. Anybody may ask, as often as they like.
 const BELIEVED: Duration = Duration::from_millis(250);
@@ -45,7 +45,7 @@ impl Storage {
 
     fn has_failed_recently(&self) -> bool {
         let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.is_some_and(|failed| failed.elapsed() < RECENTLY)
+        failed.is_some_and(|failed| failed.elapsed() < FAILURE_WINDOW)
     }
 }
 

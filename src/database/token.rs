@@ -245,7 +245,7 @@ impl Database {
             tx.rollback().await;
             return Ok(false);
         }
-        let user_id = UserId::NOBODY;
+        let user_id = UserId::NONE;
         self.commit_change(tx, Change { user_id }).await?;
         Ok(true)
     }

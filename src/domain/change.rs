@@ -21,7 +21,7 @@ pub enum Event {
 /// A committed change of a user or of what belongs to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Change {
-    /// Whose data has changed. [`UserId::NOBODY`] if a token was revoked that belongs to no user:
+    /// Whose data has changed. [`UserId::NONE`] if a token was revoked that belongs to no user:
     /// whoever remembers credentials of services has to ask again.
     pub user_id: UserId,
 }

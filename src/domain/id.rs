@@ -40,5 +40,5 @@ ids! {
 
 impl UserId {
     /// Stands for what belongs to no user, such as the tokens of services. No account has this id.
-    pub const NOBODY: Self = Self(0);
+    pub const NONE: Self = Self(0);
 }

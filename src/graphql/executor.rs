@@ -388,7 +388,7 @@ impl Graphql {
         let run = if is_introspection(&bound.operation()) {
             // The engine answers this in one go.
             let (inner, runtime) = (Arc::clone(&self.inner), Handle::current());
-            aside(move || runtime.block_on(inner.engine.execute(request))).await
+            run_blocking(move || runtime.block_on(inner.engine.execute(request))).await
         } else {
             limited(budget, self.inner.engine.execute(request)).await
         };
@@ -446,7 +446,7 @@ impl Graphql {
             }
         };
         let finished = if is_large {
-            aside(finish).await
+            run_blocking(finish).await
         } else {
             Ok(finish())
         };
@@ -612,7 +612,7 @@ impl BoundRequest {
 }
 
 /// What `work` comes to on a thread that serves nobody.
-async fn aside<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, GraphqlError> {
     spawn_blocking(work).await.map_err(|error| {

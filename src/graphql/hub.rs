@@ -72,7 +72,7 @@ impl Listener for ChangeHub {
     fn notice(&self, event: &Event) {
         let watched = self.watched.read().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Changed(change) if change.user_id != UserId::NOBODY => {
+            Event::Changed(change) if change.user_id != UserId::NONE => {
                 let of_user = watched.by_user.get(&change.user_id);
                 of_user
                     .into_iter()
@@ -173,7 +173,7 @@ mod tests {
     fn what_may_have_been_missed_and_the_end_of_a_service_token_concern_everybody() {
         let hub = Arc::new(ChangeHub::default());
         let [one, other] = [1, 2].map(|id| hub.watch(UserId(id)));
-        for event in [Event::Missed, changed(UserId::NOBODY.0)] {
+        for event in [Event::Missed, changed(UserId::NONE.0)] {
             hub.notice(&event);
             assert!(is_raised(&one) && is_raised(&other));
         }

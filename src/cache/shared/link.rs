@@ -20,9 +20,9 @@ use crate::domain::{Change, Event, UserId};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 /// Takes back what the task has promised, however it ends: without it nothing is heard.
-struct Ending<'a>(&'a State);
+struct LinkGuard<'a>(&'a State);
 
-impl Drop for Ending<'_> {
+impl Drop for LinkGuard<'_> {
     fn drop(&mut self) {
         self.0.leave();
         tally::redis_connected(false);
@@ -31,7 +31,7 @@ impl Drop for Ending<'_> {
 
 /// Connects, takes part until the connection is lost, and begins anew, for as long as it is let.
 pub(super) async fn keep(state: Arc<State>) {
-    let _ending = Ending(&state);
+    let _guard = LinkGuard(&state);
     let mut pause = PAUSES.0;
     let mut is_known = false;
     loop {

@@ -63,7 +63,7 @@ impl Database {
     /// connections for single transactions, as `PgBouncer` does in its transaction mode, keeps
     /// notifications back: the database has to be reached past it.
     pub async fn listen(&self) {
-        let _ears = Ears(self);
+        let _guard = FeedGuard(self);
         if self.dialect() == Dialect::Sqlite {
             return self.watch().await;
         }
@@ -162,9 +162,9 @@ impl Database {
 }
 
 /// Whoever listens. A task that panics or is broken off does not hear any more.
-struct Ears<'a>(&'a Database);
+struct FeedGuard<'a>(&'a Database);
 
-impl Drop for Ears<'_> {
+impl Drop for FeedGuard<'_> {
     fn drop(&mut self) {
         self.0.is_deaf();
     }

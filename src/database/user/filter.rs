@@ -175,7 +175,7 @@ pub(super) fn apply(
 }
 
 /// As [`apply`], for somebody who may see everybody, and everything of them.
-pub(super) fn everybodys(
+pub(super) fn unrestricted(
     database: &Database,
     select: Select<user::Entity>,
     filter: &UserFilter,

@@ -27,7 +27,7 @@ pub(super) async fn many(database: &Database, filter: &UserFilter) -> Result<Vec
 pub(super) async fn ids(database: &Database, filter: &UserFilter) -> Result<Vec<UserId>> {
     filter::require_anchor(filter)?;
     let ids = user::Entity::find().select_only().column(user::Column::Id);
-    let ids: Vec<i64> = filter::everybodys(database, ids, filter)
+    let ids: Vec<i64> = filter::unrestricted(database, ids, filter)
         .order_by_asc(user::Column::Id)
         .into_tuple()
         .all(database.reader())
@@ -37,8 +37,8 @@ pub(super) async fn ids(database: &Database, filter: &UserFilter) -> Result<Vec<
 
 pub(super) async fn profiles(database: &Database, filter: &UserFilter) -> Result<Vec<UserProfile>> {
     filter::require_anchor(filter)?;
-    let select =
-        filter::everybodys(database, UserProfile::select(), filter).order_by_asc(user::Column::Id);
+    let select = filter::unrestricted(database, UserProfile::select(), filter)
+        .order_by_asc(user::Column::Id);
     fetch(database.reader(), &select, UserProfile::read).await
 }
 

@@ -22,7 +22,7 @@
 //! that a small part of a large directory never costs what the directory costs.
 //!
 //! Only so many searches run at a time that half of the connections are left to others, and only
-//! [`MOST_OF_USER`] pages are read for one user at a time, or fewer where there are few connections.
+//! [`MAX_PER_USER`] pages are read for one user at a time, or fewer where there are few connections.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -56,7 +56,7 @@ pub(super) const FEW: u64 = 1_000;
 pub(super) const FAR: u64 = 10_000;
 
 /// The most pages that are read for one user at a time.
-const MOST_OF_USER: usize = 2;
+const MAX_PER_USER: usize = 2;
 
 /// What the indexes have found is called so in a statement.
 const FOUND: &str = "found";
@@ -321,7 +321,7 @@ impl Searches {
         Self {
             places: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))),
             users: Arc::default(),
-            places_of_user: (places / 2).clamp(1, MOST_OF_USER),
+            places_of_user: (places / 2).clamp(1, MAX_PER_USER),
             patience,
         }
     }

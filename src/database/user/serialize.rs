@@ -157,7 +157,7 @@ async fn accounts(database: &Database, request: &SerializeRequest) -> Result<Vec
             sea_orm::sea_query::ExprTrait::is_not_in(password, ["", "!"]),
             "has_password_auth",
         );
-    let accounts = filter::everybodys(database, accounts, &request.filter);
+    let accounts = filter::unrestricted(database, accounts, &request.filter);
     Ok(accounts
         .order_by_asc(C::Id)
         .into_model::<AccountRow>()

@@ -35,7 +35,7 @@ impl Said {
 }
 
 /// What is said, and by which operation.
-pub(super) struct Saying {
+pub(super) struct Outgoing {
     pub(super) id: String,
     /// An id may come again, this number does not.
     pub(super) number: u64,
@@ -49,7 +49,7 @@ pub(super) struct Saying {
 pub(super) struct Voice {
     pub(super) id: String,
     pub(super) number: u64,
-    pub(super) saying: mpsc::Sender<Saying>,
+    pub(super) saying: mpsc::Sender<Outgoing>,
     pub(super) backlog: Backlog,
 }
 
@@ -59,7 +59,7 @@ impl Voice {
         let Some(unsent) = self.backlog.add(said.bytes()) else {
             return false;
         };
-        let saying = Saying {
+        let saying = Outgoing {
             id: self.id.clone(),
             number: self.number,
             said,

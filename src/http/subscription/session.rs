@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::answer::{Said, Saying, Voice, answer};
+use super::answer::{Outgoing, Said, Voice, answer};
 use super::backlog::Backlog;
 use super::close::Close;
 use super::connections::Place;
@@ -80,8 +80,8 @@ struct Session<'a> {
     operations: HashMap<String, (u64, Task)>,
     /// How many operations there have been; an id may come again, this number does not.
     last: u64,
-    saying: mpsc::Sender<Saying>,
-    said: mpsc::Receiver<Saying>,
+    saying: mpsc::Sender<Outgoing>,
+    said: mpsc::Receiver<Outgoing>,
     backlog: Backlog,
     slots: EventSlots,
 }
@@ -188,8 +188,8 @@ impl<'a> Session<'a> {
     }
 
     /// Passes on what an operation says, unless the client has ended it in the meantime.
-    async fn pass_on(&mut self, saying: Saying, line: &mut Line<'_>) -> Result<(), End> {
-        let Saying {
+    async fn pass_on(&mut self, saying: Outgoing, line: &mut Line<'_>) -> Result<(), End> {
+        let Outgoing {
             id,
             number,
             said,

@@ -38,7 +38,7 @@ impl Recorder {
     pub(crate) fn revoked(&self) -> usize {
         let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_revocation = |event: &&Event| match event {
-            Event::Changed(change) => change.user_id == UserId::NOBODY,
+            Event::Changed(change) => change.user_id == UserId::NONE,
             Event::SignedUp(_) | Event::FeedLost | Event::Missed => false,
         };
         heard.iter().filter(is_revocation).count()
