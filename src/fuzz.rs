@@ -1,8 +1,8 @@
-//! What strangers send, as targets for fuzzing.
+//! Fuzz targets for everything that reads untrusted input.
 //!
-//! A target takes any bytes and panics if a property of what reads them does not hold. `cargo fuzz`
-//! (`fuzz/`) searches for such bytes, guided by coverage; the tests here run each target with its seeds
-//! (`fuzz/seeds/`) and with mutations of them, and bound the memory that it takes by what came.
+//! A target takes any bytes and panics if a property of their reader does not hold. `cargo fuzz`
+//! (`fuzz/`) runs a coverage-guided search; the tests here run each target with its seeds
+//! (`fuzz/seeds/`) and with mutations of them, and bound its memory by the length of the input.
 
 pub use crate::database::fuzz::{answers as postgres_answers, startup as postgres_startup};
 pub use crate::graphql::fuzz::{document, limits};
@@ -20,19 +20,18 @@ mod tests {
 
     use super::*;
 
-    /// How many mutations each target is run with, unless `USER_GATEWAY_MUTATIONS` says another number.
+    /// The mutations for each target, unless `USER_GATEWAY_MUTATIONS` sets another number.
     const MUTATIONS: u64 = 1_000;
 
-    /// Mutations are not longer than this, in bytes.
+    /// The longest mutation, in bytes.
     const MAX_BYTES: usize = 8 * 1024;
 
-    /// The most memory that a target may take at a time: so many bytes, and so many for each byte that
-    /// came. A parser makes hundreds of bytes of one; what this is against is setting aside as much as
-    /// a length claims.
+    /// The most memory of a target: a constant, and as much for each byte of the input. Parsers need
+    /// hundreds of bytes per byte; this finds allocations by a claimed length.
     const MEMORY: usize = 1024 * 1024;
     const MEMORY_OF_A_BYTE: usize = 4 * 1024;
 
-    /// What formats have in common that goes wrong most.
+    /// Byte sequences that are often handled wrongly.
     const WORDS: [&[u8]; 18] = [
         b"\0",
         b"\xff\xff\xff\xff",
@@ -83,7 +82,7 @@ mod tests {
         text.map_or(default, |text| text.to_str().unwrap().parse().unwrap())
     }
 
-    /// Says with what a target has failed.
+    /// Prints the input with which a target failed.
     struct Run<'a> {
         target: &'a str,
         number: Option<u64>,
@@ -137,7 +136,7 @@ mod tests {
         }
     }
 
-    /// One of the seeds, changed in a few places.
+    /// One of the seeds with a few changes.
     fn mutation(random: &mut StdRng, seeds: &[Vec<u8>]) -> Vec<u8> {
         let mut data = seeds[random.random_range(0..seeds.len())].clone();
         for _ in 0..random.random_range(1..=4) {

@@ -19,8 +19,8 @@ use std::thread::{self, available_parallelism};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// How much more than another a worker may have to do before it gives away what it could keep:
-/// what is passed on to another core costs more there.
+/// How many more tasks than another a worker may have before it passes work on, which costs more on
+/// another core.
 const SLACK: usize = 4;
 
 thread_local! {
@@ -29,14 +29,12 @@ thread_local! {
 
 static COUNT: OnceLock<usize> = OnceLock::new();
 
-/// Sets how many workers there are, at least one. It has to be called before anybody asks
-/// [`count`]; afterwards it changes nothing.
+/// Sets the number of workers, at least one. Has no effect after the first call of [`count`].
 pub fn set_count(count: usize) {
     let _ = COUNT.set(count.max(1));
 }
 
-/// How many workers there are: as many as were set, or else as the machine did things at a time
-/// when this was first called.
+/// The number of workers: as set, or else the parallelism of the machine at the first call.
 #[must_use]
 pub fn count() -> usize {
     *COUNT.get_or_init(|| available_parallelism().map_or(1, NonZero::get))
@@ -53,22 +51,22 @@ pub fn current() -> Option<usize> {
 pub struct Workers {
     spawner: Spawner,
     threads: Vec<thread::JoinHandle<()>>,
-    /// Each ends a thread when it is dropped.
+    /// Dropping one ends its thread.
     stop: Vec<oneshot::Sender<Infallible>>,
 }
 
-/// Gives work to the workers. Clones are the same.
+/// Spawns work on the workers. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Spawner(Arc<[Worker]>);
 
 #[derive(Debug)]
 struct Worker {
     runtime: Handle,
-    /// Shared with everything that the worker was given and that has not ended.
+    /// Its reference count is the number of unfinished tasks, and one.
     load: Arc<()>,
 }
 
-/// Something that a worker has to do, until this is dropped.
+/// Counts as a task of a worker until it is dropped.
 #[derive(Debug)]
 pub struct Load {
     _shared: Arc<()>,
@@ -93,7 +91,7 @@ impl Workers {
         })
     }
 
-    /// What gives them work.
+    /// Spawns work on them.
     #[must_use]
     pub fn spawner(&self) -> &Spawner {
         &self.spawner
@@ -111,8 +109,8 @@ impl Workers {
 }
 
 impl Spawner {
-    /// Gives work to the worker that has the least to do. It counts for as long as the [`Load`]
-    /// is kept with which it is begun.
+    /// Spawns work on the worker with the fewest tasks. It counts as one for as long as its [`Load`]
+    /// exists.
     pub fn spawn<F>(&self, begin: impl FnOnce(Load) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -122,7 +120,7 @@ impl Spawner {
         }
     }
 
-    /// Gives work to the worker that this thread is, unless another has clearly less to do.
+    /// Spawns work on the worker of this thread, unless another has clearly fewer tasks.
     pub fn spawn_near(&self, work: impl Future<Output = ()> + Send + 'static) {
         let own = current().and_then(|number| self.0.get(number));
         let worker = match (own, self.least()) {
@@ -169,7 +167,7 @@ impl Worker {
         }
     }
 
-    /// How much the worker has to do, and one.
+    /// The number of its tasks, and one.
     fn tasks(&self) -> usize {
         Arc::strong_count(&self.load)
     }
@@ -204,9 +202,9 @@ mod tests {
         assert_eq!(current(), None);
     }
 
-    /// The requests of one connection would otherwise keep one core busy while others idle.
+    /// Otherwise the requests of one connection would use one core while others are idle.
     #[tokio::test]
-    async fn work_stays_near_until_another_worker_has_clearly_less() {
+    async fn work_stays_on_its_worker_until_another_has_clearly_fewer_tasks() {
         let workers = Workers::start().unwrap();
         let (say, mut said) = mpsc::unbounded_channel();
         let spawner = workers.spawner().clone();
@@ -228,7 +226,7 @@ mod tests {
         for _ in 0..total {
             counts[said.recv().await.unwrap()] += 1;
         }
-        // Its own connection counts, too.
+        // The connection itself counts, too.
         let most = counts[own] + 1;
         for (number, count) in counts.iter().enumerate() {
             let is_near = (1..=SLACK + 1).contains(&(most - count));

@@ -1,4 +1,4 @@
-//! The regions that are told of changes (`user_gateway_region`).
+//! The regions that receive changes (`user_gateway_region`).
 
 use sea_orm::entity::prelude::*;
 

@@ -154,7 +154,7 @@ impl Field {
         }
     }
 
-    /// Its name and what it costs at least, if it reads anything.
+    /// Its name and minimum cost, if it reads anything.
     pub(crate) fn reads(&self) -> Option<TokenStream> {
         let name = &self.name;
         match self.kind {
@@ -299,7 +299,7 @@ fn is_graphql(attribute: &Attribute) -> bool {
     attribute.path().is_ident("graphql")
 }
 
-/// Takes an attribute of ours out, and says whether it was there.
+/// Removes an attribute of this crate; whether it was present.
 fn take_out(attributes: &mut Vec<Attribute>, name: &str) -> bool {
     let before = attributes.len();
     attributes.retain(|attribute| !attribute.path().is_ident(name));

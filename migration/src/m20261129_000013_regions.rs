@@ -1,5 +1,5 @@
-//! Creates the list of the regions that are told of changes, so that commands beside the control
-//! silo know them too; the table is ours, not Sentry's.
+//! Creates the table of regions that receive changes, for commands that are not configured with them.
+//! The table is the gateway's, not Sentry's.
 
 use sea_orm_migration::{prelude::*, schema::string};
 

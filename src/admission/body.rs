@@ -1,4 +1,4 @@
-//! Reading the bodies of requests: how much of them may wait, and for how long.
+//! Reading the bodies of requests, bounded in bytes and time.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{Admission, Ticket};
 
-/// What a body counts as beside its bytes: whoever waits for it takes memory, too.
+/// What a body counts for beside its bytes: the task that reads it takes memory, too.
 const OVERHEAD_BYTES: usize = 4 * 1024;
 
 /// Why a body was not read to its end.
@@ -22,11 +22,11 @@ pub enum BodyError {
     Unreadable,
     /// It did not arrive in time.
     Late,
-    /// It was evicted: too many bytes of other bodies had arrived after it had begun.
+    /// It was evicted, as the oldest, for the bytes of other bodies.
     Evicted,
 }
 
-/// Bodies that are being read. Clones share the bound.
+/// Reads bodies within a bound. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Bodies {
     unfinished: Admission,
@@ -34,8 +34,8 @@ pub struct Bodies {
 }
 
 impl Bodies {
-    /// At most `max_bytes` of bodies that have not arrived whole, each of which may take `timeout`. A
-    /// body of `max_bytes` fits, alone.
+    /// Holds at most `max_bytes` of unfinished bodies, each of which has to arrive within `timeout`. A
+    /// single body of `max_bytes` fits.
     #[must_use]
     pub fn new(max_bytes: usize, timeout: Duration) -> Self {
         Self {
@@ -44,15 +44,14 @@ impl Bodies {
         }
     }
 
-    /// Counts `bytes` of something else that has not arrived whole; `None` if that is more than may be
-    /// there.
+    /// Counts `bytes` of other data that has not arrived completely; `None` if that exceeds the limit
+    /// by itself.
     #[must_use]
     pub fn admit(&self, bytes: usize) -> Option<Ticket> {
         self.unfinished.admit(bytes)
     }
 
-    /// A whole body of at most `max_bytes`. Most come in one piece with the head, and are handed on
-    /// as they are.
+    /// Reads a body of at most `max_bytes`. Most arrive together with the head, and are not counted.
     pub async fn read(&self, mut body: Body, max_bytes: usize) -> Result<Bytes, BodyError> {
         let announced = usize::try_from(body.size_hint().lower());
         if !announced.is_ok_and(|bytes| bytes <= max_bytes) {
@@ -107,7 +106,7 @@ async fn collect(
 /// The next piece of a body, if there is one.
 async fn next(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
     while let Some(frame) = body.frame().await {
-        // What is no data are trailers.
+        // A frame without data holds trailers.
         if let Ok(data) = frame.map_err(|_| BodyError::Unreadable)?.into_data() {
             return Ok(Some(data));
         }

@@ -1,8 +1,7 @@
-//! Bounds on what clients may hold before it is known who they are, or while they send slowly.
+//! Bounds on what unauthenticated and slow clients may hold.
 //!
-//! Refusing newcomers when a bound is reached would let a few slow clients keep everybody else out.
-//! So the bound makes room by evicting whoever has held something for longest: an honest client is
-//! done within moments, and stays.
+//! Refusing new clients at the bound would let a few slow ones lock out all others. The oldest are
+//! evicted instead: a well-behaved client is done long before it becomes the oldest.
 
 mod body;
 
@@ -14,7 +13,7 @@ use tokio::sync::futures::OwnedNotified;
 
 pub use body::{Bodies, BodyError};
 
-/// A bound on the sum of what is held. Clones share it.
+/// A bound on the sum of the sizes admitted. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Admission {
     inner: Arc<Inner>,
@@ -26,7 +25,7 @@ struct Inner {
     held: Mutex<Held>,
 }
 
-/// What is held, by the order in which it was begun.
+/// What is admitted, oldest first.
 #[derive(Debug, Default)]
 struct Held {
     total: usize,
@@ -41,7 +40,7 @@ struct Entry {
 }
 
 impl Admission {
-    /// Nothing is held yet, and no more than `bound` will be.
+    /// Admits sizes of at most `bound` in total.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         let inner = Inner {
@@ -53,8 +52,8 @@ impl Admission {
         }
     }
 
-    /// Admits something of this size. The oldest are evicted until it fits; `None` if it is larger
-    /// than the bound.
+    /// Admits something of this size, and evicts the oldest until it fits. `None` if it is larger than
+    /// the bound, in which case all others are evicted.
     #[must_use]
     pub fn admit(&self, size: usize) -> Option<Ticket> {
         let evicted = Arc::new(Notify::new());
@@ -83,8 +82,8 @@ impl Inner {
 }
 
 impl Held {
-    /// Adds to a ticket and evicts the oldest others until everything fits. `false` if the ticket
-    /// was evicted before, or does not fit alone and is evicted itself.
+    /// Adds to a ticket, and evicts the oldest others until it fits. `false` if the ticket was evicted
+    /// before, or is larger than the bound and evicted itself.
     fn grow(&mut self, key: u64, size: usize, bound: usize) -> bool {
         let Some(entry) = self.tickets.get_mut(&key) else {
             return false;
@@ -111,7 +110,7 @@ impl Held {
     }
 }
 
-/// Something that is held, until this is dropped.
+/// Something admitted. Dropping it releases its size.
 #[derive(Debug)]
 pub struct Ticket {
     inner: Arc<Inner>,
@@ -120,16 +119,16 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Holds `size` more; `false` if that cannot be, or if it was evicted in the meantime.
+    /// Adds `size`; `false` if it then exceeds the bound, or was evicted.
     #[must_use]
     pub fn grow(&self, size: usize) -> bool {
         self.inner.held().grow(self.key, size, self.inner.bound)
     }
 
-    /// Resolves once this was evicted. What it stands for has to be given up then: it does not
-    /// count any more.
+    /// Resolves once the ticket is evicted. Its holder then has to release what it stands for, which is
+    /// not counted any more.
     pub fn evicted(&self) -> OwnedNotified {
-        // An eviction before anybody waits is kept.
+        // `Notify` stores an eviction that comes before this call.
         Arc::clone(&self.evicted).notified_owned()
     }
 }
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_makes_room() {
+    fn the_oldest_is_evicted() {
         let admission = Admission::new(10);
         let [first, second, third] = [(); 3].map(|()| admission.admit(4).unwrap());
         assert!(is_evicted(&first) && !is_evicted(&second) && !is_evicted(&third));
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_the_bound_evicts_everybody_and_is_refused() {
+    fn more_than_the_bound_is_refused_and_evicts_all_others() {
         let admission = Admission::new(10);
         let ticket = admission.admit(10).unwrap();
         assert!(admission.admit(11).is_none());
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_held_no_more() {
+    fn dropping_a_ticket_releases_its_size() {
         let admission = Admission::new(2);
         let kept = admission.admit(1).unwrap();
         for _ in 0..10 {

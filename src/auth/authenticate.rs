@@ -19,7 +19,7 @@ use crate::service::Listener;
 const TOKEN_MAX_BYTES: usize = 256;
 /// Longer JSON web tokens are refused before anything is computed over them.
 const JWT_MAX_BYTES: usize = 8 * 1024;
-/// Longer headers hold more than the word `Bearer` and a token.
+/// The longest header with `Bearer` and a token, in bytes.
 const HEADER_MAX_BYTES: usize = JWT_MAX_BYTES + 64;
 
 /// The SHA-256 of the value of a header.
@@ -36,7 +36,7 @@ pub struct Authentication {
 struct Inner {
     lookup: Arc<Lookup>,
     provider: Option<JwtVerifier>,
-    /// By the digest of the header's value, which holds a secret.
+    /// By the digest of the header's value, which is a secret.
     callers: Arc<Memory<HeaderDigest, Arc<Caller>>>,
     /// By how an identity provider names them.
     owners: Arc<Memory<Subject, TokenOwner>>,
@@ -94,8 +94,8 @@ impl Authentication {
         }
     }
 
-    /// By what it learns of changes: of a user that changes, of all services when a token of one is
-    /// revoked, and of all where a change may have gone unheard, nothing is remembered.
+    /// The listener that discards what is remembered: of a user that changed, of all services when a
+    /// token of one is revoked, and of everybody when a change may have been missed.
     #[must_use]
     pub fn listener(&self) -> Arc<dyn Listener> {
         Arc::clone(&self.inner) as Arc<dyn Listener>
@@ -108,7 +108,7 @@ impl Authentication {
         })?;
         let inner = &self.inner;
         if header.len() > HEADER_MAX_BYTES {
-            return Err(refuse("the token is longer than any that is accepted"));
+            return Err(refuse("the token is too long"));
         }
         let digest: HeaderDigest = Sha256::digest(header).into();
         if let Some(known) = inner.callers.get(&digest) {
@@ -146,7 +146,7 @@ impl Inner {
         text: &str,
     ) -> Result<Arc<Caller>> {
         if text.len() > JWT_MAX_BYTES {
-            return Err(refuse("the token is longer than any that is accepted"));
+            return Err(refuse("the token is too long"));
         }
         let claims = provider.verify(text).await?;
         let lookup = Arc::clone(&self.lookup);

@@ -124,8 +124,7 @@ struct TooMany;
 
 type Landing<T> = Shared<oneshot::Receiver<Result<Arc<Known<T>>>>>;
 
-/// Things of one kind that are remembered by `K`, which must be no secret: it is kept for as long as
-/// nothing takes its place. Who is not known and failures are not remembered.
+/// Things of one kind, by `K`. A key must not be a secret, as it is kept until it is evicted. Who is not known and failures are not remembered.
 pub(super) struct Memory<K, T> {
     entries: Cache<K, Arc<Known<T>>, Weight<K>, RandomState>,
     /// What is being looked for, and how much had been heard when that began.
@@ -149,7 +148,7 @@ impl<K, V> Weighter<K, V> for Weight<K> {
 }
 
 impl<K, T> fmt::Debug for Memory<K, T> {
-    /// Keys may name people.
+    /// Keys may identify people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory")
             .field("rules", &self.rules)
@@ -290,8 +289,8 @@ where
 
 #[cfg(test)]
 mod tests {
-    //! Tasks have no place in `loom`, so steps are taken here in every order that there is, and all that
-    //! can go on after one does so before the next.
+    //! `loom` cannot run tasks. These tests take the steps in every order, and let all tasks run as far as
+    //! they can after each step.
 
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -305,17 +304,17 @@ mod tests {
 
     #[derive(Debug, Clone, Copy)]
     enum Step {
-        /// Somebody asks.
+        /// A request asks for the credentials.
         Ask,
         /// The user changes.
         Change,
-        /// Everybody may have changed.
+        /// Any user may have changed.
         Miss,
-        /// The look-up that began first of those under way ends, or the next one ends at once.
+        /// The oldest look-up under way ends, or the next one ends at once.
         Land,
     }
 
-    /// All orders of so many steps of each kind.
+    /// All orders of these numbers of steps.
     fn orders(steps: &[(Step, usize)]) -> Vec<Vec<Step>> {
         if steps.iter().all(|(_, count)| *count == 0) {
             return vec![Vec::new()];
@@ -334,7 +333,7 @@ mod tests {
         orders
     }
 
-    /// Lets all tasks do what they can.
+    /// Runs all tasks as far as they can.
     async fn settle() {
         for _ in 0..20 {
             yield_now().await;
@@ -395,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn look_ups_of_those_who_have_left_are_bounded() {
+    async fn look_ups_whose_requesters_have_left_are_limited() {
         let clock = Arc::new(SystemClock);
         let rules = Rules::new(Arc::default(), clock, Duration::ZERO);
         let memory = Arc::new(Memory::<u64, u64>::new(Arc::new(rules), |_| 8));
@@ -405,12 +404,12 @@ mod tests {
         }
         let refused = ask(u64::MAX).unwrap();
         assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
-        // Who asks for what is being looked for shares that.
+        // A request for a key that is being looked up shares its look-up.
         assert!(ask(0).is_none());
     }
 
     #[tokio::test]
-    async fn whoever_asks_after_a_change_learns_of_it_and_shares_a_look_up() {
+    async fn a_request_after_a_change_sees_it_and_shares_a_look_up() {
         let steps = [
             (Step::Ask, 3),
             (Step::Change, 1),

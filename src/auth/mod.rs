@@ -51,14 +51,14 @@ struct Bound {
     lists: Semaphore,
 }
 
-/// How many lists are read for one request at a time. Operations may name any number under aliases;
-/// these wait for each other, and not everybody else for them.
+/// The most lists read concurrently for one request. An operation may select many under aliases, and
+/// other requests should not wait for all of them.
 const MAX_CONCURRENT_LISTS: usize = 2;
 
 impl Bound {
-    /// Waits until one list less is read for the request than may be.
+    /// Waits until another list may be read for the request.
     async fn list_permit(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
+        // The semaphore is never closed.
         self.lists.acquire().await.ok()
     }
 }

@@ -46,7 +46,7 @@ struct Inner {
     under_way: usize,
     /// For each user that has changed since the first of them began, when it was heard.
     changed: HashMap<UserId, u64>,
-    /// By user; [`UserId::NONE`] has the flag of what belongs to none.
+    /// By user; [`UserId::NONE`] stands for services.
     flags: HashMap<UserId, Standing>,
 }
 
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_concerns_everybody_and_the_end_of_a_service_token_every_service() {
+    fn a_gap_invalidates_all_and_a_revoked_service_token_all_services() {
         for (event, ada_holds) in [(Event::Missed, false), (changed(UserId::NONE.0), true)] {
             let standings = Standings::default();
             let service = standings.end(&standings.begin(), None);

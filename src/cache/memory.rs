@@ -37,7 +37,7 @@ type Landing = Shared<oneshot::Receiver<Result<Record>>>;
 pub(super) struct Memory {
     entries: Cache<Key, Entry, Weight, RandomState>,
     ledger: Mutex<Ledger>,
-    /// Copies of an earlier generation are forgotten. It changes under the lock of the ledger.
+    /// Copies of an earlier generation are invalid. It changes under the lock of the ledger.
     generation: AtomicU64,
     clock: Arc<dyn Clock>,
     ttl: Duration,
@@ -200,8 +200,7 @@ impl Memory {
         }
     }
 
-    /// Forgets everything of everybody, at the same cost however much that is: the copies stay
-    /// until others take their places, and are of no use.
+    /// Invalidates all copies in constant time. Invalid copies stay in memory until they are evicted.
     pub(super) fn forget_all(&self) {
         let mut ledger = self.ledger();
         ledger.flights.clear();

@@ -76,7 +76,7 @@ pub use shared::{Timing, reach};
 pub use user::CachedUserService;
 pub use user_option::CachedUserOptionService;
 
-/// What `memory.rs` is synchronised by. Its model has others.
+/// The primitives of `memory.rs`, which its model replaces by those of `loom`.
 mod sync {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering};
     pub(super) use std::sync::{Mutex, MutexGuard};

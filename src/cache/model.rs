@@ -1,7 +1,7 @@
-//! A model of the copies in a process, and of who fetches what.
+//! Model checking of the copies in a process and of single flight.
 //!
-//! `memory.rs` is compiled once more here, with the primitives of `loom`, which runs the threads of a test
-//! in every order with a few preemptions, and lets each see whatever memory may look like to it.
+//! `memory.rs` is compiled again here with the primitives of `loom`, which runs the threads of a test in
+//! all interleavings with a bounded number of preemptions, under the memory model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use memory::{Boarding, Memory};
 #[expect(
     clippy::duplicate_mod,
     dead_code,
-    reason = "it is synchronised otherwise here, and not all of it is used"
+    reason = "it is compiled with other primitives here, and not all of it is used"
 )]
 #[path = "memory.rs"]
 mod memory;
@@ -30,22 +30,22 @@ mod sync {
     pub(super) use loom::sync::{Mutex, MutexGuard};
 }
 
-/// Every order with so many preemptions is tried.
+/// The most preemptions in an interleaving.
 const PREEMPTIONS: usize = 2;
 
-/// The stack of a thread, in words. Loom's own is too small for a cache.
+/// The stack of a thread, in words. loom's default is too small for a cache.
 const STACK: usize = 0x1_0000;
 
 const ID: UserId = UserId(1);
 
-/// The memory, and what control says: 0 before a change and 1 after it.
+/// The memory, and the version of the user at the control silo: 0 before the change, 1 after it.
 struct Silo {
     memory: Arc<Memory>,
     control: AtomicU64,
 }
 
 impl Silo {
-    /// Looks for a user, and fetches it if nobody does.
+    /// Reads the user, and fetches it unless a fetch is under way.
     fn read(&self) -> Boarding {
         let mut boarding = self.memory.board(Part::User, &[ID]);
         if let Some(mut flights) = boarding.flights.take() {
@@ -59,10 +59,10 @@ impl Silo {
     }
 }
 
-/// What a look has brought, when all fetches have ended.
+/// The version that was read, after all fetches have ended.
 fn version(boarding: Boarding) -> u64 {
     let records = boarding.arrive().now_or_never();
-    let records = records.expect("somebody is left waiting");
+    let records = records.expect("a waiter is never answered");
     assert_eq!(records.len(), 1);
     match &records[0].1 {
         Ok(Record::User(_)) => 0,
@@ -76,7 +76,7 @@ fn spawn<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> thread:
     builder.spawn(run).unwrap()
 }
 
-/// Two readers, and somebody who changes the user, has it forgotten, and reads it.
+/// Two readers, and a writer that changes the user, invalidates it, and reads it.
 fn check(forget: fn(&Memory)) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(PREEMPTIONS);
@@ -95,22 +95,22 @@ fn check(forget: fn(&Memory)) {
             forget(&silo.memory);
             let afterwards = silo.read();
             let beside = readers.map(|reader| reader.join().unwrap());
-            assert_eq!(version(afterwards), 1, "an old copy after the change");
+            assert_eq!(version(afterwards), 1, "a stale copy after the change");
             for boarding in beside {
                 version(boarding);
             }
-            assert_eq!(version(silo.read()), 1, "an old copy was kept");
+            assert_eq!(version(silo.read()), 1, "a stale copy was kept");
         });
         changing.join().unwrap();
     });
 }
 
 #[test]
-fn nobody_reads_what_was_fetched_before_the_user_was_forgotten() {
+fn a_fetch_before_an_invalidation_is_not_read_after_it() {
     check(|memory| memory.forget(ID));
 }
 
 #[test]
-fn nobody_reads_what_was_fetched_before_all_was_forgotten() {
+fn a_fetch_before_all_is_invalidated_is_not_read_after_it() {
     check(Memory::forget_all);
 }

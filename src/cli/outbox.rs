@@ -89,7 +89,7 @@ async fn open(config: &DatabaseConfig) -> anyhow::Result<Database> {
     Ok(Database::open(connection, policy, Announcer::default(), clock).await?)
 }
 
-/// The time by which is decided what is due.
+/// The time that decides what is due.
 async fn now(database: &Database) -> anyhow::Result<DateTime<Utc>> {
     let clock = ServerClock::new(database.clone());
     clock.adjust().await?;

@@ -14,9 +14,9 @@ use super::{note, say};
 use crate::app::{App, Listeners};
 use crate::config::Config;
 
-/// How long a process that was asked to stop may take for it beside the requests in flight, and how
-/// long it may take to say that it has not done so.
+/// How long shutdown may take beyond the shutdown timeout before the process exits.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long logging that may take.
 const LOG_TIME: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
@@ -31,22 +31,22 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     app.serve(listeners, stopped(limit)?).await
 }
 
-/// Binds the addresses before anything else is done, so that a taken one is known at once.
+/// Binds the addresses first, so that one in use is reported at once.
 pub(super) async fn listen(config: &Config) -> anyhow::Result<Listeners> {
     let address = config.server.listen;
-    let public = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; --listen takes another address"))?;
+    let public = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; choose another address with --listen")
+    })?;
     let internal = match config.server.internal_listen {
         None => None,
         Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen on {address}; --internal-listen takes another address")
+            format!("cannot listen on {address}; choose another address with --internal-listen")
         })?),
     };
     Ok(Listeners { public, internal })
 }
 
-/// Says where the gateway listens; where clients ask.
+/// Prints the addresses, and returns the origin for clients.
 pub(super) fn announce(listeners: &Listeners) -> anyhow::Result<String> {
     let origin = format!("http://{}", listeners.public.local_addr()?);
     say(format_args!("listening {origin}"));
@@ -56,9 +56,8 @@ pub(super) fn announce(listeners: &Listeners) -> anyhow::Result<String> {
     Ok(origin)
 }
 
-/// Resolves when the process is asked to stop. If it has not ended by itself after `limit` and a
-/// little more, or when it is asked once more, it is ended: by a thread that does nothing else, so
-/// that it makes no difference what the others are at.
+/// Resolves at the first signal to stop. The process exits with 1 at a second signal, or if it is still
+/// running [`GRACE`] after `limit`. A dedicated thread does that, as all others may be blocked.
 pub(super) fn stopped(limit: Duration) -> anyhow::Result<impl Future<Output = ()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (mut terminate, mut interrupt) = {
@@ -78,9 +77,11 @@ pub(super) fn stopped(limit: Duration) -> anyhow::Result<impl Future<Output = ()
             _ = interrupt.recv() => {}
             () = sleep(limit.saturating_add(GRACE)) => {}
         }
-        // Whoever reads the log may be what everybody waits for.
+        // Writing the log may block, so it is not waited for without a timeout.
         thread::spawn(|| {
-            tracing::error!("the process is ended before it has finished; see --shutdown-timeout");
+            tracing::error!(
+                "shutdown did not finish in time; the process exits; see --shutdown-timeout"
+            );
         });
         sleep(LOG_TIME).await;
         end();

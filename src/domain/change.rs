@@ -10,9 +10,8 @@ pub enum Event {
     Changed(Change),
     /// Somebody has signed up.
     SignedUp(Signup),
-    /// The changes of other processes are not heard of any more: whoever keeps something of any user
-    /// must not rely on it. There is nothing to be seen before [`Event::Missed`], which follows once
-    /// they are heard of again.
+    /// Changes of other processes are not received any more, so copies of any user may be stale.
+    /// [`Event::Missed`] follows once they are received again; until then there is no reason to read.
     FeedLost,
     /// Changes may have gone unheard: whoever keeps something of any user has to look again.
     Missed,
@@ -21,8 +20,8 @@ pub enum Event {
 /// A committed change of a user or of what belongs to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Change {
-    /// Whose data has changed. [`UserId::NONE`] if a token was revoked that belongs to no user:
-    /// whoever remembers credentials of services has to ask again.
+    /// The user whose data has changed. [`UserId::NONE`] if a service token was revoked: remembered
+    /// credentials of services have to be looked up again.
     pub user_id: UserId,
 }
 

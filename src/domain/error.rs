@@ -146,17 +146,17 @@ pub enum Code {
     PayloadTooLarge,
     /// The request line is longer than allowed.
     UriTooLong,
-    /// The document has more tokens, or takes more work to check, than allowed.
+    /// The document has more tokens or a longer name than allowed, or takes more work to check.
     DocumentTooLarge,
     /// The document has more operations than allowed.
     OperationLimitExceeded,
-    /// The root of a mutation has more fields, fragments expanded, than allowed.
+    /// A mutation has more root fields, fragments expanded, than allowed.
     MutationFieldLimitExceeded,
-    /// The answer would hold more errors than allowed; the others are left out.
+    /// The answer has more errors than allowed; the others are left out.
     ErrorLimitExceeded,
     /// The document nests deeper than allowed.
     DepthLimitExceeded,
-    /// The operation may cost more than allowed, or was found to.
+    /// The operation costs more than allowed, as estimated or as counted.
     CostLimitExceeded,
     /// The answer is longer than allowed.
     ResponseLimitExceeded,
@@ -220,7 +220,7 @@ pub enum InvalidCode {
     InvalidFormat,
     /// The text or the list is longer than allowed.
     TooLong,
-    /// There are as many of these as there may be.
+    /// The most that is allowed exists already.
     TooMany,
     /// Something is required and missing or empty.
     Required,

@@ -39,6 +39,6 @@ ids! {
 }
 
 impl UserId {
-    /// Stands for what belongs to no user, such as the tokens of services. No account has this id.
+    /// Stands for no user, as for the tokens of services. No account has this id.
     pub const NONE: Self = Self(0);
 }

@@ -446,8 +446,8 @@ pub struct UserPageQuery {
 }
 
 impl UserPageQuery {
-    /// The ids that the query names, if it says nothing else of the users that their account rows do
-    /// not tell, and all of them fit on the page. Such a page is a look-up by id, and no search.
+    /// The ids that the query names, if its other conditions need only account rows and all ids fit on
+    /// the page. Such a page is a look-up by id, not a search.
     #[must_use]
     pub fn looked_up(&self) -> Option<&[UserId]> {
         let UserFilter {

@@ -12,12 +12,12 @@ use super::json_text::JsonText;
 /// The longest key of an option, in characters.
 pub const OPTION_KEY_MAX_CHARS: usize = 64;
 
-/// How much one user's options may take together.
+/// The limits on the options of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OptionBounds {
-    /// The most options, of all scopes.
+    /// The most options, in all scopes.
     pub count: u64,
-    /// The most bytes of their values, as the database writes them as JSON.
+    /// The most bytes of their values together, as the database writes them as JSON.
     pub bytes: u64,
 }
 
@@ -31,8 +31,8 @@ impl Default for OptionBounds {
 }
 
 impl OptionBounds {
-    /// Refuses a change that leaves a user with so many options, if it adds one, or with so many
-    /// bytes of values, if it adds some. What a user has beyond the bounds already may stay.
+    /// Checks the state after a change: `count` options if it adds one, `bytes` of values if it adds
+    /// some. What already exists beyond the limits is kept.
     pub fn check(&self, count: Option<u64>, bytes: Option<u64>) -> Result<(), Invalid> {
         if count.is_some_and(|count| count > self.count) {
             return Err(Invalid::new(

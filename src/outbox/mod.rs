@@ -15,8 +15,8 @@
 //!   [`LEASE`] later.
 //! - A delivery that fails is tried again after 2 s, 4 s, 8 s, … up to an hour, which is Sentry's
 //!   schedule in Sentry's columns. A new change of the same user makes it due at once.
-//! - What is due is decided by the clock of the database's server. A row that a machine with a clock
-//!   that is ahead has claimed or put off is due at once for everybody else ([`CLAIM_HORIZON`]).
+//! - The clock of the database server decides what is due. A row that was claimed or postponed by a
+//!   machine whose clock is ahead is due at once for all others ([`CLAIM_HORIZON`]).
 //! - Regions do not wait for each other: each has a worker of its own.
 //! - A region that cannot be reached is left alone for a moment (at most [`MAX_PAUSE`]) and then
 //!   asked with a single shard. Its first answer makes everything due that had been put off.

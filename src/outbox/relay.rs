@@ -25,8 +25,8 @@ pub struct Relay {
     pub deliveries: HashMap<String, Arc<dyn Delivery>>,
     /// What tells that rows were written.
     pub wake_up: WakeUp,
-    /// What tells the time by which is decided what is due. The relays of one database should agree
-    /// on it to a few seconds, or they tell regions of the same changes twice.
+    /// The clock that decides what is due. The relays of one database should agree on it within a few
+    /// seconds; otherwise they deliver the same changes twice.
     pub clock: Arc<dyn Clock>,
     /// How often to look for rows that nobody has told of.
     pub poll_interval: Duration,

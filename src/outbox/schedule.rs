@@ -9,8 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// wait that was being delivered by a relay that died.
 pub const LEASE: Duration = Duration::from_secs(10);
 
-/// How far ahead the end of a claim can be. A row that was put off from a later moment on was written
-/// by a machine whose clock is ahead: it is due at once.
+/// The latest end of a claim, from now. A row with a later one was written by a machine whose clock is
+/// ahead: it is due at once.
 pub const CLAIM_HORIZON: Duration = Duration::from_secs(2 * LEASE.as_secs());
 
 /// How long one delivery may take. What is left of [`LEASE`] after it covers the statements around

@@ -15,7 +15,7 @@ use crate::config::LogFormat;
 /// What is logged unless an operator asks for something else.
 const DEFAULT_FILTER: &str = "warn,user_gateway=info";
 
-/// Starts logging, panics among the rest. `filter` has the form of `tracing-subscriber`'s
+/// Starts logging, including panics. `filter` has the form of `tracing-subscriber`'s
 /// directives, such as `user_gateway=debug`; one that cannot be read is an error.
 pub fn start(format: LogFormat, filter: Option<&str>) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter.unwrap_or(DEFAULT_FILTER))

@@ -1,6 +1,6 @@
-//! Panics: each is counted and logged, in whatever thread or task it happens and whoever catches it.
+//! Counts and logs every panic, in any thread or task, caught or not.
 //!
-//! `user_gateway_panics_total` counts them. None is expected: each is a fault to be reported.
+//! `user_gateway_panics_total` counts them. Each is a fault of the gateway and should be reported.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 
@@ -15,7 +15,9 @@ pub(super) fn watch() {
         let backtrace = Backtrace::capture();
         let is_captured = backtrace.status() == BacktraceStatus::Captured;
         tracing::error!(
-            error = panic.payload_as_str().unwrap_or("a panic without a text"),
+            error = panic
+                .payload_as_str()
+                .unwrap_or("a panic without a message"),
             location = panic.location().map(ToString::to_string),
             backtrace = is_captured.then(|| backtrace.to_string()),
             "panicked"
@@ -23,7 +25,7 @@ pub(super) fn watch() {
     }));
 }
 
-/// Makes the count of panics visible before there is any.
+/// Registers the counter, so that it is 0 before the first panic.
 pub(super) fn begin() {
     counter!(PANICS).increment(0);
 }
@@ -36,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_panic_is_counted_also_one_that_is_caught() {
+    fn caught_panics_are_counted() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let page = with_local_recorder(&recorder, || {
             begin();

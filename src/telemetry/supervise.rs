@@ -1,8 +1,8 @@
-//! Tasks that run for as long as the process does, and that nobody waits for.
+//! Supervision of background tasks, which run for as long as the process does.
 //!
 //! | name | kind | what |
 //! |---|---|---|
-//! | `user_gateway_task_restarts_total{task}` | counter | background tasks that panicked and were started again |
+//! | `user_gateway_task_restarts_total{task}` | counter | background tasks restarted after a panic |
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use futures_util::FutureExt;
 use metrics::{counter, describe_counter};
 use tokio::time::sleep;
 
-/// How long to wait before a task that panicked is started again, at first and at most.
+/// The backoff before a restart, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// A task that has run for so long is started again as if it had never panicked.
+/// After running for this long a task restarts with the first backoff again.
 const STABLE: Duration = Duration::from_mins(1);
 
-/// Runs the task that `start` makes, and makes it anew whenever it panics, after a pause that
-/// doubles. It ends when the task does. Whatever a task has promised to others it has to take back
-/// when it is dropped, since a panic drops it.
+/// Runs the task that `start` makes, and restarts it after a panic, with exponential backoff. Returns
+/// when the task does. State that others rely on has to be reset when the task is dropped, since a
+/// panic drops it.
 pub async fn supervise<F: Future<Output = ()>>(name: &'static str, mut start: impl FnMut() -> F) {
     let mut pause = PAUSES.0;
     loop {
@@ -29,7 +29,7 @@ pub async fn supervise<F: Future<Output = ()>>(name: &'static str, mut start: im
         }
         describe_counter!(
             "user_gateway_task_restarts_total",
-            "Background tasks that panicked and were started again"
+            "Background tasks restarted after a panic"
         );
         counter!("user_gateway_task_restarts_total", "task" => name).increment(1);
         if begun.elapsed() > STABLE {
@@ -38,7 +38,7 @@ pub async fn supervise<F: Future<Output = ()>>(name: &'static str, mut start: im
         tracing::error!(
             task = name,
             pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-            "a background task panicked; it is started again"
+            "a background task panicked and is restarted"
         );
         sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
@@ -51,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes back what a task has promised.
+    /// Resets state when it is dropped.
     struct Promise<'a>(&'a Cell<bool>);
 
     impl Drop for Promise<'_> {
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_panics_takes_back_its_promise_and_is_started_again() {
+    async fn a_task_that_panics_is_dropped_and_restarted() {
         let (starts, holds) = (Cell::new(0), Cell::new(false));
         supervise("test", || {
             assert!(!holds.get());
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_panics_before_it_begins_is_started_again() {
+    async fn a_task_that_panics_before_its_first_poll_is_restarted() {
         let starts = Cell::new(0);
         supervise("test", || {
             starts.set(starts.get() + 1);

@@ -19,7 +19,7 @@ use crate::domain::{Change, Event, UserId};
 /// How long a failed attempt to connect keeps from the next, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// Takes back what the task has promised, however it ends: without it nothing is heard.
+/// Leaves the register of replicas however the task ends: without it no invalidation is received.
 struct LinkGuard<'a>(&'a State);
 
 impl Drop for LinkGuard<'_> {
@@ -35,12 +35,12 @@ pub(super) async fn keep(state: Arc<State>) {
     let mut pause = PAUSES.0;
     let mut is_known = false;
     loop {
-        // What comes after connecting may be much, and each command of it has its own time.
+        // Only connecting has this timeout: later there may be many commands, each with its own.
         let connected = timeout(state.timing.connect * 4, connect(&state)).await;
         let opened = match connected {
             Ok(Ok((session, ears))) => Link::open(&state, session, ears).await,
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(lost("connecting took too long")),
+            Err(_) => Err(lost("connecting timed out")),
         };
         let error = match opened {
             Ok(link) => {
@@ -79,7 +79,7 @@ struct Link {
     unsettled: Option<(String, Instant)>,
 }
 
-/// Connects to Redis, and begins to hear what replicas tell each other.
+/// Connects to Redis, and subscribes to the invalidations of other replicas.
 async fn connect(state: &State) -> RedisResult<(Arc<Session>, PubSub)> {
     let replica = Arc::clone(&state.replica);
     let session = Session::open(&state.client, &state.region, replica, state.timing).await?;

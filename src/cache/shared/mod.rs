@@ -23,7 +23,7 @@ use crate::domain::{Error, Result, UserId};
 use crate::service::Announcer;
 use crate::telemetry::supervise;
 
-/// How many invalidations that could not be made before are under way at a time.
+/// The most pending invalidations that are retried concurrently.
 const SETTLED_AT_ONCE: usize = 64;
 
 /// After how long a register is forgotten that no replica has used. Nobody holds a lease by then.
@@ -96,10 +96,10 @@ struct State {
     debts: Mutex<Debts>,
 }
 
-/// Users that are to be invalidated and are not yet, each with the number of the latest attempt.
+/// Users whose invalidation is pending, each with the number of the latest attempt.
 ///
-/// An attempt that succeeds settles what earlier ones left, since it was made after what they were
-/// about had happened. It settles nothing of later ones.
+/// An attempt that succeeds settles earlier ones, since it was made after the changes that they were
+/// for. It does not settle later ones.
 #[derive(Debug, Default)]
 struct Debts {
     latest: u64,
@@ -107,14 +107,14 @@ struct Debts {
 }
 
 impl Debts {
-    /// Notes that a user is to be invalidated, before it is tried; the number of the attempt.
+    /// Records that an invalidation is about to be attempted, and returns the number of the attempt.
     fn owe(&mut self, user_id: UserId) -> u64 {
         self.latest += 1;
         self.owed.insert(user_id, self.latest);
         self.latest
     }
 
-    /// Takes note that an attempt succeeded.
+    /// Records that an attempt succeeded.
     fn settle(&mut self, user_id: UserId, attempt: u64) {
         if self.owed.get(&user_id) == Some(&attempt) {
             self.owed.remove(&user_id);
@@ -221,8 +221,7 @@ impl State {
         self.debts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Invalidates what could not be invalidated before, many at a time. What it has settled before
-    /// a failure stays settled.
+    /// Retries the pending invalidations concurrently. Those that succeed before a failure stay settled.
     async fn settle_debts(&self, session: &Session) -> RedisResult<()> {
         let owed: Vec<(UserId, u64)> = {
             let debts = self.debts();
@@ -245,7 +244,10 @@ impl State {
             .buffer_unordered(SETTLED_AT_ONCE)
             .try_collect::<()>()
             .await?;
-        tracing::info!(users, "invalidated what could not be while Redis was away");
+        tracing::info!(
+            users,
+            "retried the invalidations that had failed while Redis was unreachable"
+        );
         Ok(())
     }
 
