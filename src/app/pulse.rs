@@ -61,7 +61,7 @@ impl Pulse {
     }
 
     /// Records that bytes have arrived.
-    pub(super) fn heard(&self) {
+    pub(super) fn note_received(&self) {
         let is_busy = self.0.busy.load(Ordering::Relaxed) > 0;
         if !is_busy && !self.is_http2() && !self.is_streaming() {
             self.0.is_in_head.store(true, Ordering::Relaxed);
@@ -247,13 +247,13 @@ mod tests {
     #[test]
     fn bytes_between_requests_begin_a_head() {
         let pulse = Pulse::default();
-        pulse.heard();
+        pulse.note_received();
         assert!(pulse.is_in_head());
         let busy = pulse.request(false);
-        pulse.heard();
+        pulse.note_received();
         assert!(!pulse.is_in_head());
         drop(busy);
-        pulse.heard();
+        pulse.note_received();
         assert!(pulse.is_in_head());
     }
 }

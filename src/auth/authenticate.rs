@@ -95,7 +95,7 @@ impl Authentication {
     }
 
     /// The listener that discards what is remembered: of a user that changed, of all services when a
-    /// token of one is revoked, and of everybody when a change may have been missed.
+    /// token of one is revoked, and of all when a change may have been missed.
     #[must_use]
     pub fn listener(&self) -> Arc<dyn Listener> {
         Arc::clone(&self.inner) as Arc<dyn Listener>

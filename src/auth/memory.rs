@@ -3,7 +3,8 @@
 //! Every request would otherwise ask the database, or the control silo, who its bearer is. A user
 //! that changes is forgotten at once, since the change may be that the account was closed or one
 //! of its tokens revoked, and so are all services when a token of one is revoked, and everybody
-//! when a change may have gone unheard. What nobody announces, such as a token that a Sentry on the same tables
+//! when a change may have gone unheard.
+//! What nobody announces, such as a token that a Sentry on the same tables
 //! revokes, is honoured for [`TOKEN_LIFE`] more at most.
 //!
 //! A region honours whom it knows for longer while the control silo cannot be reached: what it
@@ -124,7 +125,8 @@ struct TooMany;
 
 type Landing<T> = Shared<oneshot::Receiver<Result<Arc<Known<T>>>>>;
 
-/// Things of one kind, by `K`. A key must not be a secret, as it is kept until it is evicted. Who is not known and failures are not remembered.
+/// Things of one kind, by `K`, without absence and failures. A key must not be a secret, as it is kept
+/// until it is evicted.
 pub(super) struct Memory<K, T> {
     entries: Cache<K, Arc<Known<T>>, Weight<K>, RandomState>,
     /// What is being looked for, and how much had been heard when that began.

@@ -24,7 +24,7 @@ use crate::worker;
 /// it wakes up.
 pub(super) const LANES_OF_WORKER: usize = 2;
 
-/// How long to wait before a SQLite file is opened again that was locked.
+/// The pause before a locked SQLite file is opened again.
 const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 /// How to reach the database.
@@ -39,7 +39,7 @@ pub struct DatabaseOptions {
     pub acquire_timeout: Duration,
     /// How long PostgreSQL may work on a statement.
     pub statement_timeout: Duration,
-    /// How long a change may wait for what somebody else keeps locked on PostgreSQL.
+    /// How long a change may wait for a lock on PostgreSQL that another transaction holds.
     pub lock_timeout: Duration,
 }
 
@@ -101,8 +101,8 @@ impl Connection {
             }
         };
         let (reader, writer) = if sqlite && !in_memory {
-            // The writer first, which is one connection: several would switch a new file to its
-            // journal at once.
+            // The writer first, as it has one connection: several would race to set the journal mode
+            // of a new file.
             let writer = pool(options, 1, &statements).await?;
             (pool(options, readers, &statements).await?, writer)
         } else {
@@ -138,7 +138,7 @@ impl Connection {
         })
     }
 
-    /// The same connection, by which the options of a user may take this much and no more.
+    /// The same connection, with limits on the options of a user.
     #[must_use]
     pub fn bounding_options(self, option_bounds: OptionBounds) -> Self {
         Self {
@@ -158,8 +158,8 @@ impl Connection {
     pub async fn begin_alone(&self) -> Result<DatabaseTransaction> {
         let tx = self.dialect.begin_write(&self.writer).await?;
         if self.is_postgres() {
-            // The number is the gateway's own; it only has to be the same in every process. To build
-            // tables takes longer than a change may wait.
+            // The number is arbitrary and the same in every process. Migrations take longer than the lock
+            // timeout of changes.
             tx.execute_unprepared(
                 "SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(7596835243154170209)",
             )
@@ -185,8 +185,8 @@ impl Connection {
         })
     }
 
-    /// Keeps the names of the regions that are told of changes, for commands that are not configured
-    /// with them. Only where the tables are ours.
+    /// Records the names of the regions that receive changes, for commands that are not configured with
+    /// them. Only for tables of the gateway's own.
     pub async fn record_regions(&self, regions: &[String]) -> Result<()> {
         use entity::region::{ActiveModel, Entity};
         let mut wanted = regions.to_vec();
@@ -209,7 +209,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The names of the regions that are told of changes, in order. Only where the tables are ours.
+    /// The recorded names of the regions, sorted. Only for tables of the gateway's own.
     pub async fn recorded_regions(&self) -> Result<Vec<String>> {
         use entity::region::{Column, Entity};
         let mut names: Vec<String> = Entity::find()
@@ -218,7 +218,7 @@ impl Connection {
             .into_tuple()
             .all(&self.reader)
             .await?;
-        // Not by the database, whose collation may be any.
+        // Not sorted by the database, whose collation is not known.
         names.sort_unstable();
         Ok(names)
     }
@@ -277,9 +277,9 @@ async fn pool(
             .set_application_name("user-gateway")
             .statement_timeout(statement_timeout)
             .map_sqlx_postgres_opts(move |postgres| {
-                // Nothing would be no limit.
+                // 0 would disable the timeout.
                 let milliseconds = lock_timeout.as_millis().max(1);
-                // Whoever has waited for a lock has to see what was committed meanwhile.
+                // After waiting for a lock, a statement has to see what was committed meanwhile.
                 postgres.options([
                     ("lock_timeout", milliseconds.to_string()),
                     ("default_transaction_isolation", "read committed".to_owned()),
@@ -290,7 +290,7 @@ async fn pool(
     let mut connection = loop {
         match Database::connect(connect.clone()).await {
             Ok(connection) => break connection,
-            // Another process switches the new file to its journal. SQLite does not wait for that.
+            // Another process is setting the journal mode of the new file. SQLite does not wait for that.
             Err(error) if is_locked_file(&error) && Instant::now() < give_up => {
                 sleep(LOCKED_PAUSE).await;
             }

@@ -25,7 +25,7 @@ impl From<Failure> for Error {
     }
 }
 
-/// PostgreSQL's code for a lock that was not to be had in time.
+/// PostgreSQL's code for a lock timeout.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// PostgreSQL's code for a server or a session that does not write.
@@ -98,7 +98,7 @@ fn kind_of(code: &str) -> Kind {
     }
 }
 
-/// Whether a code of either engine says that nothing can be stored at the moment.
+/// Whether a code of either engine says that nothing can be stored.
 fn is_storage_code(code: &str) -> bool {
     match primary_code(code) {
         // SQLite: read-only, I/O error, disk full, cannot open.
@@ -108,14 +108,14 @@ fn is_storage_code(code: &str) -> bool {
     }
 }
 
-/// SQLite's primary result code, which the extended ones hold in their low byte. Those of
-/// PostgreSQL have five characters, SQLite's fewer.
+/// SQLite's primary result code, the low byte of an extended one. Codes of PostgreSQL have five
+/// characters, those of SQLite fewer.
 fn primary_code(code: &str) -> Option<u32> {
     let number = code.parse::<u32>().ok().filter(|_| code.len() < 5)?;
     Some(number & 0xff)
 }
 
-/// Whether `error` says that a change could not be stored: the disk is full, say, or read-only.
+/// Whether `error` says that a change could not be stored, as when the disk is full or read-only.
 pub(super) fn is_storage_failure(error: &Error) -> bool {
     let Error::Unavailable(cause) = error else {
         return false;
@@ -149,12 +149,12 @@ pub(super) fn violates_unique(error: &Error) -> bool {
     pipelined_code(error) == Some(UNIQUE_VIOLATION)
 }
 
-/// Whether a pipelined statement may have failed because of one row that it found, and not because
-/// of what it is or of where it went.
+/// Whether a pipelined statement may have failed because of one row that it read, and not because of the
+/// statement or its connection.
 pub(super) fn is_row_error(error: &Error) -> bool {
     match error {
         Error::Unavailable(_) | Error::Timeout(_) => false,
-        // Of what the server refuses, what it calls a data exception.
+        // Class 22 of PostgreSQL: data exception.
         Error::Internal(cause) => cause
             .downcast_ref::<Failure>()
             .is_none_or(|failure| failure.code().is_some_and(|code| code.starts_with("22"))),
@@ -162,7 +162,7 @@ pub(super) fn is_row_error(error: &Error) -> bool {
     }
 }
 
-/// Whether `error` says that another connection keeps a SQLite file locked at the moment.
+/// Whether `error` says that another connection has locked a SQLite file.
 pub(super) fn is_locked_file(error: &DbErr) -> bool {
     const BUSY: u32 = 5;
     let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
@@ -175,8 +175,7 @@ pub(super) fn is_locked_file(error: &DbErr) -> bool {
     code.is_some_and(|code| code & 0xff == BUSY)
 }
 
-/// Whether a pipelined statement waited too long for what somebody else keeps locked. Nothing has
-/// been carried out then.
+/// Whether a pipelined statement failed with a lock timeout, and so changed nothing.
 pub(super) fn is_locked(error: &Error) -> bool {
     pipelined_code(error) == Some(LOCK_NOT_AVAILABLE)
 }

@@ -58,12 +58,12 @@ use statement::{Parameter, Prepared, Shelf};
 use storage::Storage;
 use transaction::{Transaction, Transactions};
 
-/// What `queue.rs` is synchronised by. Its model has others.
+/// The primitives of `queue.rs`, which its model replaces by those of `loom`.
 mod sync {
     pub(super) use std::sync::{Mutex, MutexGuard};
 }
 
-/// How long connections may take to be closed when the process ends.
+/// How long closing the connections at shutdown may take.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// How many changes may be under way at a time. One that has begun goes on when its requester has
@@ -198,8 +198,8 @@ impl Database {
         Ok(self.inner.reader.ping().await?)
     }
 
-    /// Waits until no connection is in use and closes them all, within five seconds: what is still
-    /// under way then is given up.
+    /// Waits until no connection is in use and closes them all. After five seconds it aborts what is
+    /// still running.
     pub async fn close(&self) {
         let inner = &self.inner;
         let closing = async {
@@ -211,7 +211,7 @@ impl Database {
             )
         };
         if timeout(CLOSING, closing).await.is_err() {
-            tracing::warn!("gave up on database connections that are still in use");
+            tracing::warn!("database connections were still in use at shutdown");
         }
     }
 
@@ -263,7 +263,7 @@ impl Database {
         &self.inner.searches
     }
 
-    /// How much the options of a user may take.
+    /// The limits on the options of a user.
     fn option_bounds(&self) -> OptionBounds {
         self.inner.option_bounds
     }
@@ -285,9 +285,9 @@ impl Database {
         &*self.inner.clock
     }
 
-    /// Makes a change in a task of its own, so that one that has begun is made to its end, and told
-    /// of, whether or not its requester still waits. Every transaction of a service begins in here.
-    /// `Unavailable` at once if [`MOST_CHANGES`] are under way.
+    /// Runs a change in a task of its own, so that one that has begun is completed and announced even if
+    /// its requester disconnects. Every transaction of a service begins in here. Fails at once with
+    /// `Unavailable` if [`MOST_CHANGES`] are running.
     fn change<T, F>(&self, work: impl FnOnce(Self) -> F) -> impl Future<Output = Result<T>>
     where
         T: Send + 'static,
@@ -345,7 +345,7 @@ impl Database {
         let connection = async { Ok::<_, Error>(Box::pin(transactions.acquire()).await?) };
         let connection = while_wanted(connection).await?;
         let tx = Box::pin(transactions.begin(connection, permit)).await?;
-        // On SQLite another process may have been writing meanwhile.
+        // On SQLite, BEGIN may have waited for a writer in another process.
         if let Err(cancelled) = ensure_requester_waits() {
             tx.rollback().await;
             return Err(cancelled);
@@ -397,22 +397,22 @@ impl Database {
 }
 
 task_local! {
-    /// Closed when nobody waits any more for the change that the task makes.
+    /// Closed when the requester of the change in this task stops waiting.
     static REQUESTER: watch::Receiver<()>;
 }
 
-/// No more changes may be under way.
+/// [`MOST_CHANGES`] are running.
 #[derive(Debug, thiserror::Error)]
-#[error("as many changes as may be made at a time are under way")]
+#[error("too many changes are running")]
 struct TooMany;
 
-/// The requester of a change has given up before it began.
+/// The requester of a change stopped waiting before it began.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody waits for the change any more")]
+#[error("the change was cancelled before it began")]
 struct Cancelled;
 
-/// Fails if nobody waits any more for the change that is about to begin. What a client was told has
-/// failed should not be done minutes later.
+/// Fails if the requester of a change stopped waiting before it began: a change that was reported as
+/// failed must not be made later.
 fn ensure_requester_waits() -> Result<()> {
     match REQUESTER.try_with(|requester| requester.has_changed().is_err()) {
         Ok(true) => Err(Error::Timeout(Arc::new(Cancelled))),

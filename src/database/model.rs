@@ -1,7 +1,7 @@
-//! A model of look-ups that share statements.
+//! Model checking of look-ups that share statements.
 //!
-//! `queue.rs` is compiled once more here, with the primitives of `loom`, which runs the threads of a test
-//! in every order with a few preemptions.
+//! `queue.rs` is compiled again here with the primitives of `loom`, which runs the threads of a test in
+//! all interleavings with a bounded number of preemptions.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use queue::Queue;
 #[expect(
     clippy::duplicate_mod,
     dead_code,
-    reason = "it is synchronised otherwise here, and not all of it is used"
+    reason = "it is compiled with other primitives here, and not all of it is used"
 )]
 #[path = "queue.rs"]
 mod queue;
@@ -23,24 +23,24 @@ mod sync {
     pub(super) use loom::sync::{Mutex, MutexGuard};
 }
 
-/// Every order with so many preemptions is tried.
+/// The most preemptions in an interleaving.
 const PREEMPTIONS: usize = 3;
 
-/// Look-ups, and whether a statement of theirs is under way.
+/// Look-ups, and whether a statement is under way.
 struct Lane {
     queue: Queue<Arc<AtomicBool>>,
     is_under_way: AtomicBool,
 }
 
 impl Lane {
-    /// Carries out a statement, during which somebody may come.
+    /// Executes a statement, during which other look-ups may come.
     fn carry_out(&self) {
         let beside = self.is_under_way.swap(true, Ordering::Relaxed);
         assert!(!beside, "two statements at a time");
         self.is_under_way.store(false, Ordering::Relaxed);
     }
 
-    /// Looks something up; what says that it is answered, if another's statement does it.
+    /// Looks something up. If the statement of another look-up answers it, returns the flag that says so.
     fn look_up(&self, ids: usize) -> Option<Arc<AtomicBool>> {
         let waiting = self.queue.enter(ids, || {
             let answered = Arc::new(AtomicBool::new(false));
@@ -54,14 +54,14 @@ impl Lane {
             self.carry_out();
             for asker in askers {
                 let before = asker.swap(true, Ordering::Relaxed);
-                assert!(!before, "somebody is answered twice");
+                assert!(!before, "a waiter is answered twice");
             }
         }
         None
     }
 }
 
-/// Three look-ups of so many ids each come at a time.
+/// Three concurrent look-ups with this number of ids each.
 fn check(ids: usize) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(PREEMPTIONS);
@@ -77,7 +77,10 @@ fn check(ids: usize) {
         let waiting = [lane.look_up(ids)];
         let others = others.map(|other| other.join().unwrap());
         for answered in waiting.into_iter().chain(others).flatten() {
-            assert!(answered.load(Ordering::Relaxed), "somebody is left waiting");
+            assert!(
+                answered.load(Ordering::Relaxed),
+                "a waiter is never answered"
+            );
         }
         let is_free = lane.queue.enter(ids, || (Arc::default(), ())).is_none();
         assert!(is_free, "the turn is lost");
@@ -85,11 +88,11 @@ fn check(ids: usize) {
 }
 
 #[test]
-fn whoever_waits_for_a_shared_statement_is_answered_once() {
+fn waiters_for_a_shared_statement_are_answered_once() {
     check(1);
 }
 
 #[test]
-fn whoever_waits_for_a_statement_of_their_own_is_answered_once() {
+fn waiters_for_separate_statements_are_answered_once() {
     check(200);
 }

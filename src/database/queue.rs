@@ -1,4 +1,4 @@
-//! Who waits while a statement is under way.
+//! The queue of look-ups that wait while a statement is under way.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -6,11 +6,11 @@ use std::sync::PoisonError;
 
 use super::sync::{Mutex, MutexGuard};
 
-/// The most ids of a statement that is shared. The rows of more leave the processor's cache before
-/// they are handed to whoever asked.
+/// The most ids of a shared statement. The rows of more would leave the processor's cache before they
+/// are distributed.
 const MAX_IDS: usize = 256;
 
-/// One has the turn; the others wait, in batches that get it one after the other.
+/// One look-up has the turn to send a statement; the others wait in batches, which get it in order.
 #[derive(Debug)]
 pub(super) struct Queue<A>(Mutex<State<A>>);
 
@@ -18,7 +18,7 @@ pub(super) struct Queue<A>(Mutex<State<A>>);
 struct State<A> {
     is_taken: bool,
     waiting: VecDeque<Vec<A>>,
-    /// How many ids the last of those that wait asks for.
+    /// The number of ids in the last batch.
     ids_of_last: usize,
 }
 
@@ -31,8 +31,9 @@ impl<A> Queue<A> {
         }))
     }
 
-    /// Takes the turn, which is to be passed on with [`Queue::pass_on`]: `None`. If it is taken, the first
-    /// of what `ask` makes waits, asking for so many ids, and the second is returned.
+    /// Takes the turn and returns `None`; it has to be passed on with [`Queue::pass_on`]. If the turn is
+    /// taken, `ask` makes a waiter for this number of ids, which is queued, and a receiver, which is
+    /// returned.
     pub(super) fn enter<R>(&self, ids: usize, ask: impl FnOnce() -> (A, R)) -> Option<R> {
         let mut state = self.state();
         if !mem::replace(&mut state.is_taken, true) {
@@ -53,7 +54,7 @@ impl<A> Queue<A> {
         Some(answered)
     }
 
-    /// Passes the turn on to those who have waited the longest; if nobody waits, it is free.
+    /// Passes the turn on to the oldest batch of waiters; without waiters it becomes free.
     pub(super) fn pass_on(&self) -> Option<Vec<A>> {
         let mut state = self.state();
         let next = state.waiting.pop_front();
@@ -61,7 +62,7 @@ impl<A> Queue<A> {
         next
     }
 
-    /// Gives the turn up, and lets go all who wait.
+    /// Frees the turn and drops all waiters.
     pub(super) fn give_up(&self) {
         let mut state = self.state();
         state.is_taken = false;

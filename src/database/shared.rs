@@ -24,7 +24,7 @@ use crate::worker;
 /// From so many ids on a look-up may go by a connection of another thread, to be answered sooner.
 /// With fewer, waking the other costs more than that is worth, and the more share a statement.
 const MANY_IDS: usize = 8;
-/// The most statements that one batch becomes when rows in it cannot be read.
+/// The most statements into which a batch is split when rows in it cannot be read.
 const MAX_STATEMENTS: usize = 64;
 /// A look-up of more ids than this goes alone: sharing saves it next to nothing.
 const MAX_IDS_OF_ONE: usize = 64;
@@ -127,8 +127,8 @@ impl<T: Clone + Send + Sync + 'static> Turn<T> {
         self.pipeline.all_at(self.place, statement, &ids).await
     }
 
-    /// Asks for all, and gives each what is theirs. A row that cannot be read fails those alone who
-    /// ask for it: all are asked for again in halves, until it is alone.
+    /// Looks all ids up and distributes the rows. If a row cannot be read, the batch is bisected until only
+    /// those who asked for that row fail.
     async fn run(self, askers: Vec<Asker<T>>) {
         let mut batches = vec![askers];
         let mut statements = 0;
@@ -156,7 +156,7 @@ impl<T: Clone + Send + Sync + 'static> Turn<T> {
         }
     }
 
-    /// Gives each the rows that are theirs.
+    /// Distributes the rows.
     fn answer(&self, askers: Vec<Asker<T>>, wishes: &Wishes, rows: Vec<T>) {
         let statement = &self.shared.statement;
         let mut answers: Vec<Vec<T>> = askers
@@ -180,7 +180,7 @@ impl<T: Clone + Send + Sync + 'static> Turn<T> {
     }
 }
 
-/// Who wishes for which ids.
+/// Which ids are requested by which askers.
 struct Wishes {
     /// Each id with the number of an asker, in order.
     pairs: Vec<(i64, usize)>,
@@ -201,7 +201,7 @@ impl Wishes {
         Self { pairs, ids }
     }
 
-    /// The numbers of those who ask for an id.
+    /// The numbers of the askers of an id.
     fn numbers(&self, id: i64) -> impl Iterator<Item = usize> {
         let start = self.pairs.partition_point(|(wished, _)| *wished < id);
         self.pairs[start..]

@@ -1,9 +1,9 @@
 //! Whether changes can be stored: a disk may be full, a file or a server read-only.
 //!
-//! `user_gateway_storage_failures_total` counts the changes, the writes of the relay and the trials
-//! of readiness that failed for such a reason; `user_gateway_storage_failing` is 1 from the first of
-//! them until something is stored and none has failed for two seconds: a database that is nearly
-//! full stores some changes and refuses others.
+//! `user_gateway_storage_failures_total` counts changes, writes of the relay and readiness probes that
+//! failed for such a reason. `user_gateway_storage_failing` is 1 from the first failure until something
+//! is stored and nothing has failed for two seconds, since a nearly full database stores some changes
+//! only.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,23 +18,22 @@ use super::error::is_storage_failure;
 use super::outbox::due_at_once;
 use crate::domain::{Error, Result};
 
-/// How long after a change has failed nothing else is believed.
+/// For this long after a failure a stored change does not end the failing state.
 const FAILURE_WINDOW: Duration = Duration::from_secs(2);
 
-/// How long it is believed that the database answers. Anybody may ask, as often as they like.
-const BELIEVED: Duration = Duration::from_millis(250);
+/// How long a successful ping is valid. Readiness is asked for without authentication.
+const PING_VALID_FOR: Duration = Duration::from_millis(250);
 
-/// What is known of the storage from the changes that were made.
+/// The state of the storage, from the outcome of changes.
 #[derive(Debug, Default)]
 pub(super) struct Storage {
-    /// Whether a change has failed and none was stored since: all that a change looks at which is
-    /// stored.
+    /// Whether a change has failed and none was stored since. The only field read for a stored change.
     is_failing: AtomicBool,
     /// When a change last failed.
     failed: Mutex<Option<Instant>>,
-    /// When the database last answered. Held by whoever asks it.
-    answered: tokio::sync::Mutex<Option<Instant>>,
-    /// Held by whoever tries to store something.
+    /// When the last ping succeeded. Held during a ping.
+    last_ping: tokio::sync::Mutex<Option<Instant>>,
+    /// Held during a probe write.
     trial: tokio::sync::Mutex<()>,
 }
 
@@ -49,15 +48,14 @@ impl Storage {
     }
 }
 
-/// A change could not be stored a moment ago, or whether another can be is being tried out.
+/// A change failed recently, or a probe write is under way.
 #[derive(Debug, thiserror::Error)]
 #[error("changes cannot be stored")]
 struct Failing;
 
 impl Database {
-    /// Whether the database answers and, if a change could not be stored, whether one can be again.
-    /// However often this is asked, the database is asked four times a second at most, and by one at
-    /// a time.
+    /// Whether the database answers and, after a failed change, whether changes can be stored again.
+    /// Pings it at most four times a second, and once at a time.
     pub async fn ready(&self) -> Result<()> {
         self.answers().await?;
         let storage = &self.inner.storage;
@@ -74,20 +72,20 @@ impl Database {
     }
 
     async fn answers(&self) -> Result<()> {
-        let mut answered = self.inner.storage.answered.lock().await;
-        if answered.is_none_or(|answered| answered.elapsed() >= BELIEVED) {
+        let mut last_ping = self.inner.storage.last_ping.lock().await;
+        if last_ping.is_none_or(|last_ping| last_ping.elapsed() >= PING_VALID_FOR) {
             self.ping().await?;
-            *answered = Some(Instant::now());
+            *last_ping = Some(Instant::now());
         }
         Ok(())
     }
 
-    /// Does what stores something, and takes note of it if that fails.
+    /// Does `work`, which stores something, and records its error.
     pub(super) async fn storing<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         work.await.inspect_err(|error| self.note_failure(error))
     }
 
-    /// Takes note of a failure.
+    /// Records an error.
     fn note_failure(&self, error: &Error) {
         if !is_storage_failure(error) {
             return;
@@ -101,7 +99,7 @@ impl Database {
         }
     }
 
-    /// Takes note of a change that was stored.
+    /// Records that a change was stored.
     pub(super) fn note_stored(&self) {
         let storage = &self.inner.storage;
         if storage.is_failing.load(Ordering::Relaxed)
@@ -113,12 +111,12 @@ impl Database {
         }
     }
 
-    /// Writes something that changes nothing.
+    /// A probe write that changes nothing.
     async fn try_to_store(&self) -> Result<()> {
         let tx = self.begin_with(None).await?;
         match self.dialect() {
-            // SQLite needs room when it commits. The number is an application's own; here it is
-            // written as it was.
+            // SQLite needs space at commit. `user_version` is free for applications; the probe rewrites its
+            // current value.
             Dialect::Sqlite => {
                 let dialect = self.dialect().backend();
                 let version = Statement::from_string(dialect, "PRAGMA user_version");
@@ -129,7 +127,7 @@ impl Database {
                     .await?;
                 tx.commit().await?;
             }
-            // PostgreSQL needs room when it inserts.
+            // PostgreSQL needs space at insert.
             Dialect::Postgres => {
                 let schedule = [self.clock().now(), due_at_once()];
                 let regions = std::iter::once("user-gateway");

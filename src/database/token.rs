@@ -157,9 +157,9 @@ impl Database {
                 let row = api_token::ActiveModel {
                     user_id: Set(id.0),
                     name: Set(Some("user-gateway".to_owned())),
-                    // The column must be unique and not null; the text itself is kept nowhere. A
-                    // Sentry on the same table takes what stands here for a token's text, so it is
-                    // made one that no header can carry: it has a space.
+                    // The column is unique and not null, and the token itself is not stored. A Sentry on
+                    // the same table would accept this value as a token, so it has a space, which no
+                    // header can carry.
                     token: Set(format!("hashed {}", token.text.hash())),
                     hashed_token: Set(Some(token.text.hash())),
                     token_type: Set(Some("sntryu_".to_owned())),
@@ -237,7 +237,7 @@ impl Database {
         Ok(deleted.rows_affected > 0)
     }
 
-    /// A token of a service belongs to nobody: its end is told of in the same way.
+    /// The revocation of a service token is announced as a change of [`UserId::NONE`].
     async fn revoke_of_service(&self, id: i64) -> Result<bool> {
         let tx = self.begin().await?;
         let deleted = service_token::Entity::delete_by_id(id).exec(&tx).await?;

@@ -1,8 +1,8 @@
-//! Transactions whose connection is used again only when the server has said that it is idle.
+//! Transactions whose connection is reused only after the server has confirmed that it is idle.
 //!
-//! The driver's own transactions give their connection back in any state: when `BEGIN` is given up
-//! on PostgreSQL the session stays "idle in transaction", and when `COMMIT` fails on SQLite later
-//! transactions become savepoints of one that is never committed. Here a connection goes back to
+//! The driver's transactions return their connection to the pool in any state: after a cancelled
+//! `BEGIN` on PostgreSQL the session stays "idle in transaction", and after a failed `COMMIT` on SQLite
+//! later transactions become savepoints of one that is never committed. Here a connection returns to
 //! the pool after an acknowledged `COMMIT` or `ROLLBACK`, and is closed otherwise.
 
 use std::io;
@@ -30,12 +30,12 @@ use super::change_queue::PoolPermit;
 use super::dialect::Dialect;
 use super::error::READ_ONLY;
 
-/// How much longer than the server may work on a statement its answer may take. SQLite waits for
-/// another writer meanwhile.
+/// How much longer than the statement timeout an answer may take. SQLite may wait for another writer in
+/// that time.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long the answer to a statement may take on which a server works for `statement_timeout` at
-/// most; for any time, if that is zero.
+/// How long to wait for the answer to a statement with this statement timeout, for which zero stands
+/// for none.
 pub(super) fn answer_limit(statement_timeout: Duration) -> Duration {
     if statement_timeout.is_zero() {
         Duration::MAX
@@ -44,15 +44,15 @@ pub(super) fn answer_limit(statement_timeout: Duration) -> Duration {
     }
 }
 
-/// Where transactions begin.
+/// Begins transactions.
 #[derive(Debug, Clone)]
 pub(super) struct Transactions {
     pool: Pool,
-    /// How many statements have been sent.
+    /// The number of statements sent.
     statements: Arc<AtomicU64>,
     /// How long the answer to a statement may take.
     limit: Duration,
-    /// A database in memory belongs to its connection, which is never closed.
+    /// A database in memory exists as long as its connection, which is never closed.
     is_in_memory: bool,
 }
 
@@ -63,8 +63,8 @@ enum Pool {
 }
 
 impl Transactions {
-    /// Transactions on connections of the pool of `writer`, whose server is to answer a statement
-    /// within `limit`.
+    /// Transactions on pooled connections of `writer`, whose server has to answer each statement within
+    /// `limit`.
     pub(super) fn on(
         writer: &DatabaseConnection,
         statements: Arc<AtomicU64>,
@@ -119,7 +119,7 @@ impl Transactions {
         let session = tx.session.get_mut();
         if let Err(error) = session.run(begin.to_owned()).await {
             if is_busy(&error) {
-                // Another process is writing, and nothing has begun.
+                // Another process is writing, so no transaction has begun.
                 session.connection = None;
             } else {
                 session.is_running = true;
@@ -130,8 +130,8 @@ impl Transactions {
     }
 }
 
-/// A transaction that has begun. Dropped, it is rolled back by a task of its own; if it is dropped
-/// while a statement is under way, its connection is closed.
+/// An open transaction. Dropping it rolls back in a task; if a statement is under way, its connection is
+/// closed.
 #[derive(Debug)]
 pub(super) struct Transaction {
     dialect: Dialect,
@@ -144,7 +144,7 @@ pub(super) struct Transaction {
 struct Session {
     /// `None` when it has ended.
     connection: Option<Pinned>,
-    /// Whether the last statement has not been answered.
+    /// Whether the answer to the last statement is missing.
     is_running: bool,
     health: Health,
     limit: Duration,
@@ -162,8 +162,8 @@ enum Health {
 }
 
 impl Transaction {
-    /// Commits. If that fails nobody knows whether it is done, unless a statement had failed
-    /// before: then it is not.
+    /// Commits. If that fails, the outcome is unknown, unless a statement had failed before: then nothing
+    /// is committed.
     pub(super) async fn commit(mut self) -> Result<(), DbErr> {
         let session = self.session.get_mut();
         if session.health != Health::Sound {
@@ -178,15 +178,15 @@ impl Transaction {
         Ok(())
     }
 
-    /// Rolls back, and waits until that is done.
+    /// Rolls back and waits for the answer.
     pub(super) async fn rollback(mut self) {
         if let Some(ending) = self.end() {
-            // It only ends early with the process.
+            // The task ends early only with the process.
             let _ = ending.await;
         }
     }
 
-    /// Begins to roll back, if that is left to do.
+    /// Starts the rollback, unless the transaction has ended.
     fn end(&mut self) -> Option<JoinHandle<()>> {
         let permit = self.permit.take();
         let session = self.session.get_mut();
@@ -239,7 +239,7 @@ impl Session {
         self.answered(answer)
     }
 
-    /// The connection, which is not idle from here on until the answer is there.
+    /// The connection, which is marked as busy until the answer has arrived.
     fn start(&mut self) -> Result<&mut Pinned, sqlx::Error> {
         let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
         self.is_running = true;
@@ -299,7 +299,7 @@ impl Pinned {
         })
     }
 
-    /// Has the connection closed, and not returned to the pool, when this is dropped.
+    /// Closes the connection on drop instead of returning it to the pool.
     fn close(&mut self) {
         match self {
             Self::Sqlite(connection) => connection.close_on_drop(),
@@ -350,7 +350,7 @@ fn exec_error(error: sqlx::Error) -> DbErr {
     DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
-/// Whether PostgreSQL does not write at all.
+/// Whether a PostgreSQL server is read-only.
 fn is_read_only(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else {
         return false;
@@ -358,7 +358,7 @@ fn is_read_only(error: &sqlx::Error) -> bool {
     error.code().is_some_and(|code| code == READ_ONLY)
 }
 
-/// Whether SQLite has waited in vain for another process to stop writing.
+/// Whether SQLite timed out waiting for a writer in another process.
 fn is_busy(error: &sqlx::Error) -> bool {
     const BUSY: u32 = 5;
     let sqlx::Error::Database(error) = error else {

@@ -96,9 +96,8 @@ impl Link {
         // it is not in the register.
         state.session.store(Some(Arc::clone(&session)));
         state.settle_debts(&session).await?;
-        // Every invalidation from here on is heard; what is taken from the register stands for
-        // those before. What reads have found meanwhile that began under an earlier connection may
-        // be older.
+        // Every later invalidation is received, and the register holds earlier ones. Reads that began
+        // under an earlier connection may have found older versions.
         let (point, is_settled, until) = session.renew().await?;
         state.memory.forget_all();
         let mut standing = Standing::new(point.clone());

@@ -83,8 +83,8 @@ impl Dialect {
         self.any(column, self.id_list(ids))
     }
 
-    /// As [`Dialect::any_id`], where PostgreSQL's planner does not see the list and takes it for
-    /// short: it looks each id up, and does not hope to come upon them in the order of another index.
+    /// As [`Dialect::any_id`], but hides the list from PostgreSQL's planner, which then assumes that it is
+    /// short and looks each id up instead of scanning another index.
     pub(super) fn any_listed_id(
         self,
         column: impl IntoColumnRef,
@@ -115,8 +115,8 @@ impl Dialect {
         }
     }
 
-    /// `column` is one of the ids that `ids` selects; PostgreSQL's planner takes them for few, as in
-    /// [`Dialect::any_listed_id`].
+    /// `column` is one of the ids that `ids` selects; PostgreSQL's planner assumes that they are few, as
+    /// in [`Dialect::any_listed_id`].
     pub(super) fn any_selected_id(self, column: impl IntoColumnRef, ids: SelectStatement) -> Expr {
         let column = Expr::col(column);
         match self {
@@ -226,7 +226,7 @@ impl Dialect {
         }
     }
 
-    /// How many bytes `text` has.
+    /// The length of `text` in bytes.
     pub(super) fn byte_length(self, text: Expr) -> Expr {
         match self {
             Self::Sqlite => Expr::cust_with_expr("LENGTH(CAST(? AS BLOB))", text),
@@ -234,7 +234,7 @@ impl Dialect {
         }
     }
 
-    /// Opens a transaction of the driver's own, for migrations, which take no other.
+    /// Opens a transaction of the driver, as migrations require.
     pub(super) async fn begin_write(
         self,
         writer: &DatabaseConnection,

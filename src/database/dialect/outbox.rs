@@ -88,14 +88,14 @@ impl Dialect {
         }
     }
 
-    /// The users of the region's shards that `waiting` describes, those first that have waited
-    /// longest; a user may come several times. It takes no lock.
+    /// The users of the region's shards that `waiting` describes, longest wait first; a user may occur
+    /// several times. Takes no lock.
     pub(in crate::database) fn waiting(self, waiting: &Waiting<'_>) -> Statement {
         waiting.statement(self, WAITING)
     }
 
-    /// As [`Dialect::waiting`]. On PostgreSQL shards that somebody else is claiming are left out,
-    /// and nobody else can claim the others until the transaction ends.
+    /// As [`Dialect::waiting`]. On PostgreSQL it skips shards that another transaction is claiming, and
+    /// locks the others until its transaction ends.
     pub(in crate::database) fn claimable(self, waiting: &Waiting<'_>) -> Statement {
         match self {
             Self::Sqlite => self.waiting(waiting),
@@ -111,8 +111,8 @@ impl Dialect {
     }
 }
 
-/// See [`Dialect::waiting`]. A row whose `scheduled_from` lies beyond the horizon `$5` was put off
-/// by a machine whose clock is ahead: it is due, and no claim.
+/// See [`Dialect::waiting`]. A row whose `scheduled_from` lies beyond the horizon `$5` was postponed by a
+/// machine whose clock is ahead: it is due and not claimed.
 const WAITING: &str = "SELECT o.shard_identifier AS user_id, o.scheduled_for, o.id \
      FROM sentry_controloutbox o \
      WHERE o.region_name = $1 AND o.shard_scope = 1 AND o.category = 0 \
@@ -124,8 +124,8 @@ const WAITING: &str = "SELECT o.shard_identifier AS user_id, o.scheduled_for, o.
      AND c.scheduled_for > $3 AND c.scheduled_from > $3 AND c.scheduled_from <= $5) \
      ORDER BY o.scheduled_for, o.id LIMIT $4";
 
-/// Which shards of a region are looked for: those with a row that is scheduled for `until` at the
-/// latest, and without a claim that holds at `now`.
+/// Selects shards of a region: those with a row scheduled no later than `until`, and without a claim
+/// that is valid at `now`.
 #[derive(Debug)]
 pub(in crate::database) struct Waiting<'a> {
     pub(in crate::database) region: &'a str,
@@ -133,7 +133,7 @@ pub(in crate::database) struct Waiting<'a> {
     pub(in crate::database) now: DateTime<Utc>,
     /// The latest moment at which a claim can end.
     pub(in crate::database) horizon: DateTime<Utc>,
-    /// The most rows to look at.
+    /// The most rows to read.
     pub(in crate::database) rows: u32,
 }
 
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_takes_no_lock_and_a_claim_does() {
+    fn reading_takes_no_lock_and_claiming_does() {
         let now = DateTime::<Utc>::UNIX_EPOCH;
         let waiting = Waiting {
             region: "us",

@@ -1,4 +1,4 @@
-//! The time by the clock of the database's server.
+//! The time of the database server's clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,15 +14,13 @@ use crate::domain::{Clock, Result};
 
 /// How often the clocks are compared.
 const ADJUST_PAUSE: Duration = Duration::from_secs(10);
-/// A difference from which on the operator is told of it.
+/// Larger differences are logged.
 const NOTEWORTHY: TimeDelta = TimeDelta::seconds(5);
 
-/// The clock of the database's server, read as its difference from the clock of the database, which
-/// is the machine's. All relays of a PostgreSQL agree by it on what is due, whatever their machines
-/// say. SQLite has no server: all its processes share the clock of one machine.
+/// The clock of the database server, kept as its offset from the clock of this machine. All relays of a
+/// PostgreSQL database use it to decide what is due. With SQLite all processes share one clock.
 ///
-/// Until [`ServerClock::adjust`] has succeeded once the difference is taken to be nothing. Clones
-/// share the difference.
+/// The offset is 0 until [`ServerClock::adjust`] has succeeded once. Clones share it.
 #[derive(Debug, Clone)]
 pub struct ServerClock {
     database: Database,
@@ -40,7 +38,7 @@ impl ServerClock {
         }
     }
 
-    /// Compares the clocks once. If that fails, the difference stays what it was.
+    /// Measures the offset once. If that fails, it stays as it was.
     pub async fn adjust(&self) -> Result<()> {
         if self.database.dialect() == Dialect::Sqlite {
             return Ok(());
@@ -59,14 +57,14 @@ impl ServerClock {
         if ahead.abs() >= NOTEWORTHY && TimeDelta::microseconds(before).abs() < NOTEWORTHY {
             tracing::warn!(
                 seconds_ahead = ahead.num_seconds(),
-                "the clock of the database's server differs from this machine's; deliveries go by \
-                 the server's"
+                "the clock of the database server differs from that of this machine; deliveries use the \
+                 former"
             );
         }
         Ok(())
     }
 
-    /// Compares the clocks every ten seconds, until it is dropped.
+    /// Measures the offset every ten seconds, until it is dropped.
     pub async fn follow(&self) {
         loop {
             if let Err(error) = self.adjust().await {

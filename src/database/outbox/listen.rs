@@ -50,8 +50,8 @@ fn events<'a>(payload: &'a str, own: &str) -> impl Iterator<Item = Event> + 'a {
 }
 
 impl Database {
-    /// Announces what other processes on this database change, until it is dropped, which it never
-    /// ends before. However it is dropped, from then on changes go unheard.
+    /// Announces what other processes on this database change. It runs until it is dropped; from then on
+    /// such changes are not received.
     ///
     /// It begins with [`Event::Missed`]; it says [`Event::FeedLost`] when it cannot hear any more, and
     /// [`Event::Missed`] again when it can. On PostgreSQL it hears each change by itself, a moment after its commit;
@@ -161,7 +161,7 @@ impl Database {
     }
 }
 
-/// Whoever listens. A task that panics or is broken off does not hear any more.
+/// Marks the feed as lost when the listener ends, also by a panic or an abort.
 struct FeedGuard<'a>(&'a Database);
 
 impl Drop for FeedGuard<'_> {

@@ -110,7 +110,7 @@ impl Removal {
         ];
         let removed = pipeline.all(&self.statement, &parameters).await;
         if removed.as_ref().is_err_and(is_locked) {
-            // Somebody keeps the whole table.
+            // Another transaction has locked the whole table.
             let writer = &database.inner.writer;
             Box::pin(self.statement.all_on(writer, &parameters)).await?;
             return Ok(());

@@ -58,7 +58,7 @@ impl Answer {
     /// The types of the columns of a statement that was prepared.
     pub(super) fn kinds(self) -> Result<Vec<Oid>, Failure> {
         let mut messages = BytesMut::from(self.0);
-        // The parser sets aside as much as a message claims to have, so it is shown whole ones alone.
+        // The parser allocates by the claimed length of a message, so it gets complete ones only.
         while split(&messages).is_some()
             && let Some(message) = Message::parse(&mut messages)?
         {

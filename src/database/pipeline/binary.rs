@@ -140,7 +140,7 @@ impl Binary for TextList {
 
     fn read(raw: Option<&[u8]>) -> Result<Self, Cause> {
         let mut texts = array_from_sql(present(raw)?)?.values();
-        // Not `collect`, which sets aside as much as the array claims to have.
+        // Not `collect`, which allocates by the claimed length of the array.
         let mut list = Vec::new();
         while let Some(text) = texts.next()? {
             list.push(String::read(text)?);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_has_as_many_texts_as_came_whatever_it_claims() {
+    fn a_claimed_array_length_is_not_trusted() {
         let array = |claimed: i32, texts: &[&str]| {
             let mut raw = Vec::new();
             for number in [1, 0, 25, claimed, 1] {

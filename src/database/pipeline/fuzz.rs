@@ -1,4 +1,4 @@
-//! What a server may say, as targets for fuzzing.
+//! Fuzz targets for what a PostgreSQL server sends.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -17,11 +17,10 @@ use super::startup::{Session, Started, start};
 use super::wire::{Driver, Wire};
 use crate::domain::Result;
 
-/// How many answers are waited for: one to a statement being prepared, the others to it being
-/// carried out.
+/// The number of answers that are waited for: one to preparing a statement, the others to executing it.
 const ASKED: usize = 3;
 
-/// A server that says what it is given, so many bytes at a time, and listens to nothing.
+/// A server that sends its input in steps of this many bytes, and ignores what it receives.
 struct Script {
     rest: Bytes,
     step: usize,
@@ -79,12 +78,15 @@ fn read_row(columns: &mut Columns<'_>) -> Result<String> {
     ))
 }
 
-/// What is made of a server's bytes that come so many at a time.
+/// What is read from the input when it arrives in steps of this many bytes.
 fn interpret(data: &[u8], step: usize) -> Vec<String> {
     let wire = Arc::<Wire>::default();
     let asked = (0..ASKED).map(|_| wire.ask(|_| Ok(())));
     let mut asked = pin!(join_all(asked));
-    assert!(asked.as_mut().now_or_never().is_none(), "nothing has come");
+    assert!(
+        asked.as_mut().now_or_never().is_none(),
+        "nothing has arrived"
+    );
     let started = Started {
         socket: Box::new(Script::new(data, step)),
         received: BytesMut::new(),
@@ -92,10 +94,13 @@ fn interpret(data: &[u8], step: usize) -> Vec<String> {
     let ended = Driver::new(Arc::clone(&wire), started).now_or_never();
     assert!(ended.is_some(), "a connection outlives its socket");
     let answers = asked.now_or_never().unwrap_or_default();
-    assert_eq!(answers.len(), ASKED, "somebody is not answered");
+    assert_eq!(answers.len(), ASKED, "a waiter is not answered");
     let answers: Vec<_> = answers.into_iter().flatten().collect();
     let bytes: usize = answers.iter().map(|answer| answer.0.len()).sum();
-    assert!(bytes <= data.len(), "more is answered than came");
+    assert!(
+        bytes <= data.len(),
+        "answers have more bytes than the input"
+    );
 
     let mut answers = answers.into_iter();
     let kinds = answers.next().map(super::answer::Answer::kinds);
@@ -114,23 +119,26 @@ fn interpret(data: &[u8], step: usize) -> Vec<String> {
     made
 }
 
-/// Bytes of a server that is ready: whoever waits is answered or told that the connection has
-/// ended, and the answers are the same whether the bytes come at once or one by one.
+/// Bytes of a server that is ready: every waiter gets an answer or an error, and the answers do not depend
+/// on how the bytes are split.
 ///
 /// # Panics
 ///
 /// If that is not so.
 pub fn answers(data: &[u8]) {
     let at_once = interpret(data, usize::MAX);
-    assert_eq!(at_once, interpret(data, 1), "it matters how bytes arrive");
+    assert_eq!(
+        at_once,
+        interpret(data, 1),
+        "the answers depend on how the bytes are split"
+    );
 }
 
-/// Bytes of a server to which a connection is being made, at once and one by one: it is ready, or
-/// the connection has failed.
+/// Bytes of a server during startup, at once and one by one: the connection is ready or fails.
 ///
 /// # Panics
 ///
-/// If the attempt waits for something when the server has said all.
+/// If startup still waits after the end of the input.
 pub fn startup(data: &[u8]) {
     for step in [usize::MAX, 1] {
         let session = Session {
@@ -139,7 +147,10 @@ pub fn startup(data: &[u8]) {
             parameters: &[],
         };
         let started = start(Box::new(Script::new(data, step)), session).now_or_never();
-        assert!(started.is_some(), "an end that is not noticed");
+        assert!(
+            started.is_some(),
+            "startup waits after the end of the input"
+        );
     }
 }
 
@@ -148,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_of_a_server_that_says_what_it_should_are_read() {
+    fn rows_of_a_regular_answer_are_read() {
         let seed = include_bytes!("../../../fuzz/seeds/postgres_answers/rows");
         let made = interpret(seed, usize::MAX);
         assert!(
@@ -159,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_claims_to_be_longer_than_it_is_fails_its_row() {
+    fn an_array_with_a_wrong_length_fails_its_row() {
         let seed = include_bytes!("../../../fuzz/seeds/postgres_answers/claimed-array");
         let made = interpret(seed, usize::MAX);
         assert!(made[1].starts_with("Err(Value("), "{made:?}");

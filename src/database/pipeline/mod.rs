@@ -112,9 +112,9 @@ impl Pipeline {
         }
     }
 
-    /// The number of a connection that is made and idle. A connection stays with the thread that
-    /// has made it, so a worker leaves it to the others to make theirs. A thread that serves nobody
-    /// makes one only if none that is made is idle: the last, which its worker needs least.
+    /// The number of a connection that is open and idle. A connection stays with the thread that opened
+    /// it, so each worker opens its own. A thread that is no worker opens one only if no open one is
+    /// idle: the last, which is used least.
     fn idle_place(&self) -> Option<usize> {
         let mut lanes = self.lanes.iter();
         let made = lanes.position(|lane| lane.is_idle() && lane.connection().is_some());

@@ -27,8 +27,8 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVE_RETRIES: u32 = 3;
 /// How long what was sent may go unconfirmed before the connection counts as lost.
 const SILENCE: Duration = Duration::from_secs(30);
-/// The longest message of a server that is not ready yet, in bytes. Those of PostgreSQL are shorter
-/// than a thousand, but for the texts of errors.
+/// The longest message during startup, in bytes. Those of PostgreSQL have fewer than a thousand, except
+/// for error messages.
 const MAX_MESSAGE: usize = 64 * 1024;
 /// What a server says when it is asked for TLS and speaks it.
 const SPEAKS_TLS: u8 = b'S';
@@ -205,7 +205,7 @@ impl Started {
     /// The next message, unless that is an error.
     async fn receive(&mut self) -> Result<Message, Failure> {
         loop {
-            // The parser sets aside as much as a message claims to have.
+            // The parser allocates by the claimed length of a message.
             let header = Header::parse(&self.received)?;
             let claimed = header.map_or(0, |header| header.len().unsigned_abs() as usize);
             if claimed > MAX_MESSAGE {

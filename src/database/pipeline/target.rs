@@ -25,8 +25,8 @@ use super::tls;
 /// no row, and for a table as long as a statement may take.
 const SESSION: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off \
     -c default_transaction_isolation=read\\ committed -c lock_timeout=0";
-/// How sessions for changes differ from those. A change that waits for a lock keeps those behind it
-/// on its connection waiting, so after a tenth of a second it is made by a connection of its own.
+/// Additional options of sessions for changes. A change that waits for a lock blocks the statements
+/// behind it, so after 100 ms it is retried on a pooled connection.
 const CHANGES: &str = " -c lock_timeout=100";
 
 /// A server, and how to reach it.

@@ -113,7 +113,7 @@ pub(super) async fn create_at_once(
     }
     if let Err(Error::Unavailable(_)) = &written {
         database.announce_committed(&[], false);
-        // Somebody may have been created, and nobody knows who.
+        // A user may have been created with an id that is not known here.
         database.announce(&Event::Missed);
     }
     let Some((user, up_to)) = written?.pop() else {

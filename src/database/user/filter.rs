@@ -3,10 +3,10 @@
 //! Conditions on what belongs to a user are subqueries, never joins, so that a user appears once
 //! however many addresses match.
 //!
-//! What a filter names decides where a statement starts ([`Start`]). Users who are named are fetched
-//! by id first, and everything else that the filter says is looked up for each of them. So a statement
-//! costs what is named, in whatever order the list is, and not what the directory costs: a planner
-//! that is free to choose reads everybody where it expects to come upon the named ones soon.
+//! The keys in a filter decide where a statement starts ([`Start`]). The users with these keys are
+//! fetched by id first, and all other conditions are checked for each of them. The cost is then
+//! proportional to the keys, in any order of the list. A planner that is free to choose would scan the
+//! directory where it expects matches soon.
 
 use entity::{authenticator, organization_member_mapping, user, user_email};
 use sea_orm::sea_query::{
@@ -22,33 +22,32 @@ use crate::domain::{
     AuthenticatorFilter, Error, Invalid, OrganizationId, Result, UserFilter, UserId, Viewer,
 };
 
-/// A limit that limits nothing. A planner may not merge a subquery with a limit into the statement
-/// around it.
+/// A limit without effect. It keeps the planner from merging a subquery into the outer statement.
 const ALL: u64 = i64::MAX.unsigned_abs();
 
-/// Where a statement starts to look for the users of a filter.
+/// The set of users with which a statement starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// With the viewer, who alone can be found; with nobody, if the viewer is no user.
+    /// The viewer, who can see no other user; no user, if the viewer is none.
     Viewer(Option<UserId>),
-    /// With the ids that the filter names.
+    /// The ids in the filter.
     Ids,
-    /// With the usernames that it names.
+    /// The usernames in it.
     Usernames,
-    /// With the addresses that it names.
+    /// The addresses in it.
     Emails,
-    /// With the members of its organization.
+    /// The members of its organization.
     Members,
-    /// With those members, who are more than this number.
+    /// Those members, if they are more than this number.
     ManyMembers(u64),
-    /// With users next to each other in a list, whom the statement has fetched already.
+    /// Consecutive users of a list that the statement has fetched already.
     Next,
-    /// With everybody: the filter names nobody.
+    /// All users: the filter has no keys.
     Everybody,
 }
 
 impl Start {
-    /// The start that leads to the fewest users.
+    /// The start with the fewest users.
     pub(super) const fn of(filter: &UserFilter, viewer: Viewer) -> Self {
         let is_private = filter.emails.is_some()
             || filter.email_verified.is_some()
@@ -72,12 +71,12 @@ impl Start {
         }
     }
 
-    /// Whether so few users are looked at that a text is searched for in each of them.
+    /// Whether there are so few users that each can be searched for a text.
     pub(super) const fn is_narrow(self) -> bool {
         !matches!(self, Self::ManyMembers(_) | Self::Everybody)
     }
 
-    /// The condition on `auth_user` that names those with whom the statement starts.
+    /// The condition on `auth_user` for the users of this start.
     fn named(self, database: &Database, filter: &UserFilter) -> Option<Expr> {
         let dialect = database.dialect();
         let id = (user::Entity, user::Column::Id);
@@ -104,7 +103,7 @@ impl Start {
         }
     }
 
-    /// That one of `rows` belongs to the user at hand; `owner` is their column with its id.
+    /// One of `rows` belongs to the current user; `owner` is their column with its id.
     fn owns(self, mut rows: SelectStatement, owner: impl IntoColumnRef + Copy) -> Expr {
         match self {
             Self::Everybody => user_id().in_subquery(rows.column(owner).take()),
@@ -112,7 +111,7 @@ impl Start {
         }
     }
 
-    /// That none of them does.
+    /// None of `rows` belongs to the current user.
     fn lacks(self, mut rows: SelectStatement, owner: impl IntoColumnRef + Copy) -> Expr {
         match self {
             Self::Everybody => {
@@ -125,10 +124,10 @@ impl Start {
     }
 }
 
-/// Whose an address is.
+/// The owner of an address.
 const EMAIL_OWNER: (user_email::Entity, user_email::Column) =
     (user_email::Entity, user_email::Column::UserId);
-/// Whose a membership is.
+/// The owner of a membership.
 const MEMBER: (
     organization_member_mapping::Entity,
     organization_member_mapping::Column,
@@ -136,7 +135,7 @@ const MEMBER: (
     organization_member_mapping::Entity,
     organization_member_mapping::Column::UserId,
 );
-/// Whose a second factor is.
+/// The owner of a second factor.
 const FACTOR_OWNER: (authenticator::Entity, authenticator::Column) =
     (authenticator::Entity, authenticator::Column::UserId);
 
@@ -151,7 +150,7 @@ pub(super) fn require_anchor(filter: &UserFilter) -> Result<()> {
     )))
 }
 
-/// Of what `select` reads of users, the rows of those whom `filter` finds for the eyes of `viewer`.
+/// Restricts `select` to the users that match `filter` and are visible to `viewer`.
 pub(super) fn apply(
     database: &Database,
     mut select: Select<user::Entity>,
@@ -166,7 +165,7 @@ pub(super) fn apply(
             .and_where(named)
             .limit(ALL)
             .take();
-        // In the place of the table, so that what is said of its columns is said of theirs.
+        // Takes the place of the table, so that conditions on its columns apply.
         QuerySelect::query(&mut select)
             .from_clear()
             .from_subquery(users, user::Entity);
@@ -174,7 +173,7 @@ pub(super) fn apply(
     select.filter(condition(database, filter, viewer, start))
 }
 
-/// As [`apply`], for somebody who may see everybody, and everything of them.
+/// As [`apply`], for a viewer with access to everything.
 pub(super) fn unrestricted(
     database: &Database,
     select: Select<user::Entity>,
@@ -184,7 +183,7 @@ pub(super) fn unrestricted(
     apply(database, select, filter, Viewer::All, start)
 }
 
-/// What `filter` says of the users with whom a statement starts, for the eyes of `viewer`.
+/// The conditions of `filter` on the users with which a statement starts, visible to `viewer`.
 pub(super) fn condition(
     database: &Database,
     filter: &UserFilter,
@@ -245,7 +244,7 @@ pub(super) fn condition(
     all.add_option(visible_to(viewer, start))
 }
 
-/// The addresses that a filter wants.
+/// The addresses in a filter.
 fn addresses(database: &Database, filter: &UserFilter) -> SelectStatement {
     use user_email::{Column as C, Entity};
     let mut addresses = Query::select().from(Entity).take();
@@ -259,7 +258,7 @@ fn addresses(database: &Database, filter: &UserFilter) -> SelectStatement {
     addresses
 }
 
-/// The memberships in an organization of those who have an account.
+/// The memberships in an organization that belong to an account.
 fn members(organization: OrganizationId) -> SelectStatement {
     use organization_member_mapping::{Column as C, Entity};
     Query::select()
@@ -269,14 +268,14 @@ fn members(organization: OrganizationId) -> SelectStatement {
         .take()
 }
 
-/// Whom `viewer` sees of those with whom a statement starts.
+/// Which users of the start are visible to `viewer`.
 fn visible_to(viewer: Viewer, start: Start) -> Option<Expr> {
     let Viewer::Member(me) = viewer else {
-        // Somebody who sees nobody else is where the statement starts.
+        // The statement starts with a viewer who can see no other user.
         return None;
     };
     let is_colleague = match start {
-        // Of many it is cheaper to know all whom the viewer sees.
+        // For many users it is cheaper to compute all visible ones once.
         Start::ManyMembers(_) | Start::Everybody => user_id().in_subquery(colleagues(me.0)),
         _ => one(shared_memberships(me.0), MEMBER),
     };
@@ -291,8 +290,8 @@ fn is(me: UserId) -> Expr {
     user_id().eq(me.0)
 }
 
-/// True if one of `rows` belongs to the user at hand, and null if none does. It is looked up for the
-/// user at hand alone: PostgreSQL might answer `EXISTS` and `IN` from a list of the owners of all rows.
+/// True if one of `rows` belongs to the current user, else null. A scalar subquery is evaluated for that
+/// user alone; for `EXISTS` and `IN` PostgreSQL might collect the owners of all rows.
 pub(super) fn one(mut rows: SelectStatement, owner: impl IntoColumnRef) -> Expr {
     rows.expr(Expr::cust("TRUE"))
         .and_where(Expr::col(owner).eq(user_id()))

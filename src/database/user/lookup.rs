@@ -27,7 +27,7 @@ pub(in super::super) struct Lookups {
     pub(super) active_by_email: Prepared<UserProfile>,
     /// Those of the texts `$1` that are usernames.
     pub(super) usernames: Prepared<SmolStr>,
-    /// For each of these numbers, a row if the organization `$1` has more memberships.
+    /// For each of these numbers, a row if organization `$1` has more memberships.
     pub(super) more_members: [(u64, Prepared<i64>); 2],
     /// The addresses of the users `$1`, by user and id.
     pub(super) emails: Arc<Shared<(UserId, UserEmail)>>,

@@ -50,8 +50,7 @@ pub(super) async fn page<T: Listed>(database: &Database, query: &UserPageQuery) 
     list(database, query, start).await
 }
 
-/// Where to start. Whether the members of an organization are many is asked of the index that holds
-/// them.
+/// Where the statement starts. Whether an organization has many members is read from their index.
 async fn start(database: &Database, query: &UserPageQuery) -> Result<Start> {
     let mut start = Start::of(&query.filter, query.viewer);
     if let Some(organization) = query.filter.organization_id
@@ -68,7 +67,7 @@ async fn start(database: &Database, query: &UserPageQuery) -> Result<Start> {
     Ok(start)
 }
 
-/// Whether those of a query have to be searched for, among everybody or among many.
+/// Whether the query is a search among all or among many users.
 const fn is_search(query: &UserPageQuery, start: Start) -> bool {
     match start {
         Start::Everybody => query.filter.query.is_some(),
@@ -76,7 +75,7 @@ const fn is_search(query: &UserPageQuery, start: Start) -> bool {
     }
 }
 
-/// A page of the list that the filter of a query makes, whatever it says.
+/// A page of the list for any filter of a query.
 pub(super) async fn list<T: Listed>(
     database: &Database,
     query: &UserPageQuery,

@@ -115,7 +115,7 @@ pub(super) async fn get_or_create(database: &Database, new: &NewUser) -> Result<
     change.await
 }
 
-/// Creates the user of an address that nobody had a moment ago.
+/// Creates the user of an address that no user had before.
 async fn create_or_find(database: &Database, new: &NewUser) -> Result<UserCreateResult> {
     let email = new.email.as_str();
     let _permit = database.queue_change(ChangeKey::address(email)).await?;

@@ -16,13 +16,13 @@
 //! indexes grows with the directory, a few bytes for each name that shares a trigram with the text. A
 //! text without three letters or digits in a row has no trigram; if it is rare, all names are read.
 //!
-//! The same holds for the members of an organization. If they are no more than [`FEW`], they are
-//! fetched and sorted, and a text is searched for in each of them. Of more, a page is filled from the
-//! next users of the list if that does it; but no more of these are read than there are members, so
-//! that a small part of a large directory never costs what the directory costs.
+//! The same holds for the members of an organization. Up to [`FEW`] are fetched, sorted, and each is
+//! searched for the text. For more, a page is filled from the next users of the list if possible; but
+//! no more users are read than the organization has members, so that the cost does not grow with the
+//! directory.
 //!
-//! Only so many searches run at a time that half of the connections are left to others, and only
-//! [`MAX_PER_USER`] pages are read for one user at a time, or fewer where there are few connections.
+//! Searches use at most half of the connections, and at most [`MAX_PER_USER`] pages are read for one user
+//! concurrently, or fewer with few connections.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -48,20 +48,20 @@ use crate::domain::{Error, OrderField, Page, Result, UserFilter, UserId, UserPag
 
 /// How many users of a list are read before the indexes are asked.
 const NEAR: u64 = 300;
-/// How often the indexes may find a text before it counts as common, and how many members an
-/// organization may have before they count as many.
+/// The most index matches of a text that is not common, and the most members of an organization that is
+/// not large.
 pub(super) const FEW: u64 = 1_000;
-/// How many users of a list are read if a text is common, or the members of an organization are at
-/// least as many.
+/// How many users of a list are read if a text is common, or the organization has at least as many
+/// members.
 pub(super) const FAR: u64 = 10_000;
 
-/// The most pages that are read for one user at a time.
+/// The most pages read concurrently for one user.
 const MAX_PER_USER: usize = 2;
 
 /// What the indexes have found is called so in a statement.
 const FOUND: &str = "found";
 
-/// Whose an address is.
+/// The owner of an address.
 const OWNER: (user_email::Entity, user_email::Column) =
     (user_email::Entity, user_email::Column::UserId);
 
@@ -130,7 +130,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The addresses that hold the text.
+    /// The addresses that contain the text.
     fn addresses(&self) -> SelectStatement {
         let column = (user_email::Entity, user_email::Column::Email);
         Query::select()
@@ -156,7 +156,7 @@ enum Addresses {
     Nobodys,
 }
 
-/// A page of those who hold the text of a query, or of the many members of its organization.
+/// A page of the users that contain the text of a query, or of the members of a large organization.
 pub(super) async fn page<T: Listed>(
     database: &Database,
     query: &UserPageQuery,
@@ -191,7 +191,7 @@ pub(super) async fn page<T: Listed>(
     database.searches().run(search, place).await
 }
 
-/// How many hold the text of a query, or how many members its organization has.
+/// The number of users that contain the text of a query, or of the members of its organization.
 pub(super) async fn count(
     database: &Database,
     query: &UserPageQuery,
@@ -208,13 +208,12 @@ pub(super) async fn count(
     database.searches().run(search, place).await
 }
 
-/// Whether users are sure to be read in the order of a list without being sorted first. Sentry has no
-/// index on when they joined.
+/// Whether an index provides the order of a list. Sentry has none on the date of joining.
 fn has_index(database: &Database, query: &UserPageQuery) -> bool {
     query.order.field != OrderField::DateJoined || database.facts().ownership == Ownership::Ours
 }
 
-/// The page, if the next `reach` users of the directory in the order of the list fill it.
+/// The page, if the next `reach` users of the list fill it.
 async fn among_next<T: Listed>(
     reach: u64,
     database: &Database,
@@ -272,7 +271,7 @@ async fn few(database: &Database, query: &UserPageQuery) -> Result<Option<UserPa
     }))
 }
 
-/// The users for whom pages are read at the moment, each with the places that are left to them.
+/// The free places of each user for whom pages are being read.
 type Users = Mutex<HashMap<UserId, Arc<Semaphore>>>;
 
 /// The searches that run at a time.
@@ -299,7 +298,7 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Permits and those who wait for one hold the semaphore, too.
+        // Permits and waiters hold references to the semaphore, too.
         self.permit = None;
         if let Entry::Occupied(entry) = lock(&self.users).entry(self.user)
             && Arc::strong_count(entry.get()) == 1
@@ -314,8 +313,8 @@ fn lock(users: &Users) -> MutexGuard<'_, HashMap<UserId, Arc<Semaphore>>> {
 }
 
 impl Searches {
-    /// Leaves half of so many connections to others, and half of what searches have to other users.
-    /// A search waits no longer than `patience` for its place.
+    /// Allows searches half of `connections`, and one user half of that. A search waits no longer than
+    /// `patience` for its place.
     pub(in super::super) fn over(connections: u32, patience: Duration) -> Self {
         let places = usize::try_from(connections / 2).unwrap_or(usize::MAX);
         Self {
@@ -326,8 +325,8 @@ impl Searches {
         }
     }
 
-    /// Waits until the viewer, if it is a user who is known, has a page less under way than there may
-    /// be. So however much one user asks for at a time, nobody else waits behind all of it.
+    /// Waits until another page may be read for the viewer, if that is a user, so that the requests of one
+    /// user do not delay those of others.
     pub(super) async fn admit(&self, viewer: Viewer) -> Result<Option<Place>> {
         let (Viewer::Member(user) | Viewer::Alone(user) | Viewer::Public(Some(user))) = viewer
         else {

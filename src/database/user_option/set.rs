@@ -42,9 +42,8 @@ async fn write(database: &Database, option: &SetOption) -> Result<SetOptionResul
     set_step_by_step(database, option).await
 }
 
-/// Sets an option that stands for everything by one statement; `None` if that cannot be, because the
-/// tables are not as it needs them, or if it came to nothing, because there is no such user or
-/// somebody else is at work on the option or keeps it locked.
+/// Sets a global option by one statement. `None` if the tables do not allow that, or if nothing was
+/// changed because the user does not exist or another transaction changes or locks the option.
 async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<SetOptionResult>> {
     let set_global = database.lookups().user_options.set_global.as_ref();
     let (Some(statement), Some(changes)) = (set_global, &database.inner.changes) else {
@@ -94,7 +93,7 @@ async fn set_at_once(database: &Database, option: &SetOption) -> Result<Option<S
     Ok(Some(result(id, option, changed)))
 }
 
-/// Sets an option by a transaction that looks first.
+/// Sets an option by a transaction that reads it first.
 async fn set_step_by_step(database: &Database, option: &SetOption) -> Result<SetOptionResult> {
     // A writer that takes no lock, such as a Sentry on the same tables, may insert the option
     // after it was looked for; another look finds it.
@@ -174,7 +173,7 @@ fn result(id: i64, option: &SetOption, changed: bool) -> SetOptionResult {
     SetOptionResult { option, changed }
 }
 
-/// The option as it is, and how many bytes its value has.
+/// The stored option, and the length of its value in bytes.
 async fn stored(tx: &Transaction, option: &SetOption) -> Result<Option<(i64, StoredValue, u64)>> {
     use user_option::Column as C;
     let row: Option<(i64, Option<String>)> = user_option::Entity::find()
@@ -194,11 +193,10 @@ async fn stored(tx: &Transaction, option: &SetOption) -> Result<Option<(i64, Sto
     }))
 }
 
-/// Refuses a value for which there is no room among the user's options. `replaced` is how many bytes
-/// the value has that is replaced; without it the option is new.
+/// Refuses a value that would exceed the limits on the user's options. `replaced` is the length of the
+/// value that is replaced; `None` for a new option.
 ///
-/// Options that are set at the same time are not seen, so a user may come to have as many more than
-/// the bounds allow.
+/// Options that are set concurrently are not counted, so a user may exceed the limits by as many.
 async fn require_room(
     database: &Database,
     tx: &Transaction,
@@ -231,7 +229,7 @@ fn bound(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Inserts an option; `None` if a unique constraint is in the way.
+/// Inserts an option; `None` on a unique violation.
 async fn insert(database: &Database, tx: &Transaction, option: &SetOption) -> Result<Option<i64>> {
     use sea_orm::sea_query::Query;
     use user_option::{Column as C, Entity};
