@@ -1,10 +1,10 @@
-//! What the operations of one request may take, counted while they run.
+//! The budget of a request: cost and bytes, counted while its operations run.
 //!
-//! A cost is estimated before an operation runs, by guesses at the sizes of lists, and those of a batch
-//! are added up by [`BatchAllowance`](super::document::BatchAllowance). Here the true numbers count, as
-//! soon as they are known: objects when their level has been read, rows and values when look-ups
-//! have found them, bytes as they are written. What goes on past a bound is never resumed: whoever
-//! drives the operation looks at [`Budget::check`] whenever it has waited, and drops what is left of it.
+//! The cost is estimated before an operation runs, by assumed sizes of lists; the estimates of a batch
+//! are added up by [`BatchAllowance`](super::document::BatchAllowance). Here actual numbers are charged:
+//! objects when their level has been read, rows and values when look-ups have returned them, bytes as
+//! they are written. An operation that exceeds the budget is not resumed: its driver calls
+//! [`Budget::check`] after each wait, and drops it.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,26 +15,26 @@ use super::error::GraphqlError;
 use crate::config::Limits;
 use crate::domain::Code;
 
-/// What a statement costs, or a call of another silo: as much as so many objects.
+/// The cost of a statement, or of a call of another silo, in objects.
 pub(super) const STATEMENT: u64 = 10;
 
-/// What a search or a count costs, which look at more rows than they answer with.
+/// The cost of a search or a count, which read more rows than they return.
 pub(super) const SEARCH: u64 = 1_000;
 
-/// So many objects are counted by the engine's resolvers for each unit of the task's budget.
+/// How many objects of the engine consume one unit of the task's cooperative budget.
 const OBJECTS_PER_UNIT: u64 = 16;
 
-/// An answer with more bytes is large: work on all of it takes longer than a millisecond or so.
+/// Answers with more bytes are large: processing one takes more than about a millisecond.
 pub(super) const LARGE_BYTES: usize = 64 * 1024;
 
-/// What the operations of one request have taken, and what they may take.
+/// The cost and bytes that the operations of a request have used, and may use.
 #[derive(Debug)]
 pub struct Budget {
     max_cost: u64,
     max_bytes: usize,
-    /// Objects of the answers, and what statements cost.
+    /// The cost of objects in the answers and of statements.
     cost: AtomicU64,
-    /// Rows that look-ups have found, which are in memory before they are objects of an answer.
+    /// Rows returned by look-ups, which are in memory before they are objects of an answer.
     rows: AtomicU64,
     /// Bytes of the answers.
     bytes: AtomicUsize,
@@ -43,7 +43,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// All that `limits` allow.
+    /// The whole budget that `limits` allow.
     pub(super) const fn new(limits: &Limits) -> Self {
         Self {
             max_cost: limits.cost,
@@ -55,12 +55,12 @@ impl Budget {
         }
     }
 
-    /// Counts `cost`.
+    /// Charges `cost`.
     pub(super) fn charge(&self, cost: u64) {
         self.cost.fetch_add(cost, Ordering::Relaxed);
     }
 
-    /// Counts `cost`, and goes on only if that may be spent.
+    /// Charges `cost`, and never resolves if that exceeds the budget.
     pub(super) async fn spend(&self, cost: u64) {
         self.charge(cost);
         if self.check().is_err() {
@@ -68,8 +68,8 @@ impl Budget {
         }
     }
 
-    /// Counts what the engine answers with, and goes on only if that may be spent; not before others
-    /// have had their turn, if this task has counted much in its own.
+    /// Charges a part of the engine's answer, and never resolves if that exceeds the budget. Yields to
+    /// other tasks when this one has charged much without a pause.
     pub(super) async fn answer(&self, objects: u64, bytes: usize) {
         self.write(bytes);
         let before = self.cost.fetch_add(objects, Ordering::Relaxed);
@@ -82,7 +82,7 @@ impl Budget {
         }
     }
 
-    /// Counts rows that a look-up has found, and the bytes of what may be long in them.
+    /// Charges rows that a look-up has returned, and the bytes of their values of unlimited length.
     pub(super) fn found(&self, rows: usize, bytes: usize) {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
         if bytes > 0 {
@@ -90,24 +90,24 @@ impl Budget {
         }
     }
 
-    /// Counts bytes of an answer.
+    /// Charges bytes of an answer.
     pub(super) fn write(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// What may still be spent.
+    /// The remaining cost.
     pub(super) fn cost_left(&self) -> u64 {
         let spent = self.cost.load(Ordering::Relaxed);
         self.max_cost.saturating_sub(spent)
     }
 
-    /// How many bytes may still be written.
+    /// The remaining bytes.
     pub(super) fn bytes_left(&self) -> usize {
         let written = self.bytes.load(Ordering::Relaxed);
         self.max_bytes.saturating_sub(written)
     }
 
-    /// Says which bound has been passed, if one has.
+    /// Fails if a limit has been exceeded, and says which.
     pub(super) fn check(&self) -> Result<(), GraphqlError> {
         let cost = self.cost.load(Ordering::Relaxed);
         let rows = self.rows.load(Ordering::Relaxed);
@@ -133,7 +133,7 @@ impl Budget {
     }
 }
 
-/// How a cost is made up, as errors say it.
+/// The parts of a cost, for error messages.
 pub(super) const COSTS: &str =
     "where an object counts as 1, a statement as 10, and a search or a count as 1000";
 
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_allowed_may_be_taken_and_no_more() {
+    fn the_budget_can_be_used_up_and_not_exceeded() {
         let budget = budget(10, 100);
         assert_eq!(budget.spend(10).now_or_never(), Some(()));
         budget.write(100);
@@ -165,20 +165,20 @@ mod tests {
         assert_eq!((budget.cost_left(), budget.bytes_left()), (0, 0));
         budget.write(1);
         assert_eq!(code(&budget), Some(Code::ResponseLimitExceeded));
-        // What has passed a bound does not go on.
+        // Beyond the limit it never resolves.
         assert_eq!(budget.spend(1).now_or_never(), None);
         assert_eq!(code(&budget), Some(Code::CostLimitExceeded));
     }
 
     #[test]
-    fn rows_count_before_they_are_objects() {
+    fn rows_are_charged_before_they_are_objects() {
         let budget = budget(10, 100);
         budget.found(11, 0);
         assert_eq!(code(&budget), Some(Code::CostLimitExceeded));
     }
 
     #[test]
-    fn values_count_before_they_are_part_of_an_answer() {
+    fn values_are_charged_before_they_are_written() {
         let budget = budget(10, 100);
         budget.found(1, 60);
         assert_eq!(code(&budget), None);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_error_says_of_costs_is_so() {
+    fn errors_name_the_actual_costs() {
         assert!(COSTS.contains(&STATEMENT.to_string()));
         assert!(COSTS.contains(&SEARCH.to_string()));
     }

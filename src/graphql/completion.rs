@@ -44,11 +44,11 @@ pub(super) fn complete(
     (data, errors)
 }
 
-/// A path as one text. No name begins with a digit or holds a point.
+/// A path as one text, which is unique as names do not contain dots or begin with digits.
 fn key(path: &[PathSegment]) -> String {
     let mut key = String::new();
     for segment in path {
-        // Writing to a string does not fail.
+        // Writing to a `String` does not fail.
         let _ = match segment {
             PathSegment::Field(name) => write!(key, ".{name}"),
             PathSegment::Index(place) => write!(key, ".{place}"),
@@ -65,7 +65,7 @@ struct Completion<'a> {
     variables: &'a Variables,
     model: &'a SchemaModel,
     path: Vec<PathSegment>,
-    /// The errors whose place has not been reached, by their paths.
+    /// The errors whose position has not been reached, by path.
     unplaced: IndexMap<String, Vec<GraphqlError>>,
     errors: Vec<GraphqlError>,
 }

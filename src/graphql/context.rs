@@ -40,9 +40,9 @@ pub(super) struct RequestContext {
     pub(super) details: Details,
     /// The bounds on arguments.
     pub(super) limits: Limits,
-    /// What the request may take, its other operations included.
+    /// The budget of the request, shared with its other operations.
     pub(super) budget: Arc<Budget>,
-    /// How many bytes of the answer the engine's resolvers have counted.
+    /// The bytes of the answer that the engine's resolvers have charged.
     counted: AtomicUsize,
 }
 
@@ -73,7 +73,7 @@ impl RequestContext {
             .wanted(&self.services, &self.budget, self.limits.list_items)
     }
 
-    /// How many bytes of the answer the engine's resolvers have counted.
+    /// The bytes of the answer that the engine's resolvers have charged.
     pub(super) fn counted(&self) -> usize {
         self.counted.load(Ordering::Relaxed)
     }
@@ -94,10 +94,10 @@ impl RequestContext {
     }
 }
 
-/// What a field answers with, counted; for the engine, which writes it down with its key.
+/// The value of a field, charged; for the engine, which writes it with its key.
 pub(super) async fn counted<T: Output>(ctx: &Context<'_>, value: T) -> T {
     if let Ok(request) = request(ctx) {
-        // The key stands between quotes, with a colon behind it.
+        // The key has quotes and a colon.
         let bytes = ctx.item.node.response_key().node.len() + 3 + value.bytes();
         request.counted.fetch_add(bytes, Ordering::Relaxed);
         let objects = value.count() as u64;

@@ -9,7 +9,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::domain::{Code, Error};
 
-/// The most bytes of an error's message. What is wrong may be repeated in it, however long it is.
+/// The longest message of an error, in bytes. Messages may repeat parts of the request.
 const MAX_MESSAGE_BYTES: usize = 1_000;
 
 /// One entry of a response's `errors`.
@@ -44,9 +44,9 @@ impl GraphqlError {
         }
     }
 
-    /// Roughly how many bytes it takes in an answer.
+    /// Its approximate size in an answer, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        /// Members, brackets, the code and one location.
+        /// Member names, brackets, the code and one location.
         const FRAME: usize = 112;
         let path = self.path.iter().map(|segment| match segment {
             PathSegment::Field(key) => key.len() + 3,
@@ -110,7 +110,7 @@ impl From<GraphqlError> for RequestError {
 }
 
 impl RequestError {
-    /// The same, with no more errors than `bound` and one that says how many there were.
+    /// The same with at most `bound` errors, and one more that says how many were left out.
     pub(super) fn bounded(self, bound: usize) -> Self {
         Self {
             errors: bounded(self.errors, bound),
@@ -118,7 +118,7 @@ impl RequestError {
     }
 }
 
-/// The first errors of a list, no more than `bound`, and one that says how many followed.
+/// The first `bound` errors of a list, and one more that says how many were left out.
 pub(super) fn bounded(errors: Vec<GraphqlError>, bound: usize) -> Vec<GraphqlError> {
     let mut all = Errors::new(bound);
     for error in errors {
@@ -129,7 +129,7 @@ pub(super) fn bounded(errors: Vec<GraphqlError>, bound: usize) -> Vec<GraphqlErr
     all.into_vec()
 }
 
-/// The errors of an answer: as many as it may hold, and how many more there were.
+/// The errors of an answer up to the limit, and the number of those left out.
 #[derive(Debug)]
 pub(super) struct Errors {
     kept: Vec<GraphqlError>,
@@ -138,7 +138,7 @@ pub(super) struct Errors {
 }
 
 impl Errors {
-    /// None yet, and at most `bound`.
+    /// No errors, and at most `bound`.
     pub(super) const fn new(bound: usize) -> Self {
         Self {
             kept: Vec::new(),
@@ -147,7 +147,7 @@ impl Errors {
         }
     }
 
-    /// Counts an error, and says whether it is to be pushed. One that is left out need not be made.
+    /// Counts an error; whether it is to be pushed. One that is left out need not be made.
     pub(super) fn admit(&mut self) -> bool {
         let has_room = self.kept.len() < self.bound;
         self.left_out += usize::from(!has_room);
@@ -159,7 +159,7 @@ impl Errors {
         self.kept.push(error);
     }
 
-    /// What was kept, and an error that says how many were left out, if any were.
+    /// The errors, and one more that says how many were left out, if any were.
     pub(super) fn into_vec(self) -> Vec<GraphqlError> {
         let mut errors = self.kept;
         if self.left_out > 0 {

@@ -47,7 +47,7 @@ use crate::service::Listener;
 /// Operations that were run, by whether a plan or the engine did it.
 const OPERATIONS: &str = "user_gateway_operations_total";
 
-/// What the fields cost that read something, by their objects.
+/// The minimum costs of fields that read something, by object.
 const READS: [(&str, &[(&str, u64)]); 10] = [
     (Query::NAME, Query::READS),
     (Mutation::NAME, Mutation::READS),
@@ -280,7 +280,7 @@ impl Graphql {
         })
     }
 
-    /// What the operations of one request may take together.
+    /// A new budget, which the operations of a request share.
     #[must_use]
     pub fn budget(&self) -> Arc<Budget> {
         Arc::new(Budget::new(&self.inner.limits))
@@ -306,14 +306,13 @@ impl Graphql {
         }
     }
 
-    /// What the operations of a batch may ask for together.
+    /// The limits that the operations of a batch share.
     #[must_use]
     pub fn batch_allowance(&self) -> BatchAllowance {
         BatchAllowance::new(&self.inner.limits)
     }
 
-    /// Checks an operation of a batch, which takes its part of what all of them may ask for. A
-    /// subscription is refused.
+    /// Checks an operation of a batch, and deducts it from the shared limits. Refuses a subscription.
     pub fn bind_in_batch(
         &self,
         prepared: PreparedRequest,
@@ -327,8 +326,8 @@ impl Graphql {
         Ok(bound)
     }
 
-    /// Runs a valid request with the services that its caller may use. What it takes is taken from
-    /// `budget`; see [`Graphql::execute`].
+    /// Runs a valid request with the services of its caller, charged to `budget`; see
+    /// [`Graphql::execute`].
     pub async fn run(
         &self,
         bound: BoundRequest,
@@ -386,7 +385,7 @@ impl Graphql {
             None => request.disable_introspection(),
         };
         let run = if is_introspection(&bound.operation()) {
-            // The engine answers this in one go.
+            // The engine computes this without yielding.
             let (inner, runtime) = (Arc::clone(&self.inner), Handle::current());
             run_blocking(move || runtime.block_on(inner.engine.execute(request))).await
         } else {
@@ -422,8 +421,7 @@ impl Graphql {
         ))
     }
 
-    /// What the client gets of the engine's response to an operation that was executed, of which so
-    /// many bytes have been counted.
+    /// Completes the engine's response to an operation, of which `counted` bytes have been charged.
     async fn complete(
         &self,
         bound: &Arc<BoundRequest>,
@@ -431,7 +429,7 @@ impl Graphql {
         budget: &Budget,
         counted: usize,
     ) -> GraphqlResponse {
-        // What the engine tells of the schema is not counted, and may be much.
+        // Introspection is not charged while it runs, and may be large.
         let is_large = counted > LARGE_BYTES || asks_about_schema(&bound.operation());
         let errors = response.errors.into_iter();
         let errors: Vec<_> = errors.map(|error| from_engine(error, true)).collect();
@@ -451,7 +449,7 @@ impl Graphql {
             Ok(finish())
         };
         let response = finished.unwrap_or_else(GraphqlResponse::stopped);
-        // While it ran only what the answer has at least was counted.
+        // While it ran, only a lower bound of its bytes was charged.
         budget.write(response.bytes().saturating_sub(counted));
         match budget.check() {
             Ok(()) => response,
@@ -552,7 +550,7 @@ impl Graphql {
         services: AuthorizedServices,
     ) -> GraphqlResponse {
         let budget = self.budget();
-        // What has happened is an object, too.
+        // The change itself is an object, too.
         budget.charge(1);
         let context = self.engine_context(services, &budget);
         let request = bound
@@ -586,7 +584,7 @@ impl Graphql {
 pub struct BoundRequest {
     prepared: PreparedRequest,
     variables: Variables,
-    /// What it may cost.
+    /// Its estimated cost.
     cost: u64,
 }
 
@@ -611,7 +609,7 @@ impl BoundRequest {
     }
 }
 
-/// What `work` comes to on a thread that serves nobody.
+/// Runs `work` on a blocking thread.
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, GraphqlError> {
@@ -622,7 +620,7 @@ async fn run_blocking<T: Send + 'static>(
     })
 }
 
-/// What the engine comes to, unless what it is at work on takes more than `budget` allows.
+/// Polls `running`, and drops it as soon as the budget is exceeded.
 async fn limited<F: Future>(budget: &Budget, running: F) -> Result<F::Output, GraphqlError> {
     let mut running = pin!(running);
     poll_fn(

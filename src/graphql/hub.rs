@@ -24,11 +24,11 @@ struct Watched {
     by_user: HashMap<UserId, HashMap<u64, Arc<Flag>>>,
 }
 
-/// Says that there is a reason to look.
+/// Wakes a watcher, with the reason.
 #[derive(Debug, Default)]
 struct Flag {
     raised: Notify,
-    /// Whether one of the reasons is a change of the user.
+    /// Whether a change of the user is among the reasons.
     has_changed: AtomicBool,
 }
 
@@ -41,12 +41,12 @@ impl Flag {
     }
 }
 
-/// Why to look.
+/// Why a watcher is woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// The user has changed, or the token of whoever watches may have been revoked.
+    /// The user has changed, or the token of the watcher may have been revoked.
     Changed,
-    /// A change may have been missed. Everybody who watches anybody is told so at once.
+    /// A change may have been missed. All watchers are woken at once.
     Missed,
 }
 
@@ -79,7 +79,7 @@ impl Listener for ChangeHub {
                     .flat_map(HashMap::values)
                     .for_each(|flag| flag.raise(Reason::Changed));
             }
-            // A service watches whomever it likes, and its token may be the one that was revoked.
+            // Any watcher may be a service whose token was revoked.
             Event::Changed(_) | Event::Missed => {
                 let reason = if matches!(event, Event::Missed) {
                     Reason::Missed
@@ -89,7 +89,7 @@ impl Listener for ChangeHub {
                 let all = watched.by_user.values().flat_map(HashMap::values);
                 all.for_each(|flag| flag.raise(reason));
             }
-            // It will be said when there is something to see again.
+            // `Event::Missed` follows when changes are received again.
             Event::FeedLost | Event::SignedUp(_) => {}
         }
     }
@@ -170,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_missed_and_the_end_of_a_service_token_concern_everybody() {
+    fn gaps_and_revoked_service_tokens_wake_all_watchers() {
         let hub = Arc::new(ChangeHub::default());
         let [one, other] = [1, 2].map(|id| hub.watch(UserId(id)));
         for event in [Event::Missed, changed(UserId::NONE.0)] {
             hub.notice(&event);
             assert!(is_raised(&one) && is_raised(&other));
         }
-        // A change that is known of is told without delay, whatever else may have been missed.
+        // A known change is delivered without the delay of a gap.
         hub.notice(&Event::Missed);
         hub.notice(&changed(1));
         assert_eq!(one.changed().now_or_never(), Some(Reason::Changed));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn while_changes_go_unheard_there_is_no_reason_to_look() {
+    fn a_lost_feed_wakes_no_watcher() {
         let hub = Arc::new(ChangeHub::default());
         let watch = hub.watch(UserId(1));
         hub.notice(&Event::FeedLost);

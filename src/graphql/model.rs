@@ -37,7 +37,7 @@ struct TypeModel {
     kind: Kind,
     fields: HashMap<String, FieldModel>,
     implements: HashSet<String>,
-    /// Whether it is a page in Relay's form, of objects that are counted where it is asked for.
+    /// Whether it is a page in Relay's form, whose objects are counted at the field that returns it.
     is_connection: bool,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct InputField {
 pub(super) struct FieldModel {
     /// Its type.
     pub(super) ty: Type,
-    /// What it costs at least to read it, whatever it answers with.
+    /// The minimum cost of reading it.
     pub(super) cost: u64,
     arguments: HashMap<String, InputField>,
 }
@@ -155,7 +155,7 @@ impl SchemaModel {
         Ok(Self { types })
     }
 
-    /// Notes what fields cost that read something, by their types.
+    /// Records the minimum costs of fields, by type.
     pub(super) fn note_reads(&mut self, reads: &[(&str, &[(&str, u64)])]) {
         for (ty, fields) in reads {
             let Some(ty) = self.types.get_mut(*ty) else {

@@ -54,7 +54,7 @@ pub(super) enum UserErrorCode {
     InvalidFormat,
     /// The text, the list or the value is larger than allowed.
     TooLong,
-    /// There are as many of these as there may be; some can be deleted.
+    /// The limit on their number is reached; delete some.
     TooMany,
     /// Something is required and missing or empty.
     Required,

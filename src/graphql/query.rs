@@ -22,7 +22,7 @@ use crate::domain::{
     OrderField, OrganizationId, UserId, UserOrder as DomainUserOrder, UserPageQuery, Viewer as Eyes,
 };
 
-/// So many nodes are looked up without a look at whether others wait for the thread.
+/// The nodes that are looked up before the field may yield.
 const NODES_PER_PART: usize = 30;
 
 #[derive(Debug, Clone, Copy)]
@@ -171,7 +171,7 @@ impl Query {
         for (i, id) in ids.iter().enumerate() {
             parsed.push(NodeId::parse(id, &["ids", &i.to_string()])?);
         }
-        // Not all at once: there may be many such fields, and each look-up is a future.
+        // In parts, as there may be many such fields, and each look-up is a future.
         let mut nodes = Vec::with_capacity(parsed.len());
         let parts = parsed.chunks(NODES_PER_PART).map(|part| {
             let part = part.iter().map(|id| find(request, *id));

@@ -18,7 +18,7 @@ pub struct GraphqlResponse {
 #[derive(Debug)]
 pub struct Data(Vec<u8>);
 
-/// Operations that were stopped while they ran, by the code of the error that says why.
+/// Counts operations that were stopped while they ran, by error code.
 const STOPPED: &str = "user_gateway_operations_stopped_total";
 
 /// What stands in front of the answer.
@@ -72,7 +72,7 @@ impl Data {
     }
 }
 
-/// Writes a value. Bytes are JSON already: what the scalar of that name holds is not taken apart.
+/// Writes a value. Binary values are JSON already, and are copied.
 fn write(value: &Value, out: &mut Vec<u8>) -> serde_json::Result<()> {
     match value {
         Value::Binary(json) => out.extend_from_slice(json),
@@ -104,7 +104,7 @@ fn write(value: &Value, out: &mut Vec<u8>) -> serde_json::Result<()> {
 }
 
 impl GraphqlResponse {
-    /// That to an operation that was stopped for this reason.
+    /// The response to an operation that was stopped.
     pub(super) fn stopped(error: GraphqlError) -> Self {
         metrics::counter!(STOPPED, "code" => error.code.as_str()).increment(1);
         tracing::info!(code = error.code.as_str(), "an operation was stopped");
@@ -114,7 +114,7 @@ impl GraphqlResponse {
         }
     }
 
-    /// Roughly how many bytes it has.
+    /// Its approximate size, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let errors = self.errors.iter().map(GraphqlError::bytes);
         self.data.as_ref().map_or(0, Data::len) + errors.sum::<usize>()
@@ -136,7 +136,7 @@ impl GraphqlResponse {
         if !self.errors.is_empty() {
             json.extend_from_slice(b"\"errors\":");
             if let Err(error) = serde_json::to_writer(&mut json, &self.errors) {
-                tracing::error!(%error, "errors could not be written");
+                tracing::error!(%error, "could not serialize errors");
                 json.extend_from_slice(b"[]");
             }
         }
@@ -152,7 +152,7 @@ impl GraphqlResponse {
     #[must_use]
     pub fn into_text(self) -> String {
         String::from_utf8(self.into_json()).unwrap_or_else(|error| {
-            tracing::error!(%error, "a response is no text");
+            tracing::error!(%error, "a response is not UTF-8");
             String::new()
         })
     }

@@ -30,19 +30,19 @@ use crate::domain::{Error, OptionScope, Result, StoredValue, UserId, UserOption}
 pub type Renewal =
     Arc<dyn Fn() -> BoxFuture<'static, Result<AuthorizedServices>> + Send + Sync + 'static>;
 
-/// How long a subscription outlives that what it looks at cannot be reached.
+/// How long a subscription survives an outage of what it reads.
 const OUTAGE: Duration = Duration::from_mins(1);
-/// How long to wait before looking again then, at first and at most.
+/// The backoff between reads in an outage, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// Within what time subscribers look when changes may have been missed. All of them at once would
-/// crowd out those who ask.
+/// After a gap, the reads of all subscriptions are spread over this time, so that they do not delay
+/// queries.
 const SPREAD: Duration = Duration::from_millis(500);
 
 /// The gauge of subscriptions that are open.
 const OPEN: &str = "user_gateway_subscriptions";
 /// The counter of events that subscribers were told of.
 const EVENTS: &str = "user_gateway_subscription_events_total";
-/// The counter of looks that failed and were repeated.
+/// Counts reads that failed and were retried.
 const RETRIES: &str = "user_gateway_subscription_retries_total";
 
 /// A subscription that has been opened.
@@ -56,7 +56,7 @@ pub struct ResponseStream {
     renew: Renewal,
     timeout: Duration,
     slots: EventSlots,
-    /// Since when nothing can be looked at, if so.
+    /// The current outage, if there is one.
     outage: Option<Outage>,
     is_over: bool,
     _counted: Counted,
@@ -159,7 +159,7 @@ impl ResponseStream {
             .unwrap_or_else(|elapsed| Err(Error::Timeout(Arc::new(elapsed))))
     }
 
-    /// How long to wait before a look that failed is repeated; `None` if it should not be.
+    /// The backoff before a failed read is retried; `None` if it should not be.
     fn pause(&mut self, error: &Error) -> Option<Duration> {
         if !matches!(error, Error::Unavailable(_) | Error::Timeout(_)) {
             return None;
@@ -191,7 +191,7 @@ impl ResponseStream {
     }
 }
 
-/// A time in which what a subscription looks at cannot be reached.
+/// An outage of what a subscription reads.
 #[derive(Debug)]
 struct Outage {
     since: Instant,
@@ -206,8 +206,8 @@ impl Outage {
         }
     }
 
-    /// How long to wait before the next look, longer each time and different for each subscriber;
-    /// `None` once it has lasted for too long.
+    /// The backoff before the next read, exponential and with jitter; `None` once the outage has lasted too
+    /// long.
     fn pause(&mut self) -> Option<Duration> {
         if self.since.elapsed() >= OUTAGE {
             return None;

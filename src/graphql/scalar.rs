@@ -50,7 +50,7 @@ impl ScalarType for JsonText {
     }
 
     fn to_value(&self) -> Value {
-        // As it is: whoever writes the answer knows that bytes are JSON.
+        // As binary, which is copied into the answer as JSON.
         Value::Binary(self.as_str().as_bytes().to_vec().into())
     }
 }

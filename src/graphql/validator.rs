@@ -16,14 +16,14 @@ use crate::domain::Error;
 
 /// The rules of a schema.
 pub(super) struct Validator {
-    /// Says what could be meant by a name that is not known, which takes time for each.
+    /// Suggests names for unknown ones, which takes time for each.
     suggesting: Engine,
-    /// Does not.
+    /// Without suggestions.
     terse: Engine,
 }
 
 impl Validator {
-    /// The rules of the schema that `builder` makes a builder of.
+    /// The rules for the schema of `builder`.
     pub(super) fn new(builder: impl Fn() -> EngineBuilder) -> Self {
         let stopping = || builder().extension(StopFactory);
         Self {
@@ -32,7 +32,7 @@ impl Validator {
         }
     }
 
-    /// Refuses what the engine would not begin to execute, with suggestions where `is_short`.
+    /// Refuses what the engine would not execute, with suggestions if `is_short`.
     pub(super) fn validate(&self, request: Request, is_short: bool) -> Result<(), RequestError> {
         let engine = if is_short {
             &self.suggesting

@@ -3,11 +3,11 @@
 /// Sets the option `$2` of the user `$1`, which stands for everything, to the JSON `$3`, on
 /// PostgreSQL and on tables where a unique index keeps such options single.
 ///
-/// It adds no option to `$8` of the user, and no bytes to `$9` of their values. What it changes comes with outbox rows for the regions `$4`, written at `$5` and due at `$6`, and
-/// has other processes told by `$7`. A value that is equal changes nothing. It returns the option's
-/// id, whether it was written, and the highest id of the outbox rows. Without an id nothing was
-/// done: there is no such user, there is no room, or somebody else is at work on the option. What the
-/// user has is looked at only for a new option or a longer value.
+/// The user may have at most `$8` options and `$9` bytes of values; both are read only for a new option
+/// or a longer value. A change comes with outbox rows for the regions `$4`, written at `$5` and due at
+/// `$6`, and other processes are notified by `$7`. An equal value changes nothing. It returns the
+/// option's id, whether it was written, and the highest id of the outbox rows. Without an id nothing was
+/// changed: the user does not exist, a limit is reached, or another transaction changes the option.
 pub(in crate::database) const SET_GLOBAL_OPTION: &str = "\
     WITH stored AS (\
     SELECT id, COALESCE(value, 'null'::jsonb)::text AS value FROM sentry_useroption \

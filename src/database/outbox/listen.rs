@@ -53,11 +53,11 @@ impl Database {
     /// Announces what other processes on this database change. It runs until it is dropped; from then on
     /// such changes are not received.
     ///
-    /// It begins with [`Event::Missed`]; it says [`Event::FeedLost`] when it cannot hear any more, and
-    /// [`Event::Missed`] again when it can. On PostgreSQL it hears each change by itself, a moment after its commit;
-    /// a connection that broke without a word is noticed within ten seconds. On SQLite it sees
-    /// within a quarter of a second that something was changed, which it calls
-    /// [`Event::Missed`] too; of a database in memory there is nothing to hear.
+    /// It begins with [`Event::Missed`], announces [`Event::FeedLost`] when it is disconnected, and
+    /// [`Event::Missed`] again when it is reconnected. On PostgreSQL it receives each change right after
+    /// its commit, and detects a broken connection within ten seconds. On SQLite it detects within a
+    /// quarter of a second that something has changed, and announces that as [`Event::Missed`], too. A
+    /// database in memory has no other processes.
     ///
     /// On PostgreSQL it keeps one connection besides those of the pool. A proxy that hands out
     /// connections for single transactions, as `PgBouncer` does in its transaction mode, keeps

@@ -21,8 +21,8 @@ use super::tls;
 /// one and for a thousand, and planning anew costs more than it can gain. It must be the right one
 /// for a table of any size too, as it may be made while that is empty, so no table is read whole for
 /// which there is an index; and nothing here is worth being compiled. A statement sees what is
-/// committed when it begins, also if another of its transaction was there before. Look-ups wait for
-/// no row, and for a table as long as a statement may take.
+/// committed when it begins, also within a transaction. Look-ups wait for no row lock, and for a table
+/// lock as long as the statement timeout.
 const SESSION: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off \
     -c default_transaction_isolation=read\\ committed -c lock_timeout=0";
 /// Additional options of sessions for changes. A change that waits for a lock blocks the statements

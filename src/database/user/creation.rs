@@ -95,8 +95,8 @@ fn created(columns: &mut Columns<'_>) -> Result<Created> {
 }
 
 /// Creates the user of an address that nobody active has; of any number of processes one does.
-/// `None` if it came to nothing: somebody has the address or the username by now, or keeps it locked,
-/// changes are not pipelined, or the tables are not as the statement needs them.
+/// `None` if no user was created: the address or the username is taken or locked, changes are not
+/// pipelined, or the tables do not allow the statement.
 pub(super) async fn create_at_once(
     database: &Database,
     new: &NewUser,

@@ -1,15 +1,14 @@
-//! What the operations of a batch may ask for together.
-//!
-//! This is about what they say before any of them runs: estimates of cost, aliases, changes. What they
-//! take is counted by [`Budget`](super::super::budget::Budget) while they run, all at once.
+//! The limits that the operations of a batch share before any of them runs: estimated cost, aliases,
+//! root fields of mutations. The actual cost is charged to [`Budget`](super::super::budget::Budget)
+//! while they run.
 
 use super::limits::Sums;
 use super::{GraphqlError, Operation, RequestError};
 use crate::config::Limits;
 use crate::domain::Code;
 
-/// What is left of the bounds that the operations of a batch share: as much cost, as many
-/// aliases and changes as one operation may have.
+/// What remains of the cost, aliases and mutation fields of a batch, which together may have as many as
+/// one operation.
 #[derive(Debug)]
 pub struct BatchAllowance {
     cost: u64,
@@ -18,7 +17,7 @@ pub struct BatchAllowance {
 }
 
 impl BatchAllowance {
-    /// All that `limits` allow.
+    /// Everything that `limits` allow.
     pub(in super::super) const fn new(limits: &Limits) -> Self {
         Self {
             cost: limits.cost,
@@ -27,8 +26,7 @@ impl BatchAllowance {
         }
     }
 
-    /// Takes what an operation needs that may cost so much, or refuses the operation and
-    /// takes nothing.
+    /// Deducts what an operation needs, or refuses the operation and deducts nothing.
     pub(in super::super) fn take(
         &mut self,
         operation: &Operation<'_>,
@@ -54,7 +52,10 @@ impl BatchAllowance {
             }
             (None, _, _) => (Code::CostLimitExceeded, "cost more"),
             (_, None, _) => (Code::AliasLimitExceeded, "have more aliases"),
-            (_, _, None) => (Code::MutationFieldLimitExceeded, "change more things"),
+            (_, _, None) => (
+                Code::MutationFieldLimitExceeded,
+                "have more mutation fields",
+            ),
         };
         let message = format!(
             "the operations of the batch up to this one may {what} than a single one is allowed; \

@@ -1,4 +1,4 @@
-//! Documents as targets for fuzzing.
+//! Fuzz targets for documents.
 
 use std::collections::HashMap;
 use std::str;
@@ -12,10 +12,10 @@ use async_graphql::{Name, Positioned};
 use super::{StoredDocument, read, scan};
 use crate::config::Limits;
 
-/// The most selections, fragments expanded, of an operation that is let pass.
+/// The most selections, fragments expanded, of an operation within the limits.
 const MAX_EXPANDED: usize = 30_000;
 
-/// All of a document, in an order of its own.
+/// A document as sorted texts, for comparison.
 fn shown(document: &ExecutableDocument) -> Vec<String> {
     let operations = document.operations.iter().map(|o| format!("{o:?}"));
     let fragments = document.fragments.iter().map(|f| format!("{f:?}"));
@@ -24,7 +24,7 @@ fn shown(document: &ExecutableDocument) -> Vec<String> {
     shown
 }
 
-/// Whether the reader reads a text; it must be by the engine's parser then, and in the same way.
+/// Whether the reader accepts a text; the engine's parser must then produce the same document.
 pub(super) fn is_read(text: &str) -> bool {
     let Some(document) = read::read(text) else {
         return false;
@@ -35,8 +35,8 @@ pub(super) fn is_read(text: &str) -> bool {
     true
 }
 
-/// A document of any text: what the scan lets pass does not overflow the parser's stack, and what the
-/// reader reads, the parser reads in the same way.
+/// Any text as a document: if the scan accepts it, the parser's stack does not overflow; if the reader
+/// accepts it, the parser produces the same document.
 ///
 /// # Panics
 ///
@@ -50,8 +50,8 @@ pub fn document(data: &[u8]) {
     }
 }
 
-/// A document of any text, checked against the limits: what they let pass can be walked with its
-/// fragments expanded in a bounded number of steps.
+/// Any text as a document: if it is within the limits, it can be walked with its fragments expanded in a
+/// bounded number of steps.
 ///
 /// # Panics
 ///
@@ -72,7 +72,7 @@ pub fn limits(data: &[u8]) {
     }
 }
 
-/// A walk that sees the selections of a fragment as often as it is spread.
+/// A walk that visits the selections of a fragment each time it is spread.
 struct Expansion<'a> {
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
     steps: usize,

@@ -1,8 +1,8 @@
-//! What a document may ask for.
+//! Limits on documents.
 //!
-//! [`check`] looks at a document once, in time linear in its tokens, before anything expands its
-//! fragments: what is undefined, cyclic or unused is refused here, and what is left has been summed up
-//! with its fragments expanded, so that whatever walks it afterwards does bounded work.
+//! [`check`] visits a document once, in time linear in its tokens, before anything expands its fragments.
+//! It refuses undefined, cyclic and unused fragments, and sums up the rest with fragments expanded, so
+//! that every later walk is bounded.
 
 use std::collections::HashMap;
 
@@ -22,24 +22,24 @@ use crate::domain::Code;
 /// How many rows a list without a page size is taken to have when its cost is estimated.
 const ASSUMED_LIST_SIZE: u64 = 10;
 
-/// Selections that nest deeper than this, fragments expanded, are refused.
+/// The deepest nesting of selections, fragments expanded.
 const MAX_NESTING: usize = 100;
 
-/// How many of the schema's lists of fields, interfaces and types may stand within each other. Types
-/// lead to types, so that each further one multiplies what is answered.
+/// The deepest nesting of the schema's lists of fields, interfaces and types in an introspection. Each
+/// further level multiplies the answer.
 const MAX_SCHEMA_LISTS: usize = 2;
 
-/// The most steps that checking a document may take. The engine's rules take some 0.2 µs for each.
+/// The most steps of checking a document. The engine's rules take some 0.2 µs for each.
 pub(super) const MAX_WORK: usize = 30_000;
 
-/// Comparing or copying so many bytes of a text takes about as long as a step.
+/// Comparing or copying this many bytes takes about as long as a step.
 const BYTES_OF_A_STEP: usize = 256;
 
-/// The most bytes that the values of arguments may take, each as often as it is read. Every object
-/// whose field has arguments reads them for itself.
+/// The most bytes of argument values, each counted as often as it is read: once for every object whose
+/// field has the argument.
 const MAX_INPUT_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What a value takes beside its text.
+/// The bytes of a value beside its text.
 const BYTES_OF_A_VALUE: u64 = 16;
 
 /// What a selection set adds up to with its fragments expanded.
@@ -51,20 +51,20 @@ pub(super) struct Sums {
     depth: usize,
     /// How deep it nests, inline fragments included.
     nesting: usize,
-    /// The selections of the set itself, those of fragments in it included.
+    /// The selections of the set itself, including those of fragments in it.
     level: usize,
-    /// The fields among these, without `__typename` and what is asked of the schema.
+    /// The fields among these, without `__typename` and introspection.
     pub(super) fields: usize,
-    /// Variables, as often as they are used.
+    /// The uses of variables.
     variables: usize,
-    /// How deep the schema's lists stand within each other.
+    /// The nesting of the schema's lists.
     schema_lists: usize,
-    /// The steps of a walk through all of it.
+    /// The steps of a walk.
     work: usize,
 }
 
 impl Sums {
-    /// Adds what stands beside it.
+    /// Adds the sums of a sibling.
     fn add(&mut self, other: Self) {
         self.selections = self.selections.saturating_add(other.selections);
         self.aliases = self.aliases.saturating_add(other.aliases);
@@ -78,7 +78,7 @@ impl Sums {
         self.work = self.work.saturating_add(other.work);
     }
 
-    /// The sums of a field, with those of what is selected beneath it.
+    /// The sums of a field and of the selections below it.
     fn of_field(field: &Field, below: Self) -> Self {
         let name = field.name.node.as_str();
         let is_list = matches!(
@@ -113,7 +113,7 @@ impl Sums {
     }
 
     fn of_arguments(arguments: &[(Positioned<Name>, Positioned<Value>)]) -> Self {
-        // The arguments of fields under one key are looked for among each other.
+        // Arguments of fields with the same key are compared with each other.
         let compared = arguments.len().saturating_mul(arguments.len()) / 16;
         let mut sums = Self {
             work: arguments.len().saturating_add(compared),
@@ -146,10 +146,9 @@ impl Sums {
     }
 }
 
-/// Refuses a document with fragments that are undefined, cyclic or unused, of which an operation asks
-/// for more than `limits` allow, or that takes too much work to check. Each fragment is summed up
-/// once, however often it is spread. The sums are left with the operations; returned are the variables
-/// of the whole document, at least as often as they stand in it.
+/// Refuses a document with undefined, cyclic or unused fragments, with an operation beyond `limits`, or
+/// that takes too much work to check. Each fragment is summed up once. Stores the sums in the operations,
+/// and returns an upper bound on the uses of variables in the document.
 pub(super) fn check(
     operations: &mut [StoredOperation],
     fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
@@ -173,7 +172,7 @@ pub(super) fn check(
         let definition = &operation.definition.node;
         let mut sums = walk.sum(&definition.selection_set.node, 0)?;
         sums.add(Sums::of_directives(&definition.directives));
-        // The engine looks for the definition of each variable that is used.
+        // The engine searches for the definition of each used variable.
         let declared = definition.variable_definitions.len();
         sums.work = sums
             .work
@@ -210,7 +209,7 @@ pub(super) fn check(
     Ok(variables)
 }
 
-/// Refuses an operation of a type that adds up to more than `limits` allow.
+/// Refuses an operation whose sums exceed `limits`.
 fn refuse_beyond(sums: &Sums, ty: OperationType, limits: &Limits) -> Result<(), RequestError> {
     let changes = match ty {
         OperationType::Mutation => sums.fields,
@@ -249,8 +248,8 @@ fn refuse_beyond(sums: &Sums, ty: OperationType, limits: &Limits) -> Result<(), 
             changes,
             limits.mutation_fields,
             Code::MutationFieldLimitExceeded,
-            "changes, fragments expanded,",
-            "things at its root",
+            "has, fragments expanded,",
+            "root fields",
         ),
     ];
     for (sum, bound, code, verb, noun) in bounds {
@@ -266,8 +265,8 @@ struct Walk<'a> {
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
     /// `None` while the fragment is being summed up.
     memo: HashMap<&'a Name, Option<Sums>>,
-    /// The selections that the engine compares with each other: of each set that is written those
-    /// of the set itself, those of fragments in it included.
+    /// The selections that the engine compares with each other: those of each set in the text, including
+    /// those of fragments in it.
     compared: usize,
 }
 
@@ -342,15 +341,15 @@ fn refuse_nesting(nesting: usize) -> Result<(), RequestError> {
     Err(GraphqlError::new(Code::DepthLimitExceeded, message).into())
 }
 
-/// Refuses a field that asks about the schema in a circle, over and over.
+/// Refuses introspection with too deeply nested lists.
 fn refuse_schema_lists(field: &Field, pos: Pos, below: &Sums) -> Result<(), RequestError> {
     let is_schema = matches!(field.name.node.as_str(), "__schema" | "__type");
     if !is_schema || below.schema_lists <= MAX_SCHEMA_LISTS {
         return Ok(());
     }
     let message = format!(
-        "the schema's lists of fields, interfaces and types stand in more than {MAX_SCHEMA_LISTS} \
-         levels within each other; ask for less"
+        "the introspection nests lists of fields, interfaces and types more than \
+         {MAX_SCHEMA_LISTS} levels deep; nest less"
     );
     Err(RequestError::from(GraphqlError {
         locations: vec![pos],
@@ -358,21 +357,20 @@ fn refuse_schema_lists(field: &Field, pos: Pos, below: &Sums) -> Result<(), Requ
     }))
 }
 
-/// What an operation asks for with some values of its variables.
+/// The demand of an operation for given values of its variables.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Demand {
-    /// What it may cost.
+    /// The highest cost.
     cost: u64,
-    /// The bytes of its literals, for each object that reads them.
+    /// The bytes of its literals, counted for each object that reads them.
     literals: u64,
-    /// How often a variable is read.
+    /// The number of reads of each variable.
     reads: u64,
 }
 
-/// Refuses an operation that may cost more than `limits` allow, for the objects that it may produce
-/// and the statements by which fields read them, or whose values are read so often that they take too
-/// many bytes; else, what it may cost. Lists multiply: 50 users with 20 members of each of their
-/// organizations may be 10,000 members. What it says of the schema counts, too.
+/// Returns the estimated cost of an operation: the objects that it may return and the statements that
+/// read them, including introspection. Refuses it if that exceeds `limits`, or if its values are read too
+/// often. Lists multiply: 50 users with 20 members of each of 10 organizations may be 10,000 members.
 pub(in super::super) fn check_cost(
     operation: &Operation<'_>,
     variables: &Variables,
@@ -403,7 +401,7 @@ pub(in super::super) fn check_cost(
     Ok(cost)
 }
 
-/// Refuses an operation whose values take too many bytes, each as often as it is read.
+/// Refuses an operation whose values have too many bytes, each counted as often as it is read.
 fn refuse_reads(
     operation: &Operation<'_>,
     variables: &Variables,
@@ -414,7 +412,7 @@ fn refuse_reads(
     cost.reads_of = Some(HashMap::new());
     cost.walk();
     let mut reads = cost.reads_of.take().unwrap_or_default();
-    // The engine's rules read what stands in the fragments of other operations too.
+    // The engine's rules also read the fragments of other operations.
     reads_in_fragments(operation.document, &mut reads);
     let read = reads.into_iter().map(|(name, times)| {
         let bytes = variables.get(name).map_or(0, bytes_of);
@@ -425,13 +423,13 @@ fn refuse_reads(
         return Ok(());
     }
     let message = format!(
-        "the values of the operation's arguments, each as often as it is read, take more than \
-         {MAX_INPUT_BYTES} bytes; send smaller ones, or use them less often"
+        "the values of the operation's arguments, each counted as often as it is read, have more \
+         than {MAX_INPUT_BYTES} bytes; send smaller ones, or use them less often"
     );
     Err(GraphqlError::new(Code::DocumentTooLarge, message).into())
 }
 
-/// Adds how often the variables stand in a document's fragments and in their directives.
+/// Adds the uses of variables in a document's fragments and their directives.
 fn reads_in_fragments<'a>(document: &'a StoredDocument, reads: &mut HashMap<&'a Name, u64>) {
     fn in_directives<'a>(
         directives: &'a [Positioned<Directive>],
@@ -500,9 +498,9 @@ struct Cost<'a> {
     model: &'a SchemaModel,
     limits: &'a Limits,
     demand: Demand,
-    /// How often each variable is read, if that is asked for.
+    /// The number of reads of each variable, if requested.
     reads_of: Option<HashMap<&'a Name, u64>>,
-    /// Whether other values of the variables might lead to another demand.
+    /// Whether the demand depends on the values of variables.
     varies: bool,
 }
 
@@ -524,7 +522,7 @@ impl<'a> Cost<'a> {
         }
     }
 
-    /// The demand of an operation with these variables; kept, if it is the same with all others.
+    /// The demand of an operation with these variables; stored if it does not depend on them.
     fn of(
         operation: &'a Operation<'a>,
         variables: &'a Variables,
@@ -587,7 +585,7 @@ impl<'a> Cost<'a> {
         self.add(&field.selection_set.node, on, objects);
     }
 
-    /// Adds a value that is read for each of so many parents.
+    /// Adds a value that is read once for each parent.
     fn add_value(&mut self, value: &'a Value, parents: u64) {
         let bytes = match value {
             Value::Variable(name) => {
@@ -628,7 +626,7 @@ impl<'a> Cost<'a> {
             let default = u64::from(self.limits.default_page_size);
             return asked.map_or(default, |size| u64::try_from(size).unwrap_or(0));
         }
-        // The size of a page counts where the page is asked for.
+        // The size of a page is counted at the field that returns the page.
         if definition.is_list() && !self.model.is_connection(parent) {
             return match self.argument(field, "ids") {
                 Some(Given::List(length)) => length as u64,
@@ -691,19 +689,19 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_known_by_its_form_and_not_by_its_name() {
+    fn a_page_is_recognised_by_its_fields_and_not_by_its_name() {
         assert_eq!(cost("{ page(first: 7) { nodes { id } } }"), 7 + 7);
         assert_eq!(cost("{ odd(first: 7) { nodes { id } } }"), 7 + 7 * 10);
     }
 
     #[test]
-    fn the_schema_costs_something_too() {
+    fn introspection_has_a_cost() {
         assert_eq!(cost("{ __schema { types { name } } }"), 1 + 10);
         assert_eq!(cost("{ __typename }"), 0);
     }
 
     #[test]
-    fn a_chain_of_fragments_is_as_deep_wherever_it_is_met_first() {
+    fn the_depth_of_fragments_does_not_depend_on_the_order_of_spreads() {
         let spread = |from: usize, to: usize, text: &mut String| {
             for level in from..to {
                 let next = level + 1;

@@ -1,9 +1,8 @@
 //! Documents: from a text to something that may be executed.
 //!
 //! A text passes a scan of its bytes before it is parsed, since the parser recurses with the
-//! text's nesting, and a count of what it asks for before anything else sees it, since whatever
-//! expands its fragments takes exponential time over some that spread each other. The count is
-//! linear; what it lets pass is bounded for all that follows ([`limits`]).
+//! text's nesting, and a linear count of what it selects, since expanding fragments that spread each
+//! other takes exponential time. The count bounds all later work ([`limits`]).
 
 mod batch;
 mod bind;
@@ -75,7 +74,7 @@ pub(super) struct StoredDocument {
     pub(super) fragments: HashMap<Name, Positioned<FragmentDefinition>>,
     /// Its operations, in the order of their names.
     operations: Box<[StoredOperation]>,
-    /// Its variables, as often as they are used.
+    /// The uses of variables in it.
     variables: usize,
     /// Roughly how many bytes all of this takes.
     bytes: usize,
@@ -92,9 +91,9 @@ pub(super) struct StoredOperation {
     pub(super) verdict: OnceLock<Verdict>,
     /// Whether a text in the document holds a character that cannot be stored.
     holds_null_character: OnceLock<bool>,
-    /// What it adds up to, whatever its variables are.
+    /// Its sums, which do not depend on variables.
     sums: limits::Sums,
-    /// What it may take to run, if that does not depend on its variables.
+    /// Its demand, if that does not depend on variables.
     demand: OnceLock<limits::Demand>,
     /// How it is run.
     pub(super) plans: Plans,
@@ -236,8 +235,8 @@ impl Operation<'_> {
         self.document.operations.len() == 1 && self.document.fragments.is_empty()
     }
 
-    /// Whether its document is so short that what it should say may be guessed at where it is wrong.
-    /// That takes time for each name that is not known.
+    /// Whether its document is so short that errors may suggest names, which takes time for each unknown
+    /// name.
     pub(super) fn is_short(&self) -> bool {
         const SHORT: usize = 8 * 1024;
         self.document.text.len() <= SHORT

@@ -109,8 +109,8 @@ impl<'a> Look<'a> {
         one == other || self.model.is_abstract(one) || self.model.is_abstract(other)
     }
 
-    /// Adds the fields of a set by their keys. What a fragment adds is the same each time it is
-    /// spread, so it is looked at once.
+    /// Adds the fields of a set by their keys. A fragment adds the same fields each time it is spread, so
+    /// it is visited once.
     fn collect(
         &self,
         set: &'a SelectionSet,

@@ -103,7 +103,7 @@ fn type_field(position: Pos) -> Positioned<Selection> {
 /// twice. Fields that differ are left for the rule that refuses them.
 fn merge_repeated(set: &mut SelectionSet) {
     let mut kept: Vec<Positioned<Selection>> = Vec::with_capacity(set.items.len());
-    // Where the first field of each key stands among them.
+    // The index of the first field with each key.
     let mut firsts: HashMap<Name, usize> = HashMap::new();
     for selection in set.items.drain(..) {
         steps::count(1);

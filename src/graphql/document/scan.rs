@@ -14,7 +14,7 @@ use crate::domain::Code;
 /// Deeper nesting of brackets of any kind is refused. Sensible documents stay below twenty.
 const MAX_NESTING: usize = 64;
 
-/// Longer names are refused. Errors repeat them, for each place that is wrong.
+/// The longest name, in bytes. Errors repeat names, once for each wrong position.
 const MAX_NAME_BYTES: usize = 255;
 
 /// What a bracket has opened.
@@ -95,7 +95,7 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), RequestError> {
                 at += bytes[at..].iter().take_while(|b| is_name(**b)).count();
                 if at - start > MAX_NAME_BYTES && !b.is_ascii_digit() {
                     let message = format!(
-                        "the document holds a name of more than {MAX_NAME_BYTES} bytes; shorten it"
+                        "the document has a name of more than {MAX_NAME_BYTES} bytes; shorten it"
                     );
                     return Err(refuse(Code::DocumentTooLarge, message));
                 }
@@ -222,7 +222,7 @@ mod tests {
         let named = |bytes: usize| code(&format!("{{f {}}}", "a".repeat(bytes)));
         assert_eq!(named(255), None);
         assert_eq!(named(256), Some(Code::DocumentTooLarge));
-        // A number is no name.
+        // A number is not a name.
         assert_eq!(code(&format!("{{f(x:{})}}", "9".repeat(1_000))), None);
     }
 

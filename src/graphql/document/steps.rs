@@ -1,6 +1,6 @@
-//! Counts the steps of walks over a document, in tests alone: work is asserted in steps, not in time.
+//! Counts the steps of walks over a document, in tests only, which assert work in steps, not in time.
 
-/// Counts so many steps.
+/// Does nothing outside of tests.
 #[cfg(not(test))]
 pub(super) const fn count(_: usize) {}
 
@@ -9,13 +9,13 @@ std::thread_local! {
     static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Counts so many steps of this thread.
+/// Adds to the steps of this thread.
 #[cfg(test)]
 pub(super) fn count(steps: usize) {
     STEPS.set(STEPS.get() + steps);
 }
 
-/// The steps of this thread since this was last asked.
+/// The steps of this thread since the last call.
 #[cfg(test)]
 pub(super) fn taken() -> usize {
     STEPS.take()

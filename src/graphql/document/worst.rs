@@ -1,10 +1,10 @@
 //! A search for the document that takes the most work before it is refused or run, in steps.
 //!
-//! Documents are made up at random of whatever multiplies: fragments that spread each other, wrapped,
-//! undefined, cyclic or unused; texts, lists, objects, variables, aliases, directives, operations. The
-//! steps of our own walks are counted ([`steps`]); what the engine's rules walk is walked here in
-//! the same way. There are 300 documents; `USER_GATEWAY_WORST_DOCUMENTS` asks for another number, and
-//! `USER_GATEWAY_WORST_DOCUMENTS_SEED` for those that begin with another seed.
+//! Documents are generated at random from everything that multiplies: fragments that spread each other,
+//! wrapped, undefined, cyclic or unused; texts, lists, objects, variables, aliases, directives,
+//! operations. Our own walks count their steps ([`steps`]); the walks of the engine's rules are repeated
+//! here. `USER_GATEWAY_WORST_DOCUMENTS` sets the number of documents, 300 by default, and
+//! `USER_GATEWAY_WORST_DOCUMENTS_SEED` the first seed.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -23,11 +23,10 @@ use crate::graphql::executor::Graphql;
 use crate::graphql::model::SchemaModel;
 use crate::graphql::request::GraphqlRequest;
 
-/// What the default of `--max-document-bytes` lets in, and a little more.
+/// The default of `--max-document-bytes`, and a little more.
 const MAX_BYTES: usize = 132 * 1024;
 
-/// All walks of a document together take no more steps than this for the bounded part of them, and
-/// so many for each byte of it.
+/// The most steps of all walks of a document together: a constant, and as many for each byte.
 const MAX_STEPS: usize = 10 * MAX_WORK;
 const STEPS_OF_A_BYTE: usize = 10;
 
@@ -44,7 +43,7 @@ fn graphql() -> Graphql {
     Graphql::new(config, Limits::default()).unwrap()
 }
 
-/// A document, and the value of each of its variables.
+/// A document and the value of all its variables.
 struct Made {
     text: String,
     value: serde_json::Value,
@@ -63,7 +62,7 @@ impl Maker {
         among[self.below(among.len())]
     }
 
-    /// Mostly little, and at most about `bound`.
+    /// Mostly small, and at most about `bound`.
     fn size(&mut self, bound: usize) -> usize {
         let bits = self.below(bound.ilog2() as usize + 2);
         match bits {
@@ -72,7 +71,7 @@ impl Maker {
         }
     }
 
-    /// Some text, in quotes.
+    /// A random string literal.
     fn literal(&mut self) -> String {
         let length = if self.below(4) == 0 {
             self.size(120_000)
@@ -140,7 +139,7 @@ impl Maker {
         Made { text, value }
     }
 
-    /// Fields of a type, many of one kind.
+    /// Fields of a type, many of the same kind.
     fn fields(&mut self, on: &str, declared: usize) -> String {
         let count = 1 + self.size(900);
         let aliased = self.below(6) == 0;
@@ -190,9 +189,9 @@ impl Maker {
     }
 }
 
-/// What the engine's rules do with a document that has been let pass: a walk through each operation
-/// with its fragments expanded, a comparison of the fields of each set, and a look for the definition of
-/// each variable that is used.
+/// The steps of the engine's rules for a document within the limits: a walk through each operation with
+/// fragments expanded, a comparison of the fields of each set, and a search for the definition of each
+/// used variable.
 fn steps_of_the_engine(document: &StoredDocument) -> usize {
     let mut steps = 0;
     for operation in &document.operations {
@@ -222,7 +221,7 @@ impl<'a> Expanded<'a> {
     fn set(&mut self, set: &'a SelectionSet) {
         for selection in &set.items {
             self.steps += 1;
-            assert!(self.steps <= MAX_WORK, "more is expanded than was counted");
+            assert!(self.steps <= MAX_WORK, "more selections than were counted");
             for directive in selection.node.directives() {
                 self.arguments(&directive.node.arguments);
             }
@@ -296,7 +295,7 @@ fn level<'a>(
     selections
 }
 
-/// What became of a document.
+/// The outcome of checking a document.
 struct Measured {
     steps: usize,
     /// Whether the engine's rules saw it.

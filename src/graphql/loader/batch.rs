@@ -17,9 +17,9 @@ pub(in super::super) type Map<K, V> = HashMap<K, V, RandomState>;
 /// What a look-up has found: values with their keys, each key once.
 pub(in super::super) type Found<B> = Vec<(<B as Batch>::Key, <B as Batch>::Value)>;
 
-/// Something of which it is known how much it takes.
+/// A value with a known number of rows and bytes.
 pub(in super::super) trait Size {
-    /// How many rows it is made of.
+    /// The number of rows it is made of.
     fn rows(&self) -> usize {
         1
     }
@@ -87,7 +87,7 @@ pub(in super::super) trait Batch: Sized + Send + Sync + 'static {
     /// What is found.
     type Value: Size + Clone + Send + Sync + 'static;
 
-    /// What a call costs.
+    /// The cost of a call.
     const COST: u64;
 
     /// The look-ups of this kind.

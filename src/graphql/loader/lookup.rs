@@ -164,8 +164,8 @@ impl<B: Batch> Lookup<B> {
     }
 }
 
-/// The keys of each call: they go with each other and are as many as a call may have, but no more
-/// than `max_keys`. Those of the first, which mostly are all, and those of the others.
+/// Splits keys into those of the first call, mostly all of them, and those of further calls. The keys
+/// of a call go together, and are at most as many as they allow and as `max_keys`.
 fn calls<K: Key>(keys: Vec<K>, max_keys: usize) -> (Vec<K>, Vec<Vec<K>>) {
     let room = |key: &K| key.max_keys().min(max_keys).max(1);
     let is_one_call = keys.first().is_none_or(|first| {
@@ -193,7 +193,7 @@ fn calls<K: Key>(keys: Vec<K>, max_keys: usize) -> (Vec<K>, Vec<Vec<K>>) {
     (calls.remove(0), calls)
 }
 
-/// Makes a call, and counts what is found.
+/// Makes a call, and charges the rows.
 async fn fetch<B: Batch>(
     services: &AuthorizedServices,
     budget: &Budget,
@@ -222,11 +222,11 @@ pub(in super::super) struct Level<B: Batch> {
     wanted: Vec<B::Key>,
 }
 
-/// What is known of a key.
+/// The state of a key.
 enum Slot<B: Batch> {
-    /// It is being looked up, and these wait for it.
+    /// It is being looked up; these are the waiters.
     Wanted(Vec<Waker>),
-    /// What has been found.
+    /// The result.
     Found(Outcome<B>),
 }
 
@@ -264,8 +264,7 @@ impl<B: Batch> Level<B> {
                 Slot::Wanted(_) => last = Some(key),
             }
         }
-        // Batches leave in the order in which their keys were wanted, so the last of these is
-        // mostly found when all are.
+        // Batches are sent in the order of their keys, so the last key is usually the last to be found.
         let Some(last) = last else {
             return Poll::Ready(found);
         };
@@ -275,12 +274,12 @@ impl<B: Batch> Level<B> {
         Poll::Pending
     }
 
-    /// What is known of `key`, which is wanted if nobody has asked for it yet.
+    /// The state of `key`, which is requested if it is new.
     fn find(&mut self, key: &B::Key) -> &mut Slot<B> {
         if !self.primed.is_empty() && !self.known.contains_key(key) {
             for found in std::mem::take(&mut self.primed) {
                 for (key, value) in found() {
-                    // What is on its way has others waiting for it.
+                    // A key that is being looked up has waiters.
                     let known = self.known.entry(key);
                     known.or_insert_with(|| Slot::Found(Ok(Some(value))));
                 }
@@ -295,14 +294,14 @@ impl<B: Batch> Level<B> {
         }
     }
 
-    /// Keeps what has been found of a key. Those who wait for it are added to `waiting`.
+    /// Stores the result for a key, and adds its waiters to `waiting`.
     fn set(&mut self, key: B::Key, outcome: Outcome<B>, waiting: &mut Vec<Waker>) {
         if let Some(Slot::Wanted(wakers)) = self.known.insert(key, Slot::Found(outcome)) {
             waiting.extend(wakers);
         }
     }
 
-    /// Keeps what has been found of `keys`, or that there is nothing; who waits for it.
+    /// Stores the results for `keys`, including absence, and returns the waiters.
     fn know(&mut self, keys: Vec<B::Key>, found: Result<Found<B>>) -> Vec<Waker> {
         let mut waiting = Vec::new();
         match found {
@@ -327,7 +326,7 @@ impl<B: Batch> Level<B> {
 }
 
 /// Adds a waiter, unless it was the last to be added: futures that are polled together have the same
-/// waker, and come one after the other.
+/// waker, and are polled one after the other.
 fn wait(waiting: &mut Vec<Waker>, waker: &Waker) {
     if waiting.last().is_none_or(|last| !last.will_wake(waker)) {
         waiting.push(waker.clone());
@@ -379,7 +378,7 @@ mod tests {
     use super::*;
     use crate::domain::{OptionScope, OrganizationId, ProjectId, UserId, UserOptionId};
 
-    /// Counts how often it is woken.
+    /// A waker that counts.
     #[derive(Default)]
     struct Count(AtomicUsize);
 
@@ -395,7 +394,7 @@ mod tests {
         }
     }
 
-    /// Makes a batch of these keys known, and wakes whom that concerns.
+    /// Stores the results of a batch, and wakes its waiters.
     fn know(level: &mut Level<MemberCounts>, keys: &[OrganizationId]) {
         let found = keys.iter().map(|key| (*key, 7)).collect();
         let waiting = level.know(keys.to_vec(), Ok(found));
@@ -437,13 +436,13 @@ mod tests {
     }
 
     #[test]
-    fn each_who_waits_is_woken_by_one_batch() {
+    fn each_waiter_is_woken_by_one_batch() {
         let mut level = Level::<MemberCounts>::default();
         let keys: Vec<_> = (0..100).map(OrganizationId).collect();
         let counts: Vec<Arc<Count>> = keys.iter().map(|_| Arc::default()).collect();
         for (key, count) in keys.iter().zip(&counts) {
             let waker = Waker::from(Arc::clone(count));
-            // To look again is not to wait twice.
+            // Polling again does not add a second waiter.
             for _ in 0..2 {
                 assert!(level.want(key, &waker).is_pending());
             }
@@ -456,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_many_is_woken_once_all_are_there() {
+    fn a_waiter_for_many_keys_is_woken_once_all_are_found() {
         let mut level = Level::<MemberCounts>::default();
         let keys: Vec<_> = (0..100).map(OrganizationId).collect();
         let count = Arc::new(Count::default());
@@ -471,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_in_another_way_wakes_nobody_too_early() {
+    fn results_from_elsewhere_wake_no_waiter_too_early() {
         let mut level = Level::<MemberCounts>::default();
         let [one, two] = [1, 2].map(OrganizationId);
         let count = Arc::new(Count::default());

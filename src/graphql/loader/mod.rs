@@ -27,7 +27,7 @@ use batch::{Asked, Found, Key, ROWS_OF_A_CALL};
 use lookup::Lookup;
 use part::{parts, parts_of};
 
-/// What a call of a batch costs: a statement, if nothing else is said.
+/// The cost of a call of a batch: by default that of a statement.
 macro_rules! cost {
     () => {
         STATEMENT

@@ -1,19 +1,19 @@
-//! What wakes a plan that waits.
+//! The waker of a plan that waits.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use super::sync::{AtomicBool, AtomicWaker, Ordering};
 
-/// Says that something can go on which waited. Any number of threads may ring it, for one who sleeps.
+/// Wakes one waiter; any number of threads may ring it.
 pub(super) struct Alarm {
     has_rung: AtomicBool,
-    /// Whom to wake; nobody while they are awake.
+    /// The waker of the waiter; none while the waiter runs.
     sleeper: AtomicWaker,
 }
 
 impl Alarm {
-    /// One that has rung.
+    /// An alarm that has rung.
     pub(super) fn rung() -> Self {
         Self {
             has_rung: AtomicBool::new(true),
@@ -21,17 +21,17 @@ impl Alarm {
         }
     }
 
-    /// Nobody need be woken, as they are awake.
+    /// Removes the waker, as the waiter runs.
     pub(super) fn awake(&self) {
         self.sleeper.take();
     }
 
-    /// Whether it has rung since this was last asked. What was done before it rang is seen then.
+    /// Whether it has rung since the last call. What happened before it rang is then visible.
     pub(super) fn has_rung(&self) -> bool {
         self.has_rung.swap(false, Ordering::AcqRel)
     }
 
-    /// Has `waker` woken when it rings; false if it has rung by now, so that nobody may sleep.
+    /// Registers `waker`; false if it has rung already, so that the waiter must not sleep.
     pub(super) fn sleep(&self, waker: &Waker) -> bool {
         self.sleeper.register(waker);
         !self.has_rung.load(Ordering::Acquire)
@@ -44,7 +44,7 @@ impl Wake for Alarm {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Not a store, which would hide what others have done who rang before.
+        // Not a store, which would hide what happened before earlier rings.
         self.has_rung.swap(true, Ordering::AcqRel);
         self.sleeper.wake();
     }

@@ -161,7 +161,7 @@ pub(super) struct ReadPlan<F: ReadField> {
 /// What a [`ReadPlan`] has read.
 struct Values<T> {
     left: std::vec::IntoIter<Result<T, ServerError>>,
-    /// The value in which the writer has paused.
+    /// The value in which the writer paused.
     begun: Option<T>,
     below: Option<Rows>,
 }
@@ -243,11 +243,11 @@ async fn read_below<O: Output>(values: &[O], below: &O::Below, run: &Run<'_>) ->
     below.read(run, objects).await
 }
 
-/// For so many objects of a level a field is resolved without a look at whether others wait for the
-/// thread. A task's budget is 128 such parts, which take some milliseconds at most.
+/// The objects of a level that are resolved for one unit of the task's cooperative budget. The budget is
+/// 128 units, which take some milliseconds at most.
 const PART: usize = 256;
 
-/// Polls `future` while the task has budget left, and leaves the thread to others when it has none.
+/// Polls `future` while the task has budget left, and yields when it has none.
 pub(in super::super) async fn paced<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|context| {

@@ -34,7 +34,7 @@ pub(super) use plans::Plans;
 pub(super) use run::{Answer, Plan, Run};
 pub(super) use writer::{Writer, Written};
 
-/// What `alarm.rs` is made of. Its model is made of others.
+/// The primitives of `alarm.rs`, which its model replaces by those of `loom`.
 mod sync {
     pub(super) use std::sync::atomic::{AtomicBool, Ordering};
 

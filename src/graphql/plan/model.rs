@@ -1,7 +1,7 @@
-//! A model of what wakes a plan.
+//! Model checking of the waker of a plan.
 //!
-//! `alarm.rs` is compiled once more here, with the primitives of `loom`, which runs the threads of a test
-//! in every order with a few preemptions, and lets each see whatever memory may look like to it.
+//! `alarm.rs` is compiled again here with the primitives of `loom`, which runs the threads of a test in
+//! all interleavings with a bounded number of preemptions, under the memory model.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -14,7 +14,10 @@ use loom::thread;
 
 use alarm::Alarm;
 
-#[expect(clippy::duplicate_mod, reason = "it is made of other primitives here")]
+#[expect(
+    clippy::duplicate_mod,
+    reason = "it is compiled with other primitives here"
+)]
 #[path = "alarm.rs"]
 mod alarm;
 
@@ -23,7 +26,7 @@ mod sync {
 
     pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
 
-    /// With the methods of the one that `futures_util` has.
+    /// With the methods of that of `futures_util`.
     pub(super) struct AtomicWaker(loom::future::AtomicWaker);
 
     impl AtomicWaker {
@@ -45,10 +48,10 @@ mod sync {
     }
 }
 
-/// Every order with so many preemptions is tried.
+/// The most preemptions in an interleaving.
 const PREEMPTIONS: usize = 3;
 
-/// Waits for so many batches, each of which comes by a thread of its own.
+/// Waits for batches, each of which arrives on a thread of its own.
 fn wait_for<const BATCHES: usize>() {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(PREEMPTIONS);
@@ -60,13 +63,13 @@ fn wait_for<const BATCHES: usize>() {
                 let has_come = Arc::clone(&has_come);
                 let waker = Waker::from(Arc::clone(&alarm));
                 thread::spawn(move || {
-                    // Whoever is woken must see it all the same.
+                    // The waiter must see it all the same.
                     has_come[number].store(true, Ordering::Relaxed);
                     waker.wake();
                 })
             })
             .collect();
-        // As a plan waits for its batches.
+        // The same loop as in a plan.
         block_on(poll_fn(|context| {
             alarm.awake();
             loop {
@@ -86,11 +89,11 @@ fn wait_for<const BATCHES: usize>() {
 }
 
 #[test]
-fn whoever_waits_for_a_batch_is_woken_and_sees_it() {
+fn a_waiter_for_a_batch_is_woken_and_sees_it() {
     wait_for::<1>();
 }
 
 #[test]
-fn none_of_two_batches_is_missed_that_come_at_a_time() {
+fn none_of_two_concurrent_batches_is_missed() {
     wait_for::<2>();
 }

@@ -17,7 +17,7 @@ use super::writer::{Place, Segment, Unwritten, Writer, Written};
 pub(in super::super) trait PlannedObject: Send + Sync + Sized + 'static {
     /// Its name in the schema.
     const NAME: &'static str;
-    /// Its fields that read something, each with what that costs at least.
+    /// Its fields that read something, with their minimum costs.
     const READS: &'static [(&'static str, u64)];
 
     /// The plan of one of its fields; `None` if plans do not cover it.
@@ -32,8 +32,8 @@ pub(in super::super) trait Selection<T>: Send + Sync + 'static {
     /// Reads it for all `objects`, which are of one level.
     fn read<'a>(&'a self, run: &'a Run<'a>, objects: Vec<&'a T>) -> BoxFuture<'a, Rows>;
 
-    /// Writes it for the next of them, with what has been read for it, if anything has; or goes on
-    /// where the writer has paused.
+    /// Writes it for the next of them, with what has been read for it, if anything has; or resumes where
+    /// the writer paused.
     fn write<'p>(&'p self, object: &T, rows: Option<&mut Rows>, writer: &mut Writer<'p>)
     -> Written;
 }
@@ -167,7 +167,7 @@ impl<T: PlannedObject> Selection<T> for ObjectPlan<T> {
         writer: &mut Writer<'p>,
     ) -> Written {
         let mut place = writer.resume().unwrap_or_else(|| Place::at(writer));
-        // The field in which the writer paused has its key.
+        // The key of the field in which the writer paused is written.
         let mut is_begun = writer.is_resuming();
         let states = rows.and_then(|rows| rows.0.get_mut(place.next..));
         let mut states = states.unwrap_or_default().iter_mut();
@@ -186,7 +186,7 @@ impl<T: PlannedObject> Selection<T> for ObjectPlan<T> {
             writer.path.pop();
             match written {
                 Ok(()) => {}
-                // It does not keep the others from saying what is wrong with them.
+                // The other fields may still report their errors.
                 Err(Unwritten::NullInNonNull) => place.is_null = true,
                 Err(Unwritten::Paused) => {
                     place.next = i;

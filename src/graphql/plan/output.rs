@@ -28,17 +28,17 @@ pub(in super::super) trait Output: Send + Sync {
     /// Adds the objects in it, in the order in which they are written.
     fn objects<'o>(&'o self, objects: &mut Vec<&'o Self::Object>);
 
-    /// How many objects there are in it, without what is selected of them.
+    /// The number of objects in it, without their selections.
     fn count(&self) -> usize {
         0
     }
 
-    /// How many bytes it takes at least, without what is selected of objects.
+    /// A lower bound of its bytes, without the selections of objects.
     fn bytes(&self) -> usize {
         1
     }
 
-    /// Writes it, with what was read beneath it, if anything was; or goes on to write it.
+    /// Writes it, with what was read beneath it, if anything was; or resumes writing it.
     fn write<'p>(
         &self,
         below: &'p Self::Below,
@@ -225,7 +225,7 @@ impl<T: Output> Output for [T] {
         writer: &mut Writer<'p>,
     ) -> Written {
         let resumed = writer.resume();
-        // An item in which the writer paused has its comma.
+        // The comma of the item in which the writer paused is written.
         let mut is_begun = resumed.is_some();
         let mut place = resumed.unwrap_or_else(|| Place::at(writer));
         if !is_begun {

@@ -126,7 +126,7 @@ async fn answer<T: PlannedObject>(
             Ok(()) => Data::written(writer.out),
             Err(Unwritten::NullInNonNull) => Data::null(),
             Err(Unwritten::Paused) => {
-                // Others of this thread go first.
+                // Yields to other tasks of this thread.
                 yield_now().await;
                 continue;
             }
@@ -163,7 +163,7 @@ async fn batched<F: Future>(
                     return Poll::Ready(Err(stopped));
                 }
                 if !has_budget_remaining() {
-                    // Others of this thread go first, and more may be wanted after that.
+                    // Yields to other tasks of this thread, after which more keys may be requested.
                     waker.wake_by_ref();
                     context.waker().wake_by_ref();
                     return Poll::Pending;

@@ -9,33 +9,33 @@ use crate::graphql::error::{Errors, GraphqlError, from_engine, log};
 use crate::graphql::id::Id;
 use crate::graphql::response::Data;
 
-/// Why something has not been written.
+/// Why a value has not been written.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) enum Unwritten {
     /// A null stands where none may be; what holds it becomes null instead. What is in the buffer
     /// of it is taken out by whatever may be null around it.
     NullInNonNull,
-    /// Enough has been written in one go. Each object, list and nullable value around has kept its
-    /// [`Place`] and goes on from there when it is asked to be written again.
+    /// The writer yields. Each enclosing object, list and nullable value has kept its [`Place`], and resumes
+    /// there when it is written again.
     Paused,
 }
 
-/// Whether something has been written.
+/// The outcome of writing a value.
 pub(in super::super) type Written = Result<(), Unwritten>;
 
-/// How far something has been written.
+/// How far a value has been written.
 #[derive(Debug)]
 pub(super) struct Place {
     /// Where it begins in the buffer.
     pub(super) start: usize,
-    /// Which of its fields or items is next, or was begun.
+    /// The index of its next field or item, or of the one that was begun.
     pub(super) next: usize,
-    /// Whether a null was found in it that may not be there.
+    /// Whether it has a null where none is allowed.
     pub(super) is_null: bool,
 }
 
 impl Place {
-    /// The beginning of what is written next.
+    /// The place of the value that is written next.
     pub(super) const fn at(writer: &Writer<'_>) -> Self {
         Self {
             start: writer.out.len(),
@@ -44,7 +44,7 @@ impl Place {
         }
     }
 
-    /// What became of it, now that all of it has been written.
+    /// The outcome, once all of it has been written.
     pub(super) const fn written(&self) -> Written {
         if self.is_null {
             Err(Unwritten::NullInNonNull)
@@ -54,7 +54,7 @@ impl Place {
     }
 }
 
-/// So many bytes are written in one go, which takes well under a millisecond.
+/// The bytes that are written before the writer yields, in well under a millisecond.
 const STRETCH: usize = 64 * 1_024;
 
 /// A step on the way from the root to a value.
@@ -72,16 +72,16 @@ pub(in super::super) struct Writer<'p> {
     /// Where in the document the field stands that is being written.
     pub(super) pos: Pos,
     pub(super) errors: Errors,
-    /// Where those stand that the writer has paused in, from the innermost outwards.
+    /// The places in which the writer paused, innermost first.
     places: Vec<Place>,
     /// The length of the buffer beyond which the writer pauses before the next field.
     full_at: usize,
-    /// Objects that have not been charged yet, and how many may be.
+    /// Objects that have not been charged yet, and the most that may be.
     objects: u64,
     objects_left: u64,
-    /// How many bytes the errors take, roughly.
+    /// The approximate size of the errors, in bytes.
     error_bytes: usize,
-    /// How many bytes have been charged.
+    /// The bytes that have been charged.
     charged: usize,
 }
 
@@ -104,30 +104,30 @@ impl<'p> Writer<'p> {
         }
     }
 
-    /// Where that stands which is about to be written, if the writer has paused in it.
+    /// The place of the value that is about to be written, if the writer paused in it.
     pub(super) fn resume(&mut self) -> Option<Place> {
         self.places.pop()
     }
 
-    /// Whether the writer is on its way to where it has paused.
+    /// Whether the writer is on its way to the place where it paused.
     pub(super) const fn is_resuming(&self) -> bool {
         !self.places.is_empty()
     }
 
-    /// Whether so much has been written that the writer should pause.
+    /// Whether the writer should yield.
     pub(super) const fn is_full(&self) -> bool {
         self.out.len() > self.full_at
     }
 
-    /// Pauses in what has been written as far as `place`.
+    /// Pauses in a value that has been written up to `place`.
     pub(super) fn pause(&mut self, place: Place) -> Written {
         self.places.push(place);
         Err(Unwritten::Paused)
     }
 
-    /// Takes out what was written from `start` on.
+    /// Removes what was written from `start` on.
     pub(super) fn retract(&mut self, start: usize) {
-        // To write it was work all the same.
+        // Its bytes are charged all the same.
         let retracted = self.out.len().saturating_sub(start);
         self.full_at = self.full_at.saturating_sub(retracted);
         self.out.truncate(start);
@@ -141,8 +141,8 @@ impl<'p> Writer<'p> {
         }
     }
 
-    /// Charges what has been written since the last time, and begins another stretch, if that is
-    /// within the bounds.
+    /// Charges what has been written since the last call, and starts another stretch if the budget
+    /// allows.
     pub(super) fn settle(&mut self) -> Result<(), GraphqlError> {
         let budget = &self.run.request.budget;
         budget.charge(std::mem::take(&mut self.objects));
