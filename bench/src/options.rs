@@ -61,7 +61,7 @@ pub(crate) struct RunOptions {
     /// About a minute instead of ten: 1,000 users, two rounds of half a second
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Compare the answers of all sides, have every load run for a moment, and print no figures
+    /// Compare the answers of all sides, run every load for a moment, and print no figures
     #[arg(long, conflicts_with_all = ["quick", "sizes", "json", "check"])]
     pub(crate) smoke: bool,
     /// Only these measurements, such as `W1,W3` or `W7`
@@ -90,7 +90,7 @@ pub(crate) struct RunOptions {
 }
 
 impl RunOptions {
-    /// The options with what `--quick` or `--smoke` stands for.
+    /// The options after applying `--quick` or `--smoke`.
     pub(crate) fn resolved(mut self) -> Self {
         if self.quick {
             self.users = 1_000;
@@ -150,7 +150,7 @@ pub(crate) struct SoakOptions {
     /// How long to ask
     #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_440))]
     pub(crate) minutes: u64,
-    /// Have hostile clients beside the others in the middle third of the time
+    /// Run hostile clients besides the others in the middle third of the time
     #[arg(long)]
     pub(crate) hostile: bool,
 }

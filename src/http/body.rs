@@ -1,7 +1,7 @@
 //! Reading the body of a request, so that a slow client holds up nobody else.
 //!
 //! A request has a place while it is worked on, and most bodies come with the head. One that does
-//! not is waited for without a place, within the bound of [`Bodies`](crate::admission::Bodies).
+//! not is awaited without a place, within the bound of [`Bodies`](crate::admission::Bodies).
 
 use std::pin::pin;
 use std::task::Poll;
@@ -21,7 +21,7 @@ use crate::domain::Code;
 /// How long a body may take before its request gives its place up.
 const PROMPT: Duration = Duration::from_millis(100);
 
-/// The counter of requests that were refused for their bodies, by `reason`.
+/// Counts requests that were refused because of their bodies, by `reason`.
 const REFUSED: &str = "user_gateway_bodies_refused_total";
 
 /// The body of a request that has a place, and a place to go on with.
@@ -61,7 +61,7 @@ async fn wait_for<'a>(
 fn refusal(error: BodyError, limits: &RequestLimits) -> Failure {
     let (reason, failure) = match error {
         BodyError::TooLarge => {
-            let message = format!("the body may have {} bytes at most", limits.max_body_bytes);
+            let message = format!("the body may have at most {} bytes", limits.max_body_bytes);
             let status = StatusCode::PAYLOAD_TOO_LARGE;
             (
                 "too_large",
@@ -70,7 +70,7 @@ fn refusal(error: BodyError, limits: &RequestLimits) -> Failure {
         }
         BodyError::Unreadable => (
             "unreadable",
-            Failure::bad_request("the body could not be read to its end"),
+            Failure::bad_request("the body is incomplete or malformed"),
         ),
         BodyError::Late => {
             let message = "the body of the request did not arrive in time";

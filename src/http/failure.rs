@@ -113,7 +113,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// A panic is a fault of ours; the server goes on. `telemetry` has counted and logged it.
+    /// The failure for a panic, which `telemetry` has counted and logged.
     pub(super) fn of_panic() -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,

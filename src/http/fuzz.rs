@@ -1,4 +1,4 @@
-//! What clients send over HTTP, as targets for fuzzing.
+//! Fuzz targets for requests over HTTP.
 
 use axum::http::Uri;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::graphql::{DocumentName, GraphqlRequest, Variables};
 
 pub use super::subscription::fuzz::message;
 
-/// All of a request.
+/// All parts of a request.
 type Parts<'a> = (
     Option<&'a str>,
     Option<&'a DocumentName>,
@@ -25,8 +25,8 @@ fn parts(request: &GraphqlRequest) -> Parts<'_> {
     )
 }
 
-/// A body of a request, and the same bytes as a URL: a body that is read without a tree being made of
-/// it is read as it is by way of one.
+/// Any bytes as a body and as a URL. The reader of bodies, which builds no tree, has to read the same
+/// request as one that does.
 ///
 /// # Panics
 ///

@@ -139,7 +139,7 @@ async fn try_answer(
     Ok(media.response(status, chunks::whole(response.into_json())))
 }
 
-/// A place for a caller without credentials, who must not keep those out who have some.
+/// A place for a request without credentials, which have only a share of all places.
 pub(super) fn anonymous_place(state: &HttpState) -> Result<SemaphorePermit<'_>, Failure> {
     let place = state.limits.anonymous.try_acquire();
     place.map_err(|_| Failure::overloaded())
@@ -249,7 +249,7 @@ async fn batch(
         changes |= prepared.as_ref().is_ok_and(PreparedRequest::is_mutation);
         let bind = |prepared| state.graphql.bind_in_batch(prepared, &mut allowance);
         checked.push(prepared.and_then(bind));
-        // Each may take milliseconds to check; others are served in between.
+        // Checking each may take milliseconds, so other tasks run in between.
         tokio::task::yield_now().await;
     }
     let budget = state.graphql.budget();
@@ -274,7 +274,7 @@ async fn batch(
     Ok(media.response(StatusCode::OK, chunks::concatenated(list(responses))))
 }
 
-/// The responses of a batch as they are sent, in parts.
+/// The responses of a batch as JSON, in parts.
 fn list(responses: Vec<GraphqlResponse>) -> Vec<Bytes> {
     let mut parts = Vec::with_capacity(2 * responses.len() + 1);
     for (i, response) in responses.into_iter().enumerate() {

@@ -75,7 +75,7 @@ impl std::fmt::Debug for HttpState {
     }
 }
 
-/// Callers without credentials may hold one place of so many.
+/// Requests without credentials get one of this many places.
 const ANONYMOUS_SHARE: usize = 8;
 
 /// The bounds on requests.
@@ -87,7 +87,7 @@ pub struct RequestLimits {
     pub max_body_bytes: usize,
     /// How many requests may still be taken on.
     pub capacity: Arc<Semaphore>,
-    /// How many of them may come without credentials, where that is allowed.
+    /// The most of them without credentials, where that is allowed.
     pub anonymous: Arc<Semaphore>,
     /// The bodies that are being read.
     pub bodies: Bodies,
@@ -109,17 +109,17 @@ impl RequestLimits {
     }
 }
 
-/// What answers requests, by where they come in.
+/// What answers requests, by listener.
 #[derive(Debug)]
 pub struct Surfaces {
-    /// Answers clients, and all others unless they have an address of their own.
+    /// Answers clients, and other silos unless they have an address of their own.
     pub public: Surface,
-    /// Answers other silos and whoever watches the gateway, on an address of their own.
+    /// Answers other silos, metrics and readiness on an address of their own.
     pub internal: Option<Surface>,
 }
 
-/// All that is answered; without an [`RpcServer`] other silos find nothing. An origin of `config`
-/// that is none is an error.
+/// The routes of both listeners; those for other silos only with an [`RpcServer`]. An invalid origin in
+/// `config` is an error.
 pub fn surfaces(
     state: HttpState,
     rpc: Option<RpcServer>,

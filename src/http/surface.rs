@@ -33,7 +33,7 @@ static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// What is answered depends on who asks, and when.
+/// Answers depend on the caller and the time.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 type Answer = BoxFuture<'static, Response<Body>>;
@@ -122,7 +122,7 @@ impl Entrance {
         };
         if !names_its_host(&request) {
             return Box::pin(trace.scope(async move {
-                let message = "a request over HTTP/1.1 must have one `Host` header";
+                let message = "a request over HTTP/1.1 must have exactly one `Host` header";
                 let refusal = Failure::bad_request(message);
                 let response = refusal.into_response(MediaType::GraphqlResponse);
                 self.dismiss(visit, "none", response).await
@@ -163,7 +163,7 @@ impl Entrance {
         if route == GRAPHQL {
             headers.insert(CACHE_CONTROL, NO_STORE);
         } else {
-            // The files of a page say themselves how long they keep.
+            // The files of a page set their own cache lifetime.
             headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
         }
         if let Some(id) = request_id::header(&visit.id) {
@@ -197,8 +197,7 @@ pub(super) async fn tell_route(request: Request<Body>, next: Next) -> Response<B
     response
 }
 
-/// Whether a request names the host that it is for, and no other. Two servers on its way might
-/// each go by another of several names.
+/// Whether a request has exactly one host. With several, two servers on its way could each use another.
 fn names_its_host(request: &Request<Body>) -> bool {
     if request.version() != Version::HTTP_11 {
         return true;

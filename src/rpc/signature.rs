@@ -10,16 +10,16 @@ use crate::domain::Secret;
 /// What stands before the digits, and says how they were made.
 const PREFIX: &str = "rpc0:";
 
-/// How many bytes the digits stand for.
+/// The length of a signature in bytes.
 const LENGTH: usize = 32;
 
-/// A text of the form of a signature: `rpc0:` and 64 lower-case hexadecimal digits. Whether it is
-/// one of a call, [`Secrets::verify`] says.
+/// A text with the form of a signature: `rpc0:` and 64 lower-case hexadecimal digits.
+/// [`Secrets::verify`] checks whether it signs a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; LENGTH]);
 
 impl Signature {
-    /// Reads a signature; `None` if the text has another form.
+    /// Parses a signature; `None` if the text has another form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digit = |byte: u8| match byte {

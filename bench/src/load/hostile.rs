@@ -1,5 +1,5 @@
-//! Clients that mean no good: they hang up, read slowly or never, do not end what they begin, and ask
-//! for what is refused. Their number is bounded, and none of them waits for long.
+//! Hostile clients: they disconnect, read slowly or never, leave requests unfinished, and send documents
+//! that are refused. Their number is bounded, and none of them waits for long.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,36 +14,36 @@ use tokio::time::{sleep, timeout};
 use super::{Connection, Target};
 use crate::random::below;
 
-/// How many clients there are of each kind.
+/// The clients of each kind.
 const CLIENTS: u64 = 6;
 
-/// How many connections one of those who flood has at a time.
+/// The connections of a flooding client at a time.
 const FLOOD: usize = 40;
 
-/// How long a client goes on before it begins anew.
+/// How long a round of a client takes.
 const ROUND: Duration = Duration::from_secs(2);
 
-/// How long a client rests between two rounds.
+/// The pause of a client between two rounds.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How long those rest who do a thing slowly.
+/// The pause between steps of a slow client.
 const SLOWLY: Duration = Duration::from_millis(50);
 
-/// So many requests are sent by somebody who hardly reads.
+/// The requests of a client that reads slowly.
 const PIPELINED: usize = 20;
 
-/// So many frames are sent over a WebSocket by somebody who does not say who they are.
+/// The frames that a client sends over a WebSocket without authentication.
 const PINGS: usize = 2_000;
 
-/// What takes a gateway some time to answer.
+/// A query that takes a gateway some time.
 const PAGE: &str = r#"{"query":"{ users(first: 100) { nodes { id username organizations { id slug } options { key value } } } }"}"#;
 
-/// Clients that go on until this is dropped, on a thread of their own.
+/// Clients on a thread of their own, which stop when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Company(Option<Runtime>);
 
 impl Company {
-    /// Has clients of each kind come to a gateway over a directory of so many users.
+    /// Starts clients of each kind for a gateway over a directory with this number of users.
     pub(crate) fn start(target: &Target, users: u64) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -77,17 +77,17 @@ impl Drop for Company {
 /// What a client does.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// Hangs up while it is being answered.
+    /// Disconnects while it is being answered.
     HangUp,
-    /// Hangs up while something is being changed, or before all of that has been said.
+    /// Disconnects during a change, or before its request is complete.
     HangUpOnChange,
-    /// Asks for much and reads a byte at a time.
+    /// Requests a large answer and reads a byte at a time.
     SlowReader,
-    /// Opens many connections, and says nothing or half of a head.
+    /// Opens many connections, and sends nothing or half of a head.
     Flood,
-    /// Opens a WebSocket, does not say who it is, and sends pings without reading.
+    /// Opens a WebSocket, does not authenticate, and sends pings without reading.
     Ping,
-    /// Begins a body and does not end it.
+    /// Leaves a body unfinished.
     SlowBody,
     /// Sends documents that are refused.
     Refused,
@@ -116,7 +116,7 @@ struct Client {
 impl Client {
     async fn go_on(self) {
         for round in 0.. {
-            // That a gateway refuses them or closes the connection is as it should be.
+            // The gateway may refuse them or close the connection.
             let _ = timeout(ROUND, self.misbehave(round)).await;
             sleep(PAUSE).await;
         }
@@ -144,7 +144,7 @@ impl Client {
         Ok(())
     }
 
-    /// A request whose body is said to have so many bytes.
+    /// A request with this `Content-Length`.
     fn request(&self, body: &str, claimed: usize) -> Vec<u8> {
         let Target { path, token, .. } = &self.target;
         format!(

@@ -1,5 +1,4 @@
-//! Whether a gateway that is asked everything at once for long takes more and more memory, and what
-//! hostile clients do to the others.
+//! The soak: whether memory grows under all loads together, and how hostile clients affect others.
 
 use std::time::Duration;
 
@@ -19,12 +18,12 @@ const CONNECTIONS: u16 = 4;
 /// How often memory is looked at.
 const LOOKS: u32 = 12;
 
-/// What the client asks for whose latency is watched.
+/// The query of the probe, whose latency is measured.
 const WATCHED: Load = Load::W1;
-/// How often it asks.
+/// The interval of the probe.
 const PACE: Duration = Duration::from_millis(10);
 
-/// A part of the time, with so many looks.
+/// A phase, with its number of memory samples.
 struct Phase {
     name: &'static str,
     looks: u32,
@@ -49,16 +48,15 @@ impl Phase {
     }
 }
 
-/// What was seen in a phase: by the client that is watched, and of memory at its end, in KiB.
+/// The results of a phase: the latencies of the probe, and the memory at its end, in KiB.
 struct Outcome {
     name: &'static str,
     watched: Seen,
     memory: u64,
 }
 
-/// Asks for all loads at once, and prints how much memory the gateway had on the way and how long a
-/// client waited that asks now and then. With hostile clients in between, what they did to both is
-/// printed in ratios to what was before.
+/// Runs all loads together, and prints the memory of the gateway over time and the latency of a probe.
+/// With hostile clients in the middle third, both are also printed as ratios to the first third.
 pub(crate) fn run(options: &SoakOptions) -> anyhow::Result<()> {
     let gateway = stage::gateway(options.gateway.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -77,7 +75,7 @@ pub(crate) fn run(options: &SoakOptions) -> anyhow::Result<()> {
             manners,
         };
         let (phases, manners) = if options.hostile {
-            // Whoever is in hostile company may be refused.
+            // Requests may be refused while hostile clients are active.
             (&IN_COMPANY[..], Manners::Paced(Duration::ZERO))
         } else {
             (&ALONE[..], Manners::Eager)

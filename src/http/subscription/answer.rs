@@ -17,9 +17,9 @@ use crate::http::failure::Failure;
 pub(super) enum Said {
     /// An answer.
     Text(String),
-    /// Why it is not run; the last that comes of it.
+    /// Why the operation is not run; its last message.
     Refused(String),
-    /// That there is no more to come of it.
+    /// That the operation is complete.
     Complete(String),
     /// Why the connection ends.
     Expelled(Error),
@@ -34,13 +34,13 @@ impl Said {
     }
 }
 
-/// What is said, and by which operation.
+/// A message to the client, and the operation that sends it.
 pub(super) struct Outgoing {
     pub(super) id: String,
-    /// An id may come again, this number does not.
+    /// A unique number, as ids may be reused.
     pub(super) number: u64,
     pub(super) said: Said,
-    /// Counts it for as long as it waits.
+    /// Counts it as waiting until it is sent.
     pub(super) unsent: Unsent,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Voice {
 }
 
 impl Voice {
-    /// Says it; false if nobody listens any more, or too much waits already.
+    /// Sends a message; false if the session has ended or the backlog is exceeded.
     async fn say(&self, said: Said) -> bool {
         let Some(unsent) = self.backlog.add(said.bytes()) else {
             return false;
@@ -69,8 +69,7 @@ impl Voice {
     }
 }
 
-/// Runs an operation and says what it comes to, for as long as anybody listens. A panic ends the
-/// operation and nothing else.
+/// Runs an operation and sends its answers until the session ends. A panic ends only the operation.
 pub(super) async fn answer(
     state: HttpState,
     credentials: Option<String>,

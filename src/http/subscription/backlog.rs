@@ -1,11 +1,11 @@
-//! What waits to be received by the client of a WebSocket.
+//! The answers that wait to be sent on a WebSocket.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// How many bytes of answers wait for a client. Clones count together.
+/// Counts the bytes of waiting answers. Clones share the count.
 #[derive(Debug, Clone)]
 pub(super) struct Backlog(Arc<Waiting>);
 
@@ -30,8 +30,8 @@ impl Backlog {
         self.0.bound
     }
 
-    /// Adds an answer of this size; `None` if more would wait than may, which ends the connection.
-    /// One that would wait alone may have any size, and what has none may always wait.
+    /// Adds an answer of this size; `None` if that exceeds the bound, which closes the connection. If no
+    /// other answer waits, it may have any size. An empty one always fits.
     pub(super) fn add(&self, bytes: usize) -> Option<Unsent> {
         let before = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         let unsent = Unsent {
@@ -46,13 +46,13 @@ impl Backlog {
         Some(unsent)
     }
 
-    /// Resolves once more was to wait than may.
+    /// Resolves once the bound has been exceeded.
     pub(super) async fn exceeded(&self) {
         self.0.exceeded.notified().await;
     }
 }
 
-/// An answer that waits, until this is dropped.
+/// Counts an answer as waiting until it is dropped.
 #[derive(Debug)]
 pub(super) struct Unsent {
     backlog: Backlog,
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_answer_may_wait_whatever_its_size_and_several_up_to_the_bound() {
+    fn one_answer_may_have_any_size_and_several_are_bounded() {
         let backlog = Backlog::new(10);
         let large = backlog.add(100).unwrap();
         assert!(backlog.exceeded().now_or_never().is_none());

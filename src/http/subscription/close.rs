@@ -13,7 +13,7 @@ use crate::domain::Error;
 /// How long a client may take to receive the reason and to answer with its own.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The counter of WebSockets that the gateway has closed, by the `code` that their clients are told.
+/// Counts WebSockets that the gateway closed, by `code`.
 const CLOSED: &str = "user_gateway_websockets_closed_total";
 
 /// The longest reason that fits into a frame.
@@ -38,9 +38,9 @@ impl Close {
         Self::new(1001, "the gateway shuts down; connect again")
     }
 
-    /// More came than may before the client is known.
+    /// More bytes were received than allowed before authentication.
     fn too_much() -> Self {
-        Self::new(1008, "too much was sent before the client is known")
+        Self::new(1008, "too many bytes before authentication")
     }
 
     /// A message is none of the protocol's.
@@ -78,20 +78,20 @@ impl Close {
         Self::new(1013, "what was sent has not been received in time")
     }
 
-    /// More waits for the client than may.
+    /// More bytes of answers wait than allowed.
     pub(super) fn backlog(bound: usize) -> Self {
-        let reason = format!("more than {bound} bytes of answers wait to be received");
+        let reason = format!("more than {bound} bytes of answers wait to be sent");
         Self::new(1013, reason)
     }
 
-    /// As many connections are open as may be.
+    /// The limit on connections is reached.
     pub(super) fn full() -> Self {
-        Self::new(1013, "as many connections are open as may be; try again")
+        Self::new(1013, "too many connections are open; try again")
     }
 
-    /// Others have come since, and the client has still not said who it is.
+    /// Evicted for another WebSocket before it was authenticated.
     pub(super) fn evicted() -> Self {
-        let reason = "too many clients have not said who they are; try again";
+        let reason = "too many clients are not authenticated; try again";
         Self::new(1013, reason)
     }
 
@@ -154,7 +154,7 @@ impl Close {
             reason: self.reason.into(),
         };
         let farewell = async {
-            // After an error nothing is read as messages any more.
+            // After an error no more messages are read.
             let is_readable = !socket.is_terminated();
             if socket.send(Message::Close(Some(frame))).await.is_err() {
                 return;

@@ -7,17 +7,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::admission::{Admission, Ticket};
 use crate::config::{ServerConfig, SubscriptionConfig};
 
-/// The gauge of connections that are open for subscriptions, by `transport`: `websocket` and `sse`,
-/// and `pending_websocket` and `pending_sse` for those whose clients are not known.
+/// The open connections for subscriptions, by `transport`: `websocket` and `sse`, and `pending_websocket`
+/// and `pending_sse` for those that are not authenticated.
 const OPEN: &str = "user_gateway_subscription_connections";
 
-/// The counter of connections for subscriptions that were refused, by `transport`.
+/// Counts refused connections for subscriptions, by `transport`.
 const REFUSED: &str = "user_gateway_subscription_connections_refused_total";
 
-/// WebSockets of clients who are known.
+/// Authenticated WebSockets.
 const WEBSOCKET: &str = "websocket";
 
-/// WebSockets of clients who are not.
+/// WebSockets that are not authenticated yet.
 const PENDING_WEBSOCKET: &str = "pending_websocket";
 
 /// Events for clients who are known.
@@ -52,8 +52,8 @@ impl Connections {
         }
     }
 
-    /// A place for the events of a client, if there is one. One who is not known has it until others
-    /// who are not need it.
+    /// A place for an event stream, if one is free. Without authentication it is evicted, as the oldest,
+    /// for others without.
     pub(super) fn enter_events(&self, is_known: bool) -> Option<Place> {
         if is_known {
             return self.enter_known(EVENTS);
@@ -65,8 +65,8 @@ impl Connections {
         Some(self.place(Held::Pending(ticket), PENDING_EVENTS))
     }
 
-    /// A place for the WebSocket of a client who is not known yet; `None` if there would be none for
-    /// it once it is.
+    /// A place for a WebSocket that is not authenticated yet; `None` if none would be free for it once it
+    /// is.
     pub(super) fn enter_pending(&self) -> Option<Place> {
         let has_room = self.places.available_permits() > 0;
         let Some(ticket) = has_room.then(|| self.pending.admit(1)).flatten() else {
@@ -76,7 +76,7 @@ impl Connections {
         Some(self.place(Held::Pending(ticket), PENDING_WEBSOCKET))
     }
 
-    /// Changes the place of a WebSocket for one of a client who is known; `false` if there is none.
+    /// Exchanges the place of a WebSocket for an authenticated one; `false` if none is free.
     pub(super) fn admit(&self, place: &mut Place) -> bool {
         let Some(known) = self.enter_known(WEBSOCKET) else {
             return false;
@@ -121,7 +121,7 @@ pub(in crate::http) struct Place {
     is_closing: watch::Receiver<bool>,
 }
 
-/// What a place takes of the bounds.
+/// The limit that a place counts against.
 #[derive(Debug)]
 enum Held {
     Known { _permit: OwnedSemaphorePermit },
@@ -138,7 +138,7 @@ impl Place {
         }
     }
 
-    /// Resolves when the place has to be given up for that of another; never if its client is known.
+    /// Resolves when the place is evicted for another; never once it is authenticated.
     pub(super) async fn evicted(&self) {
         match &self.held {
             Held::Pending(ticket) => ticket.evicted().await,

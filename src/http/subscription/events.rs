@@ -46,7 +46,7 @@ pub(in crate::http) fn respond(
         tokio::select! {
             () = answer(outcome, &sender, patience) => {}
             () = keep_alive(&sender, patience) => {
-                tracing::debug!("a client does not receive its events");
+                tracing::debug!("a client did not receive an event in time");
             }
             // A stream that ends without `complete` is one to ask for again.
             () = place.closing() => {}
@@ -61,13 +61,13 @@ pub(in crate::http) fn respond(
     Sse::new(stream).into_response()
 }
 
-/// Sends an event; `false` if the client does not take it in time.
+/// Sends an event; `false` if the client does not receive it in time.
 async fn send(sender: &mpsc::Sender<Event>, event: Event, patience: Duration) -> bool {
     matches!(timeout(patience, sender.send(event)).await, Ok(Ok(())))
 }
 
-/// Sends signs of life, until the client does not take one in time. Nobody else would notice that of
-/// a client to whom nothing happens.
+/// Sends comments as keep-alives, until the client does not receive one in time. Without events a dead
+/// client would not be noticed otherwise.
 async fn keep_alive(sender: &mpsc::Sender<Event>, patience: Duration) {
     let pause = Duration::max(patience / 2, SHORTEST_SILENCE);
     loop {
@@ -78,7 +78,7 @@ async fn keep_alive(sender: &mpsc::Sender<Event>, patience: Duration) {
     }
 }
 
-/// Writes what an operation comes to. A panic ends the operation and nothing else.
+/// Sends the answers of an operation. A panic ends only the operation.
 async fn answer(outcome: Outcome, sender: &mpsc::Sender<Event>, patience: Duration) {
     let write = write(outcome, sender, patience);
     if AssertUnwindSafe(write).catch_unwind().await.is_err() {
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_receives_nothing_is_given_up_though_nothing_happens() {
+    async fn a_client_that_receives_nothing_is_dropped_without_events() {
         let (sender, _events) = mpsc::channel(1);
         keep_alive(&sender, Duration::from_millis(10)).await;
     }

@@ -1,4 +1,4 @@
-//! What clients say over a WebSocket, as a target for fuzzing.
+//! A fuzz target for messages over a WebSocket.
 
 use std::str;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::close::Close;
 use super::message::{ClientMessage, ServerMessage};
 
-/// What the id of an operation may have, in bytes.
+/// The length of the id of an operation, in bytes.
 const ID_BYTES: std::ops::RangeInclusive<usize> = 1..=256;
 
-/// A text message: it is refused, with a reason that fits into a frame, or what it says can be repeated
-/// to its client.
+/// Any text as a message: it is refused with a reason that fits into a close frame, or its id can be sent
+/// back to the client.
 ///
 /// # Panics
 ///

@@ -19,7 +19,7 @@ use crate::http::HttpState;
 use crate::http::failure::Failure;
 use crate::telemetry::carry;
 
-/// How much is read from a WebSocket at a time. Each holds a buffer of this size.
+/// The size of the read buffer of a WebSocket, in bytes.
 const READ_AT_ONCE: usize = 4 * 1024;
 
 /// Whether a request wants to become a WebSocket.
@@ -71,9 +71,9 @@ pub(in crate::http) fn upgrade(
     let header = parts.headers.get(AUTHORIZATION);
     let header = header.map(|value| value.to_str().unwrap_or_default().to_owned());
     let state = state.clone();
-    // The session is a part of this request, in a task that is not.
+    // The session belongs to this request and runs in a task outside of it.
     tokio::spawn(carry(async move {
-        // Whoever does not take the answer holds its place no longer than others.
+        // A client that does not receive the answer can be evicted like others.
         let upgraded = tokio::select! {
             upgraded = upgrade => upgraded,
             () = place.evicted() => return,
@@ -87,7 +87,7 @@ pub(in crate::http) fn upgrade(
                 let open = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config));
                 session::run(state, place, header, open.await).await;
             }
-            Err(error) => tracing::debug!(%error, "a WebSocket was not opened"),
+            Err(error) => tracing::debug!(%error, "the upgrade to a WebSocket failed"),
         }
     }));
     Ok(response)

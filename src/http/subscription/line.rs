@@ -24,7 +24,7 @@ pub(super) struct Line<'a> {
     pub(super) patience: Duration,
     /// The largest message of a client.
     pub(super) max_bytes: usize,
-    /// What waits to be written.
+    /// The answers that wait to be sent.
     pub(super) backlog: Backlog,
 }
 
@@ -40,8 +40,8 @@ impl Line<'_> {
                     .map_err(|problem| Some(Close::invalid(problem)))
             }
             Some(Ok(Message::Binary(_))) => Err(Some(Close::invalid("a message must be a text"))),
-            // The answer to it is queued. It has to be taken before anything else is read: a
-            // client that only asks would otherwise fill the memory with answers.
+            // The pong is queued and has to be sent before anything else is read: otherwise a client that
+            // only pings would fill the memory with pongs.
             Some(Ok(Message::Ping(payload))) => {
                 self.socket.get_mut().passed(payload.len());
                 self.flush().await.map(|()| None)
@@ -87,7 +87,7 @@ impl Line<'_> {
     }
 }
 
-/// What has become of something that the client should take in time.
+/// The outcome of a write with a timeout.
 fn taken(written: &Result<Result<(), tungstenite::Error>, Elapsed>) -> Result<(), End> {
     match written {
         Ok(Ok(())) => Ok(()),

@@ -95,9 +95,9 @@ impl ServerMessage<'_> {
     }
 }
 
-/// An answer of an operation, as it is sent.
+/// An answer of an operation as JSON.
 pub(super) fn next(id: &str, response: GraphqlResponse) -> String {
-    // The answer is written already, and may be long.
+    // The answer is serialized already, and may be long.
     let (id, payload) = (Value::from(id), response.into_text());
     format!(r#"{{"type":"next","id":{id},"payload":{payload}}}"#)
 }

@@ -2,9 +2,9 @@
 //! as server-sent events, for one.
 //!
 //! The WebSocket speaks the subprotocol `graphql-transport-ws`. An operation is a task of its own
-//! that runs as far as its client takes what it says: what is kept for a client that does not read is
+//! that runs as far as its client receives its answers (backpressure): a client that does not read holds
 //! one message, and an answer for each operation, up to a bound. Nothing is read from a client that
-//! does not take what it asked for, and little from one that has not said who it is.
+//! does not receive its answers, and little from one that is not authenticated.
 
 mod answer;
 mod backlog;

@@ -1,5 +1,5 @@
-//! The connection beneath a WebSocket, of which few bytes are read before its client is known. Those of
-//! a long message that has not arrived whole count with the bodies of requests.
+//! The connection beneath a WebSocket, with a limit on the bytes read before authentication. The bytes
+//! of long incomplete messages count together with the bodies of requests.
 
 use std::io;
 use std::pin::Pin;
@@ -16,32 +16,33 @@ use crate::admission::{Bodies, Ticket};
 /// A WebSocket on a connection of a client.
 pub(super) type Socket = WebSocketStream<Metered<TokioIo<Upgraded>>>;
 
-/// How much of what is dropped is read at a time.
+/// The bytes that are discarded at a time.
 const DROPPED_AT_ONCE: usize = 4 * 1024;
-/// How much is dropped at most. Who sends more may not see why it was closed.
+/// The most bytes that are discarded. A client that sends more may not receive the close frame.
 const MAX_DROPPED: usize = 8 * 1024 * 1024;
 
-/// A message of no more bytes than this is not counted.
+/// Messages of up to this size are not counted.
 const UNCOUNTED: usize = 16 * 1024;
-/// How many bytes a client's control frame has before its payload.
+/// The size of a client's control frame before its payload.
 const FRAME_HEAD: usize = 6;
 
-/// A connection on which reading fails once a number of bytes has been read, or once a message that
-/// has not arrived whole is evicted.
+/// A connection on which reading fails after a number of bytes, or once an incomplete message is
+/// evicted.
 #[derive(Debug)]
 pub(super) struct Metered<S> {
     stream: S,
-    /// How many bytes may still be read; `None` for any number.
+    /// The bytes that may still be read; `None` for no limit.
     left: Option<usize>,
     unfinished: Unfinished,
 }
 
-/// What has come of a message that is not whole.
+/// An incomplete message.
 #[derive(Debug)]
 struct Unfinished {
     bodies: Bodies,
+    /// The bytes that have arrived.
     bytes: usize,
-    /// Counts them, if they are many.
+    /// Set once they exceed [`UNCOUNTED`].
     counted: Option<Counted>,
 }
 
@@ -52,7 +53,7 @@ struct Counted {
 }
 
 impl Unfinished {
-    /// More has come; `false` if that is more than may be there.
+    /// Adds bytes; `false` if they exceed the limit by themselves, or were evicted.
     fn grow(&mut self, bytes: usize) -> bool {
         self.bytes += bytes;
         if let Some(counted) = &self.counted {
@@ -76,14 +77,14 @@ impl Unfinished {
     }
 }
 
-/// A message was evicted before it had arrived whole.
+/// An incomplete message was evicted.
 #[derive(Debug, thiserror::Error)]
-#[error("too much of other messages has come since this one was begun")]
+#[error("the message was evicted for newer ones before it arrived completely")]
 pub(super) struct Evicted;
 
-/// More was to be read than may be.
+/// The limit on bytes was reached.
 #[derive(Debug, thiserror::Error)]
-#[error("the client has sent more than it may before it is known")]
+#[error("the client has sent too many bytes before authentication")]
 pub(super) struct Exhausted;
 
 impl<S> Metered<S> {
@@ -100,27 +101,27 @@ impl<S> Metered<S> {
         }
     }
 
-    /// A message has arrived whole.
+    /// A message has arrived completely.
     pub(super) fn arrived(&mut self) {
         self.unfinished.bytes = 0;
         self.unfinished.counted = None;
     }
 
-    /// A control frame has come, maybe between the parts of a message.
+    /// Takes a control frame, which may come between the frames of a message, out of the count.
     pub(super) const fn passed(&mut self, payload: usize) {
         let bytes = self.unfinished.bytes;
         self.unfinished.bytes = bytes.saturating_sub(payload + FRAME_HEAD);
     }
 
-    /// From here on any number of bytes may be read.
+    /// Removes the limit.
     pub(super) const fn lift(&mut self) {
         self.left = None;
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Metered<S> {
-    /// Says that nothing more will be written, and drops what comes until the client ends, too. A
-    /// connection that is closed with something unread is reset, and what was written may be lost.
+    /// Shuts down writing, and discards input until the client closes, too. Closing with unread input would
+    /// reset the connection, and the last bytes written could be lost.
     pub(super) async fn drop_rest(&mut self) -> io::Result<()> {
         self.stream.shutdown().await?;
         let mut dropped = vec![0; DROPPED_AT_ONCE];
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn so_much_is_read_and_no_more_until_the_bound_is_lifted() {
+    async fn reading_fails_at_the_limit_until_it_is_removed() {
         let (mut far, near) = duplex(64);
         let mut near = Metered::new(near, 5, bodies(64));
         far.write_all(b"12345678").await.unwrap();
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_dropped_does_not_count() {
+    async fn discarded_bytes_do_not_count() {
         let (mut far, near) = duplex(64);
         let mut near = Metered::new(near, 1, bodies(64));
         far.write_all(&[0; 64]).await.unwrap();

@@ -13,15 +13,15 @@ use crate::graphql::log;
 use crate::http::HttpState;
 use crate::http::graphql::authorize;
 
-/// A client that has said who it is.
+/// A client that has sent `connection_init`.
 pub(super) struct Welcomed {
     /// Its credentials, as the value of an `Authorization` header.
     pub(super) credentials: Option<String>,
-    /// Whether it is anybody; without credentials it is not, where that is allowed.
+    /// Whether it has credentials; it need not where anonymous callers are allowed.
     pub(super) is_known: bool,
 }
 
-/// Waits until the client has said who it is.
+/// Waits for `connection_init`.
 pub(super) async fn welcome(
     state: &HttpState,
     header: Option<String>,

@@ -52,10 +52,10 @@ pub struct RpcClient {
 }
 
 struct Inner {
-    /// For whoever is no worker.
+    /// For threads that are not workers.
     http: Client,
-    /// One for each worker, made when it is first needed. A connection is looked after by the
-    /// thread that has made it; for all others it would be as slow as that thread is busy.
+    /// One for each worker, created when it is first used. A connection is driven by the thread that opened
+    /// it, so other threads would have to wait while that one is busy.
     workers: Box<[OnceLock<Client>]>,
     name: Arc<str>,
     url: String,
@@ -224,14 +224,14 @@ fn http(config: &RpcConfig) -> reqwest::Result<Client> {
     Client::builder()
         .connect_timeout(config.timeout / 2)
         .pool_idle_timeout(IDLE)
-        // A signature holds for one path, and what it protects goes nowhere else.
+        // A signature is valid for one path, so redirects are not followed.
         .redirect(Policy::none())
         .no_proxy()
         .build()
 }
 
 impl Inner {
-    /// The client whose connections this thread looks after.
+    /// The client whose connections this thread drives.
     fn http(&self) -> &Client {
         let own = worker::current().and_then(|number| self.workers.get(number));
         own.map_or(&self.http, |own| {

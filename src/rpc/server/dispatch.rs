@@ -29,7 +29,7 @@ macro_rules! methods {
     };
 }
 
-/// All methods: the service, the method, and who answers it.
+/// All methods: the service, the method, and its handler.
 pub(super) const METHODS: &[(&str, &str, Answer)] = &methods![
     user::SerializeMany,
     user::GetMany,

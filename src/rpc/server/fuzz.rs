@@ -1,4 +1,4 @@
-//! What other silos send, as targets for fuzzing.
+//! Fuzz targets for calls of other silos.
 
 use std::str;
 use std::sync::Arc;
@@ -16,9 +16,8 @@ use super::method::Context;
 use super::{RpcLimits, RpcServer};
 use crate::domain::Secret;
 
-/// The body of a call that is signed, as that of each method: what is said of the call is read again
-/// as it is written, and the arguments are those of a method or refused, without anything that the
-/// method would ask.
+/// Any bytes as the signed body of a call of each method: the metadata survives a round trip, and the
+/// arguments are accepted or refused before the method is executed.
 ///
 /// # Panics
 ///
@@ -31,7 +30,7 @@ pub fn call(data: &[u8]) {
     assert_eq!(
         meta.ok().as_ref(),
         Some(&request.meta),
-        "it is read in another way"
+        "the round trip changed it"
     );
     let limits = RpcLimits::default();
     let _ = too_long(&request.args, limits.max_list_length);
@@ -53,11 +52,14 @@ pub fn call(data: &[u8]) {
             extension: request.meta.user_gateway.clone(),
         };
         let answered = answer(context, Value::Object(request.args.clone())).now_or_never();
-        assert!(answered.is_some(), "{service}/{method} waits for nobody");
+        assert!(
+            answered.is_some(),
+            "{service}/{method} did not answer at once"
+        );
     }
 }
 
-/// The value of an `Authorization` header: what has the form of a signature is one, and nothing else.
+/// Any bytes as an `Authorization` header: only what has the form of a signature is parsed as one.
 ///
 /// # Panics
 ///

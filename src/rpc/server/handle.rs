@@ -21,7 +21,7 @@ use super::method::Context;
 use super::refusal::{Refusal, SCHEME};
 use crate::admission::{Bodies, BodyError};
 
-/// The counter of calls that were refused, by `reason`.
+/// Counts refused calls, by `reason`.
 const REFUSED: &str = "user_gateway_rpc_refused_total";
 
 /// A server at work.
@@ -61,7 +61,7 @@ fn refused(refusal: Refusal, service: &str, method: &str) -> Response {
         | Refusal::Failed(_) => None,
         Refusal::BadSignature => Some("it is signed with none of the shared secrets"),
         Refusal::Overloaded => Some("as many calls as may be are worked on already"),
-        Refusal::Evicted => Some("too many bodies of other calls arrive slowly"),
+        Refusal::Evicted => Some("too many bytes of unfinished bodies of calls"),
         Refusal::TooLarge => Some("its body is larger than allowed"),
         Refusal::Malformed => Some("it is malformed"),
         Refusal::Unknown => Some("nobody here answers it"),
@@ -124,7 +124,7 @@ async fn answer(
     answer(context, Value::Object(args)).await
 }
 
-/// The signature behind the scheme, of whatever call it is.
+/// The signature in the `Authorization` header, not verified yet.
 pub(super) fn signature(headers: &HeaderMap) -> Result<Signature, Refusal> {
     let value = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
     let parts = value.and_then(|value| value.trim().split_once([' ', '\t']));

@@ -5,12 +5,12 @@
 //! | what is wrong | status and body |
 //! |---|---|
 //! | no `Authorization`, or one of another scheme | 403 |
-//! | what stands in `Authorization` has not the form of a signature | 401 with `WWW-Authenticate` |
+//! | `Authorization` does not have the form of a signature | 401 with `WWW-Authenticate` |
 //! | the body is larger than allowed | 413 |
 //! | the body does not arrive in time | 408 |
-//! | the body is evicted, as too many others come slowly | 503 with `Retry-After` |
+//! | the body is evicted for those of other calls | 503 with `Retry-After` |
 //! | the signature is none of this call | 401 with `WWW-Authenticate` |
-//! | as many calls as may be worked on | 503 with `Retry-After` |
+//! | too many calls are executed at the moment | 503 with `Retry-After` |
 //! | the body is no call | 400 `{"detail":"Malformed request."}` |
 //! | nobody here answers the service or the method | 404 |
 //! | a method of Sentry's that is not for other silos | 400 `["Invalid input."]` |
@@ -81,7 +81,7 @@ pub struct RpcLimits {
     pub max_concurrent_calls: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
-    /// How many bytes of bodies may be there that have not arrived whole.
+    /// The most bytes of bodies that have not arrived completely.
     pub max_unfinished_body_bytes: usize,
 }
 

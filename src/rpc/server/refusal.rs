@@ -17,7 +17,7 @@ pub(super) const SCHEME: &str = "Rpcsignature";
 pub(super) enum Refusal {
     /// Nothing says that another silo calls.
     NotSigned,
-    /// What stands where a signature should has not the form of one.
+    /// The header does not have the form of a signature.
     NoSignature,
     /// The signature is none of this call.
     BadSignature,
@@ -25,7 +25,7 @@ pub(super) enum Refusal {
     Overloaded,
     /// The body did not arrive in time.
     Late,
-    /// The body was evicted for those of others.
+    /// The body was evicted for those of other calls.
     Evicted,
     /// The body is larger than allowed.
     TooLarge,
@@ -42,7 +42,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// The refusal as a metric names it.
+    /// Its name in metrics.
     pub(super) const fn reason(&self) -> &'static str {
         match self {
             Self::NotSigned => "not_signed",

@@ -221,9 +221,7 @@ async fn answers_that_nobody_receives_are_bounded_together() {
         slow.say_if_there_is_room(&message).await;
     }
     eventually("it is closed", async || {
-        gateway
-            .log()
-            .contains("bytes of answers wait to be received")
+        gateway.log().contains("bytes of answers wait to be sent")
     })
     .await;
     assert_eq!(closed_with(&gateway, 1013).await, 1);
