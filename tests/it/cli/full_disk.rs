@@ -1,5 +1,5 @@
-//! What holds while a database cannot be written: nothing is acknowledged that is not kept, the
-//! gateway says so, and it goes on by itself as soon as there is room.
+//! A database that cannot be written: no change is acknowledged that is not stored, readiness and metrics
+//! report it, and the gateway recovers by itself as soon as there is space.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -20,9 +20,9 @@ use crate::harness::{Answer, PostgresServer, Process, Scratch, eventually, look_
 
 /// How often the disk fills and empties unless `USER_GATEWAY_FULL_DISKS` says otherwise.
 const ROUNDS: usize = 3;
-/// How many write at a time, each for a user of their own.
+/// The concurrent writers, each with a user of its own.
 const WRITERS: u64 = 4;
-/// How many changes have to be acknowledged, or refused, before a round goes on.
+/// The changes that have to be acknowledged, or refused, before a round continues.
 const ENOUGH: u64 = 20;
 
 fn rounds() -> usize {
@@ -35,7 +35,7 @@ type Options = BTreeMap<(u64, String), u64>;
 /// How many keys a writer has.
 const KEYS: u64 = 500;
 
-/// Those who set one new option after the other, and what they were answered.
+/// Writers that set one new option after the other, and their answers.
 #[derive(Debug, Default)]
 struct Load {
     acknowledged: Mutex<Options>,
@@ -102,7 +102,7 @@ impl Load {
     }
 }
 
-/// Something that keeps a database from being written for a while.
+/// A fault that makes a database unwritable for a while.
 trait Disk {
     fn fill(&self);
     fn empty(&self);
@@ -153,7 +153,7 @@ async fn survives(gateway: &mut Process, token: &str, url: &str, disk: &dyn Disk
     assert_kept(url, &acknowledged, usize::MAX).await;
 }
 
-/// That another process sees every option that was acknowledged, or one that was set later.
+/// Asserts that another process sees every acknowledged option, or one that was set later.
 async fn assert_kept(url: &str, acknowledged: &Options, round: usize) {
     let database = look_into(url).await;
     let query = "SELECT user_id, key, CAST(value AS text) AS value FROM sentry_useroption \
@@ -182,7 +182,7 @@ async fn assert_kept(url: &str, acknowledged: &Options, round: usize) {
     database.writer().close_by_ref().await.unwrap();
 }
 
-/// A bound on the size of the files that a process writes, which anybody may set for their own.
+/// A limit on the size of files that a process writes, which needs no privileges.
 struct FileSizes {
     process: u32,
 }
@@ -213,7 +213,7 @@ async fn nothing_acknowledged_is_lost_while_sqlite_cannot_write_its_files() {
     let url = format!("sqlite://{}/full.db?mode=rwc", scratch.path().display());
     scratch.must(&["seed", "--users", "20", "--database-url", &url]);
     let token = scratch.token(&url, &["--user", "1"]);
-    // Whoever writes too much is told so, and not killed.
+    // Writing beyond it fails instead of killing the process.
     let ignoring = ["env", "--ignore-signal=XFSZ"];
     let mut gateway = scratch.start_under(&ignoring, &["serve", "--database-url", &url]);
     let disk = FileSizes {
@@ -222,7 +222,7 @@ async fn nothing_acknowledged_is_lost_while_sqlite_cannot_write_its_files() {
     survives(&mut gateway, &token, &url, &disk).await;
 }
 
-/// A small file system in memory, gone with this.
+/// A small file system in memory, unmounted on drop.
 struct SmallDisk {
     folder: PathBuf,
     _scratch: Scratch,
@@ -294,7 +294,7 @@ async fn nothing_acknowledged_is_lost_on_a_full_disk_on_postgresql() {
     let Some(disk) = SmallDisk::mount("64m") else {
         return;
     };
-    // The server's own user has to reach the folder.
+    // The user of the server needs access to the folder.
     let owner = fs::metadata(server.folder()).unwrap();
     let tablespace = disk.folder.join("tablespace");
     fs::create_dir(&tablespace).unwrap();
@@ -305,7 +305,7 @@ async fn nothing_acknowledged_is_lost_on_a_full_disk_on_postgresql() {
     scratch.must(&["seed", "--users", "20", "--database-url", &url]);
     let token = scratch.token(&url, &["--user", "1"]);
     let database = look_into(&url).await;
-    // The log of the database stays where there is room: without it the server ends.
+    // The write-ahead log is on another disk: without space for it the server would stop.
     let place = tablespace.display();
     for statement in [
         format!("CREATE TABLESPACE small LOCATION '{place}'"),

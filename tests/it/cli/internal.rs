@@ -1,4 +1,4 @@
-//! `--internal-listen`: an address for other silos and for whoever watches the gateway.
+//! `--internal-listen`: an address for other silos and for monitoring.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ async fn status(process: &Process, method: &str, origin: &str, path: &str) -> u1
     Answer::to(request).await.status
 }
 
-/// A control silo with an address of its own for others; where that is.
+/// A control silo with an internal address, and that address.
 fn start(scratch: &Scratch, arguments: &[&str]) -> (Process, String) {
     let always = [
         "serve",
@@ -31,7 +31,7 @@ fn start(scratch: &Scratch, arguments: &[&str]) -> (Process, String) {
 }
 
 #[tokio::test]
-async fn what_is_not_for_clients_is_on_the_internal_address_alone() {
+async fn internal_routes_are_on_the_internal_address_only() {
     let (scratch, _) = seeded();
     let (control, internal) = start(&scratch, &[]);
     for (method, path, outside, inside) in [

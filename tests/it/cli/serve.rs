@@ -146,7 +146,7 @@ async fn sigint_ends_a_gateway_with_idle_connections_at_once() {
 }
 
 #[tokio::test]
-async fn a_process_whose_threads_are_stuck_is_ended_in_time() {
+async fn a_process_with_blocked_threads_exits_in_time() {
     let scratch = Scratch::new();
     let arguments = [
         "serve",
@@ -158,7 +158,7 @@ async fn a_process_whose_threads_are_stuck_is_ended_in_time() {
         "100ms",
     ];
     let (mut gateway, _unread) = scratch.start_unread(&arguments);
-    // Nobody reads the log, so in the end the thread that serves waits for somebody to do so.
+    // The log is not read, so the pipe fills up and the worker blocks on writing.
     let moment = Duration::from_secs(2);
     eventually("the thread that serves is stuck", async || {
         let request = gateway.get("/healthz").timeout(moment);

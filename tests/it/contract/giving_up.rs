@@ -1,7 +1,7 @@
-//! Changes whose callers give up: at each point at which they wait, in turn.
+//! Changes that are cancelled at each await point.
 //!
-//! Whatever point that is, a change is made as a whole, with its rows of the outbox, or not at
-//! all; no transaction stays open and no lock is left, so the next change finds nothing in its way.
+//! A change is made completely, with its outbox rows, or not at all; no transaction stays open and no lock
+//! is held, so the next change does not wait.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -24,7 +24,7 @@ use crate::harness::{Engine, TestDatabase, eventually};
 /// No change waits more often than this.
 const MOST_POLLS: usize = 500;
 
-/// What comes of a future that is polled at most so many times and then dropped.
+/// Polls a future at most this many times and then drops it.
 async fn give_up_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     if polls == 0 {
         return None;
@@ -42,7 +42,7 @@ async fn give_up_after<T>(polls: usize, future: impl Future<Output = T>) -> Opti
     .await
 }
 
-/// Whom a change is about. Each attempt has a user of its own.
+/// The user of a change. Each attempt has its own.
 #[derive(Debug, Clone)]
 struct Subject {
     id: UserId,
@@ -102,7 +102,7 @@ struct Kind {
     change: fn(Database, Subject) -> Change,
     /// A query that counts how often it was made; `ID` and `NAME` are those of the subject.
     made: &'static str,
-    /// Whose rows of the outbox come with it, if any do.
+    /// Whose outbox rows come with it, if any.
     rows_of: Option<&'static str>,
 }
 
@@ -273,7 +273,7 @@ const KINDS: [Kind; 13] = [
     },
 ];
 
-/// How often a change was made, and how many rows of the outbox came with it, at one moment.
+/// How often a change was made, and the number of its outbox rows, at one moment.
 async fn seen(db: &TestDatabase, kind: &Kind, subject: &Subject) -> (i64, i64) {
     let rows = kind.rows_of.map_or_else(
         || "0".to_owned(),
@@ -305,7 +305,7 @@ async fn nothing_stays_open(db: &TestDatabase) {
     .await;
 }
 
-/// Gives up a kind of change at every point, until it is made before that.
+/// Cancels a kind of change at every await point, until it completes before.
 async fn give_up_everywhere(db: &TestDatabase, database: &Database, kind: &Kind, number: usize) {
     for polls in 0..MOST_POLLS {
         let what = format!("{}, given up after {polls} polls", kind.name);
@@ -322,7 +322,7 @@ async fn give_up_everywhere(db: &TestDatabase, database: &Database, kind: &Kind,
         as_a_whole().await;
         nothing_stays_open(db).await;
         assert!(as_a_whole().await || !is_made, "{what}");
-        // The next change finds nothing in its way, whatever is still going on.
+        // The next change succeeds, even if the cancelled one is still running.
         let next = db.database().services().users;
         assert!(next.add_permission(subject.id, "next").await.unwrap());
         if is_made {
@@ -333,7 +333,7 @@ async fn give_up_everywhere(db: &TestDatabase, database: &Database, kind: &Kind,
 }
 
 database_contract! {
-    async fn a_change_that_is_given_up_at_any_point_is_made_as_a_whole_or_not(db: &TestDatabase) {
+    async fn a_change_cancelled_at_any_point_is_made_completely_or_not_at_all(db: &TestDatabase) {
         // Its regions are others, so that their rows stay to be counted.
         let database = db.reopen(false).await;
         for (number, kind) in KINDS.iter().enumerate() {
@@ -364,7 +364,7 @@ database_contract! {
         panic!("a claim is never made");
     }
 
-    async fn a_key_whose_clearing_is_given_up_at_any_point_can_be_cleared(db: &TestDatabase) {
+    async fn a_key_whose_clearing_is_cancelled_at_any_point_can_be_cleared(db: &TestDatabase) {
         for polls in 0..MOST_POLLS {
             let key = format!("key:{polls}");
             let is_made = give_up_after(polls, db.database().clear_key(&key)).await.is_some();

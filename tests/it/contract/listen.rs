@@ -106,7 +106,7 @@ async fn a_process_that_lost_its_connection_says_that_it_may_have_missed_somethi
     let ended = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
                  WHERE datname = current_database() AND query LIKE 'LISTEN%'";
     assert_eq!(db.number(ended).await, 1);
-    // That it went gives nobody anything to look at; that another is there does.
+    // A lost feed is no reason to read; a new one is.
     other.until_it_begins(2).await;
     assert_eq!(other.heard.lost(), 1);
     db.users().flush_nonce(ada).await.unwrap();
@@ -130,7 +130,7 @@ async fn the_end_of_a_token_of_a_service_is_heard_of() {
     assert_eq!(db.heard.revoked(), 1);
 }
 
-async fn whoever_is_broken_off_does_not_count_as_listening(engine: Engine) {
+async fn an_aborted_listener_does_not_count_as_listening(engine: Engine) {
     let db = TestDatabase::open(engine).await;
     let mut other = Other::start(&db).await;
     assert!(other.database.hears());
@@ -138,7 +138,7 @@ async fn whoever_is_broken_off_does_not_count_as_listening(engine: Engine) {
     assert!((&mut other.listening).await.unwrap_err().is_cancelled());
     assert!(!other.database.hears());
     assert_eq!((other.heard.lost(), other.heard.missed()), (1, 1));
-    // What listens anew begins as the first did.
+    // A new listener begins like the first.
     let listens = other.database.clone();
     other.listening = tokio::spawn(async move { listens.listen().await });
     other.until_it_begins(2).await;
@@ -146,7 +146,7 @@ async fn whoever_is_broken_off_does_not_count_as_listening(engine: Engine) {
 }
 
 on_each_engine! {
-    whoever_is_broken_off_does_not_count_as_listening
+    an_aborted_listener_does_not_count_as_listening
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ database_contract! {
         assert_eq!(users(&claim(db, "de").await), [ada, grace]);
     }
 
-    async fn what_a_clock_that_is_ahead_has_written_claimed_or_put_off_is_due_at_once(db: &TestDatabase) {
+    async fn rows_written_claimed_or_postponed_by_a_clock_ahead_are_due_at_once(db: &TestDatabase) {
         let [ada, grace, joan] = db.add_users(["ada", "grace", "joan"]).await;
         let store = db.database();
         let noon = db.clock.now();
@@ -195,7 +195,7 @@ database_contract! {
         assert_eq!(users(&claim(db, "us").await), [ada, grace]);
     }
 
-    async fn what_a_clock_that_is_behind_has_claimed_or_put_off_is_due_at_once(db: &TestDatabase) {
+    async fn rows_claimed_or_postponed_by_a_clock_behind_are_due_at_once(db: &TestDatabase) {
         let [ada, grace] = db.add_users(["ada", "grace"]).await;
         let store = db.database();
         let noon = db.clock.now();
@@ -207,7 +207,7 @@ database_contract! {
         assert_eq!(users(&claim(db, "us").await), [grace, ada]);
     }
 
-    async fn what_a_clock_that_is_ahead_has_put_off_is_made_due(db: &TestDatabase) {
+    async fn rows_postponed_by_a_clock_ahead_are_made_due(db: &TestDatabase) {
         let ada = db.add_user("ada").await;
         let store = db.database();
         let noon = db.clock.now();

@@ -298,7 +298,7 @@ contract! {
         assert_eq!(db.count("sentry_useroption").await, 1_000);
         assert!(set(db, &option(bob, "beyond", json!(1))).await.changed);
 
-        // Whoever has more already keeps them, and comes below the bound by deleting some.
+        // A user beyond the limit keeps all options, and gets below it by deleting some.
         db.add_option(ada, (Some(9), None), "more", "1").await;
         refusal(db, &option(ada, "beyond", json!(1))).await;
         assert!(set(db, &option(ada, "k1", json!(2))).await.changed);

@@ -1,5 +1,5 @@
-//! What a request takes while it is answered: it is stopped at the bounds on its cost and on the
-//! bytes of its answers, whether plans or the engine run it.
+//! The budget of a request: it is stopped at the limits on its cost and on the bytes of its answers, with
+//! plans and with the engine.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -18,11 +18,11 @@ on_each_engine! {
     an_answer_has_so_many_bytes
     objects_count_as_they_turn_out_to_be
     a_mutation_that_costs_too_much_stops_those_after_it
-    the_operations_of_a_batch_share_what_they_may_take
+    the_operations_of_a_batch_share_a_budget
     searches_and_counts_have_their_price
-    a_statement_that_is_one_too_many_ends_the_operation
-    values_count_when_they_are_read_and_before_more_are
-    what_failed_counts_where_the_engine_keeps_it
+    a_statement_beyond_the_cost_ends_the_operation
+    option_values_are_charged_when_read_and_before_more_are_read
+    errors_that_the_engine_keeps_are_charged
 }
 
 /// Whether plans run operations.
@@ -194,7 +194,7 @@ async fn a_mutation_that_costs_too_much_stops_those_after_it(engine: Engine) {
     }
 }
 
-async fn the_operations_of_a_batch_share_what_they_may_take(engine: Engine) {
+async fn the_operations_of_a_batch_share_a_budget(engine: Engine) {
     for plans in EXECUTORS {
         let gateway = gateway(engine, plans, |limits| limits.response_bytes = 20_000).await;
         let token = ada_with_options(&gateway).await;
@@ -250,8 +250,8 @@ async fn searches_and_counts_have_their_price(engine: Engine) {
     }
 }
 
-/// Nothing wakes what waits for a statement that may not be made.
-async fn a_statement_that_is_one_too_many_ends_the_operation(engine: Engine) {
+/// A statement beyond the cost is never made, so nothing wakes its waiters.
+async fn a_statement_beyond_the_cost_ends_the_operation(engine: Engine) {
     let gateway = gateway(engine, true, |_| {}).await;
     let ada = gateway.database.add_user("ada").await;
     for id in 1..=45 {
@@ -260,7 +260,7 @@ async fn a_statement_that_is_one_too_many_ends_the_operation(engine: Engine) {
     }
     let token = gateway.user_token(ada, &[]).await;
     let query = "{ viewer { user { organizations { members(first: 1) { nodes { id } } } } } }";
-    // Before the members are read all costs 67, and 62 is what is estimated.
+    // Everything before the members costs 67; the estimate is 62.
     for cost in [64, 67, 70, 76, 79] {
         for plans in EXECUTORS {
             let beside = gateway
@@ -276,7 +276,7 @@ async fn a_statement_that_is_one_too_many_ends_the_operation(engine: Engine) {
     }
 }
 
-async fn values_count_when_they_are_read_and_before_more_are(engine: Engine) {
+async fn option_values_are_charged_when_read_and_before_more_are_read(engine: Engine) {
     let start = gateway(engine, true, |_| {}).await;
     let value = json!("x".repeat(998)).to_string();
     for i in 1..=120 {
@@ -307,14 +307,14 @@ async fn values_count_when_they_are_read_and_before_more_are(engine: Engine) {
                 .await;
             for query in places {
                 let body = json!({ "query": query });
-                // It is known who asks after the first time.
+                // Later requests find the credentials remembered.
                 beside
                     .post(&token, &json!({ "query": "{ __typename }" }))
                     .await;
                 let before = start.statements();
                 let answer: Value = beside.post(&token, &body).await.json().await.unwrap();
                 assert_eq!(outcome(&answer), expected, "{query:.60}");
-                // The engine may ask for fewer at a time.
+                // The engine may read fewer at a time.
                 let statements = start.statements() - before;
                 assert!(!plans || statements <= most, "{query:.60}: {statements}");
                 if let Some(options) = answer["data"]["userOptions"].as_array() {
@@ -327,7 +327,7 @@ async fn values_count_when_they_are_read_and_before_more_are(engine: Engine) {
     }
 }
 
-async fn what_failed_counts_where_the_engine_keeps_it(engine: Engine) {
+async fn errors_that_the_engine_keeps_are_charged(engine: Engine) {
     for plans in EXECUTORS {
         let gateway = gateway(engine, plans, |limits| limits.response_bytes = 20_000).await;
         let [ada, bob] = gateway.database.add_users(["ada", "bob"]).await;
@@ -344,7 +344,7 @@ async fn what_failed_counts_where_the_engine_keeps_it(engine: Engine) {
                 if is_stopped && !plans {
                     assert_stopped(&answer, "RESPONSE_LIMIT_EXCEEDED", "20000");
                 } else {
-                    // A plan makes no more errors than are told.
+                    // A plan keeps no more errors than it answers.
                     assert_eq!(codes(&answer)[0], "FORBIDDEN", "{answer}");
                     assert_eq!(codes(&answer).len(), 21);
                 }
@@ -353,9 +353,9 @@ async fn what_failed_counts_where_the_engine_keeps_it(engine: Engine) {
     }
 }
 
-/// What the schema says of itself multiplies, too, and the engine answers it in one go.
+/// Introspection multiplies, too, and the engine computes it without yielding.
 #[tokio::test]
-async fn what_is_asked_about_the_schema_has_a_cost() {
+async fn introspection_is_charged() {
     let gateway = gateway(Engine::Sqlite, true, |limits| limits.cost = 2_000).await;
     gateway.database.add_user("ada").await;
     let token = gateway.user_token(UserId(1), &[]).await;
@@ -370,7 +370,7 @@ async fn what_is_asked_about_the_schema_has_a_cost() {
     assert_eq!(outcome(&answer), "COST_LIMIT_EXCEEDED");
 }
 
-/// The writer pauses in the middle of long answers; nobody can tell where.
+/// The writer yields in the middle of long answers, without effect on them.
 #[tokio::test]
 async fn a_long_answer_is_the_same_however_often_writing_it_pauses() {
     let gateway = gateway(Engine::Sqlite, true, |_| {}).await;

@@ -1,5 +1,4 @@
-//! What a document may make the gateway do before it is refused or run: whatever it says, that is
-//! bounded, and so is what is told of it.
+//! The work of checking a document, and the errors about it, are bounded for every document.
 
 use std::fmt::Write as _;
 
@@ -211,7 +210,7 @@ async fn a_long_value_that_is_used_over_and_over_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_checked_for_each_operation_or_each_variable_is_bounded() {
+async fn checks_of_each_operation_or_variable_are_bounded() {
     let (gateway, token) = limited(|_| {}).await;
     let declared = |count: usize| {
         let all: Vec<_> = (0..count).map(|place| format!("$v{place}: ID!")).collect();
@@ -374,7 +373,7 @@ async fn an_answer_that_was_run_holds_so_many_errors_and_all_of_its_data() {
 }
 
 #[tokio::test]
-async fn a_message_does_not_repeat_what_is_long() {
+async fn a_message_does_not_repeat_long_input() {
     let (gateway, token) = limited(|_| {}).await;
     let long = "x".repeat(100_000);
     for query in [
@@ -445,7 +444,7 @@ async fn batch(gateway: &Gateway, token: &str, queries: &[&str]) -> Vec<String> 
 }
 
 #[tokio::test]
-async fn the_operations_of_a_batch_share_what_one_may_ask_for() {
+async fn the_operations_of_a_batch_share_the_limits_of_one() {
     let (gateway, token) = limited(|limits| {
         limits.cost = 3_500;
         limits.aliases = 3;

@@ -1,4 +1,4 @@
-//! A connection over HTTP/2 on which a test decides how much may be sent to it.
+//! An HTTP/2 connection on which a test controls the flow-control window.
 
 use axum::body::Bytes;
 use axum::http::{Request, Response};
@@ -18,8 +18,7 @@ pub(crate) struct Http2 {
 }
 
 impl Http2 {
-    /// Connects to an origin such as `http://127.0.0.1:40001`, which may send so many bytes on each
-    /// stream until it is allowed more.
+    /// Connects to an origin such as `http://127.0.0.1:40001`, with this initial window of each stream.
     pub(crate) async fn open(origin: &str, window: u32) -> Self {
         let address = origin.strip_prefix("http://").unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
@@ -35,7 +34,7 @@ impl Http2 {
         }
     }
 
-    /// Sends a request. It is taken back if what this returns is dropped before it is answered.
+    /// Sends a request. Dropping the result before the answer resets the stream.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -47,7 +46,7 @@ impl Http2 {
         sent.unwrap()
     }
 
-    /// Sends a request to whom may have ended the connection.
+    /// Sends a request on a connection that may have been closed.
     pub(crate) async fn try_send(
         &self,
         method: &str,

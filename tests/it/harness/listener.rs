@@ -44,7 +44,7 @@ impl Recorder {
         heard.iter().filter(is_revocation).count()
     }
 
-    /// How often it was said that changes are not heard of any more.
+    /// How often the feed of changes was lost.
     pub(crate) fn lost(&self) -> usize {
         let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lost = heard

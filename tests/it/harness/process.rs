@@ -148,7 +148,7 @@ impl Scratch {
         Process::start(self.prepared(command, &[]))
     }
 
-    /// Starts a server whose log nobody reads. It goes into a pipe that is full at some time.
+    /// Starts a server whose log is not read. It goes into a pipe, which fills up.
     pub(crate) fn start_unread(&self, arguments: &[&str]) -> (Process, PipeReader) {
         let (unread, log) = pipe().unwrap();
         let arguments = [arguments, &["--listen", "127.0.0.1:0"]].concat();

@@ -36,7 +36,7 @@ impl Raw {
         self.try_send_bytes(text.as_bytes()).await
     }
 
-    /// Sends what is no text to whom may have gone.
+    /// Sends bytes on a connection that may have been closed.
     pub(crate) async fn try_send_bytes(&self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! Connections: how many there may be, for how long, and what they may ask.
+//! Limits on connections: number, age, and size of heads.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{CREATE, Open};
 use crate::harness::{Answer, Http2, PATIENCE, PROTOCOL, Raw, Scratch, Socket, eventually};
 
-/// How long something may take that a test waits to be given up.
+/// A short timeout, for tests that wait for it.
 const SHORT: Duration = Duration::from_millis(50);
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -22,7 +22,7 @@ async fn kept(origin: &str) -> Raw {
     raw
 }
 
-/// The answer to whom may find no place.
+/// The answer on a connection that may be refused.
 async fn ask(origin: &str) -> Option<Answer> {
     let raw = Raw::open(origin).await;
     let head = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
@@ -85,7 +85,7 @@ async fn a_head_has_a_bound() {
         (one(1_000_000), 431),
     ] {
         let raw = Raw::open(&open.gateway.origin).await;
-        // Whoever sends more than is read may be told of it before all is sent.
+        // A client that sends more than is read may get the answer before it has sent everything.
         let head = open.head("GET", &fields).replace("/graphql", "/healthz");
         let _ = raw.try_send(&head).await;
         assert_eq!(raw.answer().await.status, status, "{}", fields.len());

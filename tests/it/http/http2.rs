@@ -1,5 +1,4 @@
-//! HTTP/2: what is bounded on a connection is so on each of its streams, and what holds over
-//! HTTP/1 holds here.
+//! HTTP/2: the limits on connections hold for each stream, and behaviour is the same as over HTTP/1.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokio::time::timeout;
 use super::{CREATE, NEW, Open};
 use crate::harness::{Answer, Http2, PATIENCE, PAUSE, Scratch, eventually};
 
-/// How long something may take that a test waits to be given up.
+/// A short timeout, for tests that wait for it.
 const SHORT: Duration = Duration::from_millis(50);
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -24,7 +23,7 @@ const LARGE: &str = "{ __schema { types { name description fields { name descrip
 const SUBSCRIPTION: &str = "subscription { userChanged(id: 1) { name } }";
 
 impl Open {
-    /// The `Authorization` of the one who asks.
+    /// The `Authorization` header.
     fn authorization(&self) -> String {
         format!("Bearer {}", self.token)
     }
@@ -92,14 +91,14 @@ async fn an_answer_that_its_client_does_not_take_is_given_up() {
             let read = until_given_up(body, is_slow).await;
             assert!(is_slow || read <= window as usize, "{read} of {window}");
         }
-        // Its other streams are none the worse.
+        // Other streams are not affected.
         let health = connection.answer("GET", "/healthz", &[], "").await;
         assert_eq!(health.status(), 200);
     }
 }
 
 #[tokio::test]
-async fn an_answer_comes_whole_however_it_is_cut() {
+async fn an_answer_is_complete_for_any_window_size() {
     let open = Open::start().await;
     let whole = open.query(LARGE).await;
     let open = open.over_http2();
@@ -322,7 +321,7 @@ async fn a_request_ends_when_its_client_takes_it_back() {
 }
 
 #[tokio::test]
-async fn what_is_refused_over_http1_is_refused_in_the_same_words() {
+async fn refusals_are_the_same_as_over_http1() {
     let open = Open::with(|config| config.server.max_body_bytes = 1_000).await;
     let mut answers = Vec::new();
     let mut open = Some(open);
@@ -388,7 +387,7 @@ async fn a_batch_and_a_change_work_as_over_http1() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_stopped_ends_idle_connections_and_those_who_do_not_read() {
+async fn shutdown_closes_idle_connections_and_those_that_do_not_read() {
     let scratch = Scratch::new();
     scratch.must(&["seed", "--users", "5"]);
     let token = scratch.token("sqlite://user-gateway.db?mode=rwc", &["--user", "1"]);

@@ -181,7 +181,7 @@ async fn a_body_has_a_time_of_its_own() {
 }
 
 #[tokio::test]
-async fn callers_without_credentials_keep_nobody_out() {
+async fn callers_without_credentials_do_not_block_others() {
     let open = Open::with(|config| {
         config.graphql.anonymous_introspection = true;
         config.server.max_concurrent_requests = 16;

@@ -1,4 +1,4 @@
-//! Faults of ours: a panic ends the request in which it happens, and nothing else.
+//! A panic ends only the request in which it happens.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -131,7 +131,7 @@ async fn a_panic_ends_its_request_and_nothing_else() {
     let surface = broken(database.database().services(), Arc::new(Broken));
     let token = ("authorization", "Bearer nobody-knows-this");
     let from_a_page = ("sec-fetch-site", "same-origin");
-    // Nobody waits for what an earlier one has left behind, either.
+    // No later request waits for one that panicked.
     for _ in 0..3 {
         for (method, path, headers) in [
             ("POST", "/graphql", &[token][..]),

@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use user_gateway::domain::{Error, OptionKey, OptionScope, Result, SetOption, UserId};
 use user_gateway::service::Services;
 
-use super::{assert_answered, block, look_up, open_impatiently, open_patiently, until_blocked};
+use super::{
+    assert_answered, block, look_up, open_patiently, open_with_lock_timeout, until_blocked,
+};
 use crate::harness::{Contents, Scratch, TestDatabase, eventually};
 
-/// What somebody else keeps locked of a user, and a change that waits for it.
+/// A lock of another session, and a change that waits for it.
 #[derive(Debug, Clone, Copy)]
 enum Locked {
     Option,
@@ -92,7 +94,7 @@ async fn a_locked_row_delays_its_user_alone_and_keeps_one_connection() {
                 services.users.flush_nonce(*id).await.unwrap();
             }
         }
-        // However many wait, one of them waits in the database.
+        // One of all waiters waits in the database.
         until_blocked(&db, 1).await;
         assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
         other.rollback().await.unwrap();
@@ -108,7 +110,7 @@ async fn a_change_waits_for_a_lock_no_longer_than_it_may() {
     let db = TestDatabase::with(Contents::Migrated).await;
     let ada = db.add_user("ada").await;
     db.add_email(ada, "new@example.com", false).await;
-    let process = open_impatiently(db.url(), Duration::from_millis(200)).await;
+    let process = open_with_lock_timeout(db.url(), Duration::from_millis(200)).await;
     let services = process.services();
     for locked in [
         Locked::Option,
@@ -140,7 +142,7 @@ async fn a_change_waits_for_a_lock_no_longer_than_it_may() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn many_locked_rows_leave_half_of_the_pool_to_others() {
+async fn changes_of_locked_rows_use_at_most_half_of_the_pool() {
     let db = TestDatabase::with(Contents::Migrated).await;
     let names: [String; 12] = std::array::from_fn(|number| format!("user{number}"));
     let ids = db.add_users(names.each_ref().map(String::as_str)).await;
@@ -170,7 +172,7 @@ async fn many_locked_rows_leave_half_of_the_pool_to_others() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn a_client_whose_row_is_locked_is_told_so_and_others_are_served_meanwhile() {
+async fn a_change_of_a_locked_row_times_out_while_others_are_made() {
     const SET: &str = "mutation($user: ID!, $value: JSON) { \
          setUserOption(input: { userId: $user, key: \"theme\", value: $value }) { changed } }";
     const UPDATE: &str = "mutation($user: ID!, $value: String!) { \
@@ -213,7 +215,7 @@ async fn a_client_whose_row_is_locked_is_told_so_and_others_are_served_meanwhile
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn what_waits_for_a_table_is_done_once_it_is_free() {
+async fn a_change_that_waits_for_a_table_lock_is_made_once_it_is_released() {
     let db = TestDatabase::with(Contents::Migrated).await;
     let ada = db.add_user("ada").await;
     let options = db.database().services().user_options;

@@ -251,7 +251,7 @@ async fn whoever_waits_for_the_lock_finds_who_was_created_meanwhile() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn a_locked_address_delays_nobody_who_has_another() {
+async fn a_locked_address_delays_no_other_address() {
     let db = TestDatabase::with(Contents::Migrated).await;
     let process = open_patiently(db.url()).await;
     let users = process.services().users;

@@ -1,4 +1,4 @@
-//! Clients that hang up during changes: nothing of them stays in the database.
+//! Clients that disconnect during changes leave no transaction or lock in the database.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::harness::{
     Account, Contents, Engine, Fleet, Gateway, Plan, Raw, Silo, TestDatabase, eventually, variable,
 };
 
-/// How many clients hang up unless `USER_GATEWAY_HANGUPS` says otherwise.
+/// The clients that disconnect, unless `USER_GATEWAY_HANGUPS` sets another number.
 const HANGUPS: usize = 600;
-/// How many do so at a time.
+/// The clients at a time.
 const AT_A_TIME: usize = 24;
-/// The longest that one waits before it hangs up, in microseconds.
+/// The longest wait before disconnecting, in microseconds.
 const LONGEST_MICROS: u64 = 6_000;
 
 const SET: &str = "mutation($user: ID!, $key: String!, $value: JSON, $scope: UserOptionScope) { \
@@ -42,7 +42,7 @@ fn change(random: &mut StdRng, users: &[UserId], number: usize) -> Value {
     }
 }
 
-/// Asks for a change and hangs up after a while.
+/// Requests a change and disconnects after a while.
 async fn hang_up(origin: &str, token: &str, body: Value, after: Duration) {
     let body = body.to_string();
     let mut request = String::new();

@@ -38,7 +38,7 @@ async fn open(url: &str, acquire_timeout: Duration, statement_timeout: Duration)
 }
 
 /// A second process whose changes wait so long for locks.
-async fn open_impatiently(url: &str, lock_timeout: Duration) -> Database {
+async fn open_with_lock_timeout(url: &str, lock_timeout: Duration) -> Database {
     open_with(DatabaseOptions {
         url: url.to_owned(),
         max_connections: 8,

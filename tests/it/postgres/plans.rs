@@ -294,7 +294,7 @@ const ME: UserId = UserId(5_001);
 const SMALL: OrganizationId = OrganizationId(30_001);
 /// One of 2,000, who come last by id and by date.
 const LARGE_PART: OrganizationId = OrganizationId(30_002);
-/// One of nearly everybody.
+/// One with nearly all users.
 const NEARLY_ALL: OrganizationId = OrganizationId(30_003);
 
 /// The members of these organizations.
@@ -342,7 +342,7 @@ fn narrow_filters() -> Vec<UserFilter> {
             ..small()
         },
         ids(5_001, 30),
-        // Whoever is not there is not looked for in a list.
+        // A key that does not exist is not searched for in a list.
         ids(60_000, 300),
         text(ids(5_001, 30), "early"),
         UserFilter {
@@ -543,7 +543,7 @@ async fn a_search_costs_what_its_filter_names_on_sqlite() {
     }
 }
 
-/// The names of a page in the viewer's eyes, from an organization.
+/// The names of a page as the viewer sees it, from an organization.
 async fn members_by_username(db: &TestDatabase, organization: OrganizationId) -> Vec<UserId> {
     let filter = UserFilter {
         organization_id: Some(organization),

@@ -139,10 +139,10 @@ async fn the_searches_of_one_user_leave_places_to_those_of_others() {
     let lock = block(&db, "sentry_useremail").await;
     let many = search_as(&users, Viewer::Member(ada), 10);
     until_blocked(&db, 1).await;
-    // Whoever comes later does not wait behind them, whatever the user asks for.
+    // Later requests of other users do not wait behind them.
     let one = search_as(&users, Viewer::Public(Some(grace)), 1);
     until_blocked(&db, PLACES).await;
-    // Nor do those who have left without waiting keep a place that is free.
+    // Cancelled waiters do not hold a place, either.
     for search in &many[5..] {
         search.abort();
     }

@@ -60,7 +60,7 @@ async fn a_look_up_that_is_alone_costs_a_statement_of_its_own() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn a_row_that_cannot_be_read_fails_nobody_who_does_not_ask_for_it() {
+async fn an_unreadable_row_fails_only_its_own_look_ups() {
     let db = TestDatabase::with(Contents::Migrated).await;
     let ids = crowd(&db, 60).await;
     let other = open_patiently(db.url()).await;

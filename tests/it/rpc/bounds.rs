@@ -121,7 +121,7 @@ fn endless() -> String {
 async fn as_many_calls_are_worked_on_as_may_be() {
     let control = Control::with(|server| server.limits.max_concurrent_calls = 1).await;
     let UserId(ada) = control.db.add_user("ada").await;
-    // Somebody who writes holds up every other writer.
+    // An open transaction blocks every other writer.
     let in_the_way = control.db.connection().begin_alone().await.unwrap();
     let args = json!({ "user_id": ada });
     let calls = (0..3).map(|_| control.call("user/flush_nonce", args.clone()));

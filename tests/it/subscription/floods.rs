@@ -1,4 +1,4 @@
-//! WebSockets whose clients send much and read nothing, and those that hold what others want.
+//! WebSockets whose clients send much and read nothing, or occupy places.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::harness::{
 /// The most memory that a gateway may take, whatever it is sent.
 const MAX_MEMORY: u64 = 256 * 1024 * 1024;
 
-/// How much a flood is, unless it is ended before.
+/// The size of a flood, unless the gateway closes it before.
 const FLOOD: usize = 512 * 1024 * 1024;
 
 const UPGRADE: &str = "GET /graphql HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n\
@@ -88,7 +88,7 @@ async fn flood(gateway: &Process, first: &[u8], again: &[u8], code: u16) {
 }
 
 #[tokio::test]
-async fn strangers_who_send_and_do_not_read_are_closed_after_few_bytes() {
+async fn unauthenticated_floods_are_closed_after_few_bytes() {
     let (scratch, _) = seeded();
     let gateway = scratch.start(&["serve"]);
     let message = json!({ "type": "ping", "payload": { "x": "x".repeat(1_000) } });
@@ -105,7 +105,7 @@ async fn strangers_who_send_and_do_not_read_are_closed_after_few_bytes() {
 }
 
 #[tokio::test]
-async fn clients_who_send_and_do_not_read_are_closed_once_they_take_too_long() {
+async fn clients_that_send_and_do_not_read_time_out() {
     let (scratch, token) = seeded();
     let gateway = scratch.start(&["serve", "--idle-timeout", "1s"]);
     let init = json!({ "type": "connection_init", "payload": { "token": token } }).to_string();
@@ -138,7 +138,7 @@ async fn a_message_of_any_number_of_parts_is_bounded() {
 }
 
 #[tokio::test]
-async fn messages_that_do_not_arrive_whole_are_bounded_together() {
+async fn incomplete_messages_are_evicted_beyond_their_limit() {
     let directory = Directory::with(Engine::Sqlite, |config| {
         config.server.max_unfinished_body_bytes = 100_000;
     })
@@ -151,39 +151,39 @@ async fn messages_that_do_not_arrive_whole_are_bounded_together() {
         raw.try_send_bytes(&frame(TEXT, init.as_bytes()))
             .await
             .unwrap();
-        hear(&raw, "connection_ack").await;
+        read_until(&raw, "connection_ack").await;
         let part = frame(FIRST_PART, " ".repeat(60_000).as_bytes());
         raw.try_send_bytes(&part).await.unwrap();
         raw
     };
     let old = begin().await;
     let new = begin().await;
-    let told = String::from_utf8_lossy(&old.rest().await).into_owned();
-    assert!(told.contains("send it again"), "{told}");
+    let answer = String::from_utf8_lossy(&old.rest().await).into_owned();
+    assert!(answer.contains("send it again"), "{answer}");
     let rest = frame(LAST_PART, br#"{"type":"ping"}"#);
     new.try_send_bytes(&rest).await.unwrap();
-    hear(&new, "pong").await;
+    read_until(&new, "pong").await;
 }
 
-/// Reads what comes until this is a part of it.
-async fn hear(raw: &Raw, text: &str) {
-    let mut heard = String::new();
-    while !heard.contains(text) {
+/// Reads until the text has come.
+async fn read_until(raw: &Raw, text: &str) {
+    let mut received = String::new();
+    while !received.contains(text) {
         raw.begins().await;
-        let part = raw.take(1_000).expect("the connection goes on");
-        heard += &String::from_utf8_lossy(&part);
+        let part = raw.take(1_000).expect("the connection is open");
+        received += &String::from_utf8_lossy(&part);
     }
 }
 
 #[tokio::test]
-async fn a_stranger_is_told_that_it_has_sent_too_much() {
+async fn an_unauthenticated_client_is_told_that_it_sent_too_much() {
     let directory = Directory::start(Engine::Sqlite).await;
     let mut socket = Socket::open(&directory.gateway.origin).await;
     for _ in 0..200 {
         socket.send_raw(Message::Ping(vec![0_u8; 125].into())).await;
     }
     assert_eq!(socket.closed().await.0, 1008);
-    // Who is known may send more.
+    // An authenticated client may send more.
     let mut ada = Socket::signed_in(&directory.gateway.origin, &directory.ada).await;
     for _ in 0..200 {
         ada.send_raw(Message::Ping(vec![0_u8; 125].into())).await;
@@ -193,7 +193,7 @@ async fn a_stranger_is_told_that_it_has_sent_too_much() {
 }
 
 #[tokio::test]
-async fn answers_that_nobody_receives_are_bounded_together() {
+async fn unsent_answers_of_all_operations_are_bounded_together() {
     let (scratch, token) = seeded();
     let arguments = [
         "serve",
@@ -241,7 +241,7 @@ async fn an_answer_that_waits_alone_may_have_any_size() {
 }
 
 #[tokio::test]
-async fn strangers_keep_no_client_out_and_the_oldest_makes_room() {
+async fn unauthenticated_websockets_evict_the_oldest_and_block_no_client() {
     let directory = Directory::with(Engine::Sqlite, |config| {
         config.subscriptions.connections = 1;
         config.subscriptions.pending = 3;
@@ -254,7 +254,7 @@ async fn strangers_keep_no_client_out_and_the_oldest_makes_room() {
         strangers.push(Socket::open(origin).await);
     }
     let _ada = Socket::signed_in(origin, &directory.ada).await;
-    // Three of the strangers have been there with Ada's, before she had said who she is.
+    // Three of the others were pending together with Ada's WebSocket.
     for old in &mut strangers[..8] {
         assert_eq!(old.closed().await.0, 1013);
     }
@@ -266,7 +266,7 @@ async fn strangers_keep_no_client_out_and_the_oldest_makes_room() {
 }
 
 #[tokio::test]
-async fn who_may_only_read_the_schema_keeps_no_client_out() {
+async fn clients_that_may_only_read_the_schema_block_no_other_client() {
     let directory = Directory::with(Engine::Sqlite, |config| {
         config.graphql.anonymous_introspection = true;
         config.subscriptions.connections = 1;

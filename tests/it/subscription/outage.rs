@@ -1,4 +1,4 @@
-//! Subscriptions while what they look at is away, or slow.
+//! Subscriptions during an outage of what they read, or while it is slow.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ async fn graph() -> (TestDatabase, Graphql) {
     (database, graphql)
 }
 
-/// The services for everybody's data.
+/// The services with access to everything.
 fn services(database: &TestDatabase) -> AuthorizedServices {
     let caller = Caller::Service {
         name: "tests".to_owned(),
@@ -100,7 +100,7 @@ async fn a_subscription_outlives_a_short_outage() {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_ends_a_subscription_at_once() {
+async fn a_permanent_error_ends_a_subscription_at_once() {
     let (database, graphql) = graph().await;
     let fault = || Error::internal("a fault");
     let (renew, asked) = failing(&database, 1, fault);
@@ -149,7 +149,7 @@ async fn subscriptions_that_take_long_do_not_delay_others() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn a_subscription_outlives_the_database_and_is_told_what_it_missed() {
+async fn a_subscription_survives_an_outage_and_receives_missed_changes() {
     const RENAME: &str = "mutation ($name: String) {
         updateUser(input: { userId: 1, name: $name }) { errors { code } } }";
     let mut server = PostgresServer::start();
