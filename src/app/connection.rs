@@ -185,7 +185,7 @@ async fn talk(
                 ));
             }
             if unread.is_there() || busy.is_last() {
-                // The connection takes no further request, so the client is told to open another.
+                // The connection accepts no further request.
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(CONNECTION, close);
             }

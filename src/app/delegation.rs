@@ -113,7 +113,7 @@ pub(super) fn over_control(
     Ok((silo, cache))
 }
 
-/// The bounds on the calls of other silos.
+/// The limits on calls of other silos.
 fn limits(config: &Config) -> RpcLimits {
     RpcLimits {
         max_concurrent_calls: config.rpc.max_requests,

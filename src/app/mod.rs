@@ -307,8 +307,8 @@ pub async fn open(
     over(config, connection, announcer, clock, Role::Server).await
 }
 
-/// As [`open`], for a command beside the processes that serve the database: regions are told of what
-/// it changes although it may not be configured with them.
+/// As [`open`], for a command: its changes are delivered to the recorded regions, as it may not be
+/// configured with them.
 pub async fn open_for_command(
     config: &Config,
     announcer: Announcer,

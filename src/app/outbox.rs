@@ -14,12 +14,12 @@ use crate::service::Delivery;
 /// Sentry's name of the only region of an installation that has no others.
 const MONOLITH_REGION: &str = "--monolith--";
 
-/// What a process is on its database.
+/// The role of a process on its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// It serves, and knows which regions there are.
+    /// It serves, and is configured with the regions.
     Server,
-    /// It is a command beside those that serve, and may know nothing of the regions.
+    /// It is a command, which need not be configured with the regions.
     Command,
 }
 
@@ -84,8 +84,8 @@ fn relays(config: &Config, ownership: Ownership) -> bool {
     delivers.unwrap_or(ownership == Ownership::Ours)
 }
 
-/// What delivers the changes of a database to the regions that are configured. Calls are signed by
-/// `clock`, and what is due is decided by `server_clock`.
+/// The relay that delivers the changes of a database to the configured regions. `clock` dates signed
+/// calls, and `server_clock` decides what is due.
 pub(crate) fn relay(
     config: &Config,
     database: &Database,

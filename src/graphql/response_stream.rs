@@ -185,7 +185,7 @@ impl ResponseStream {
             return Ok(None);
         };
         let told = self.graphql.tell(&self.bound, happening, services).await;
-        // Not before: it must not be lost if it takes too long to be told.
+        // Not before: it must not be lost if answering times out.
         self.pending.pop_front();
         Ok(Some(told))
     }

@@ -92,8 +92,8 @@ async fn connect(state: &State) -> RedisResult<(Arc<Session>, PubSub)> {
 impl Link {
     async fn open(state: &Arc<State>, session: Arc<Session>, ears: PubSub) -> RedisResult<Self> {
         // Writers find the connection from here on, readers do not yet: what could not be
-        // invalidated while there was none comes first. Nobody waits for this replica meanwhile, as
-        // it is not in the register.
+        // invalidated while there was none comes first. No invalidation waits for this replica
+        // meanwhile, as it is not in the register.
         state.session.store(Some(Arc::clone(&session)));
         state.settle_debts(&session).await?;
         // Every later invalidation is received, and the register holds earlier ones. Reads that began

@@ -43,7 +43,7 @@ pub(super) enum Start {
     /// Consecutive users of a list that the statement has fetched already.
     Next,
     /// All users: the filter has no keys.
-    Everybody,
+    All,
 }
 
 impl Start {
@@ -67,13 +67,13 @@ impl Start {
         } else if filter.organization_id.is_some() {
             Self::Members
         } else {
-            Self::Everybody
+            Self::All
         }
     }
 
     /// Whether there are so few users that each can be searched for a text.
     pub(super) const fn is_narrow(self) -> bool {
-        !matches!(self, Self::ManyMembers(_) | Self::Everybody)
+        !matches!(self, Self::ManyMembers(_) | Self::All)
     }
 
     /// The condition on `auth_user` for the users of this start.
@@ -99,14 +99,14 @@ impl Start {
                 let members = members(filter.organization_id?).column(MEMBER).take();
                 Some(dialect.any_selected_id(id, members))
             }
-            Self::Next | Self::Everybody => None,
+            Self::Next | Self::All => None,
         }
     }
 
     /// One of `rows` belongs to the current user; `owner` is their column with its id.
     fn owns(self, mut rows: SelectStatement, owner: impl IntoColumnRef + Copy) -> Expr {
         match self {
-            Self::Everybody => user_id().in_subquery(rows.column(owner).take()),
+            Self::All => user_id().in_subquery(rows.column(owner).take()),
             _ => one(rows, owner),
         }
     }
@@ -114,7 +114,7 @@ impl Start {
     /// None of `rows` belongs to the current user.
     fn lacks(self, mut rows: SelectStatement, owner: impl IntoColumnRef + Copy) -> Expr {
         match self {
-            Self::Everybody => {
+            Self::All => {
                 rows.expr(Expr::cust("1"))
                     .and_where(Expr::col(owner).eq(user_id()));
                 Expr::not_exists(rows)
@@ -223,7 +223,7 @@ pub(super) fn condition(
         all = all.add(start.owns(addresses(database, filter), EMAIL_OWNER));
     }
     if let Some(search) = Search::of(database, filter, viewer) {
-        all = if start == Start::Everybody {
+        all = if start == Start::All {
             all.add(user_id().in_subquery(search.holders()))
         } else {
             all.add(search.is_held())
@@ -276,7 +276,7 @@ fn visible_to(viewer: Viewer, start: Start) -> Option<Expr> {
     };
     let is_colleague = match start {
         // For many users it is cheaper to compute all visible ones once.
-        Start::ManyMembers(_) | Start::Everybody => user_id().in_subquery(colleagues(me.0)),
+        Start::ManyMembers(_) | Start::All => user_id().in_subquery(colleagues(me.0)),
         _ => one(shared_memberships(me.0), MEMBER),
     };
     Some(is(me).or(is_colleague))

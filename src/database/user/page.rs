@@ -70,7 +70,7 @@ async fn start(database: &Database, query: &UserPageQuery) -> Result<Start> {
 /// Whether the query is a search among all or among many users.
 const fn is_search(query: &UserPageQuery, start: Start) -> bool {
     match start {
-        Start::Everybody => query.filter.query.is_some(),
+        Start::All => query.filter.query.is_some(),
         start => !start.is_narrow(),
     }
 }

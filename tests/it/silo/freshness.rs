@@ -136,7 +136,7 @@ async fn a_token_that_is_revoked_on_the_command_line_is_refused_in_every_region(
         for region in &fleet.regions {
             region.data(token, ASK, json!({})).await;
         }
-        // The command is not told where the regions are.
+        // The command is not configured with the regions.
         let url = fleet.database.url();
         Scratch::new().must(&["token", "revoke", id, "--database-url", url]);
         fleet.delivered().await;

@@ -78,7 +78,7 @@ async fn flood(gateway: &Process, first: &[u8], again: &[u8], code: u16) {
             break;
         }
     }
-    assert!(is_ended, "it goes on for ever, with {most} bytes of memory");
+    assert!(is_ended, "it is not closed, with {most} bytes of memory");
     eventually("it is closed", async || {
         closed_with(gateway, code).await > before
     })
@@ -249,18 +249,18 @@ async fn unauthenticated_websockets_evict_the_oldest_and_block_no_client() {
     })
     .await;
     let origin = &directory.gateway.origin;
-    let mut strangers = Vec::new();
+    let mut pending = Vec::new();
     for _ in 0..10 {
-        strangers.push(Socket::open(origin).await);
+        pending.push(Socket::open(origin).await);
     }
     let _ada = Socket::signed_in(origin, &directory.ada).await;
     // Three of the others were pending together with Ada's WebSocket.
-    for old in &mut strangers[..8] {
+    for old in &mut pending[..8] {
         assert_eq!(old.closed().await.0, 1013);
     }
     // The last place was hers, so there is nothing to wait for any more.
-    strangers[9].init(json!({ "token": directory.bob })).await;
-    assert_eq!(strangers[9].closed().await.0, 1013);
+    pending[9].init(json!({ "token": directory.bob })).await;
+    assert_eq!(pending[9].closed().await.0, 1013);
     let refusal = Socket::open_with(origin, &[PROTOCOL]).await.unwrap_err();
     refusal.refuses(503, "OVERLOADED");
 }

@@ -94,7 +94,7 @@ async fn a_subscription_outlives_a_short_outage() {
         let event = serde_json::from_slice::<Value>(&event.unwrap().unwrap().into_json()).unwrap();
         let expected = json!({ "data": { "userChanged": { "name": "" } } });
         assert_eq!(event, expected);
-        // Once to begin, three times in vain, and then.
+        // One read at the start, three failed ones, and the one that succeeds.
         assert_eq!(asked.load(Ordering::Relaxed), 5);
     }
 }
