@@ -368,7 +368,7 @@ pub(super) struct SetUserOptionInput {
     /// Its key, such as `theme`, of at most 64 characters.
     pub(super) key: String,
     /// Its value, of at most 64 KiB. Null is a value too; leaving it out is an error. The number of a
-    /// user's options and the size of all their values are bounded, too.
+    /// user's options and the total size of their values are limited.
     pub(super) value: MaybeUndefined<JsonText>,
     /// What it applies to; everything, if left out.
     pub(super) scope: Option<UserOptionScope>,
