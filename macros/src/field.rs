@@ -136,7 +136,7 @@ impl Field {
         let value = quote!(Self::#resolver(self #request #(, #passed)*));
         let value = match self.kind {
             Kind::Computed => value,
-            // What goes wrong before it is looked up counts like the rest.
+            // Errors before the look-up are charged, too.
             Kind::Loaded => quote! {
                 async { #value?.run(crate::graphql::context::request(context)?).await }.await
             },

@@ -49,7 +49,7 @@ impl Pulse {
             self.0.is_http2.store(true, Ordering::Relaxed);
         }
         self.0.is_in_head.store(false, Ordering::Relaxed);
-        // Events that were sent before have ended. What is answered now has the time of an answer.
+        // An earlier event stream has ended: the response timeout applies again.
         self.0.is_streaming.store(false, Ordering::Relaxed);
         self.busy()
     }
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn events_that_have_ended_give_the_next_answer_no_other_time() {
+    fn an_answer_after_an_event_stream_has_the_response_timeout() {
         let pulse = Pulse::default();
         pulse.stream();
         assert!(pulse.is_streaming());

@@ -36,7 +36,7 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(10);
 /// The longest that anything is honoured while nobody can be asked.
 const SPARE_LIFE_MAX: Duration = Duration::from_hours(24);
 
-/// How many are remembered, and how many are being looked for, at most.
+/// The most entries, and the most look-ups under way.
 const MAX_ENTRIES: usize = 16 * 1024;
 
 /// What an entry costs beside its key.
@@ -118,10 +118,11 @@ impl<T> Known<T> {
     }
 }
 
-/// Look-ups go on when whoever asked has left, so those who ask do not bound them.
+/// Too many look-ups are under way. They go on after their requesters have left, so the limits on
+/// requests do not limit them.
 #[derive(Debug, thiserror::Error)]
-#[error("as many credentials as may be are being looked for")]
-struct TooMany;
+#[error("too many credentials are being looked up")]
+struct TooManyLookups;
 
 type Landing<T> = Shared<oneshot::Receiver<Result<Arc<Known<T>>>>>;
 
@@ -215,7 +216,7 @@ where
                 // What has been heard since may be about whoever it finds.
                 Some((begun, landing)) if *begun == heard => landing.clone(),
                 _ if flights.len() >= MAX_ENTRIES => {
-                    return Err(Error::Unavailable(Arc::new(TooMany)));
+                    return Err(Error::Unavailable(Arc::new(TooManyLookups)));
                 }
                 _ => {
                     let look_up = self.rules.standings.begin();

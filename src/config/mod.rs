@@ -77,7 +77,8 @@ pub struct ServerConfig {
     /// The largest body of a request.
     pub max_body_bytes: usize,
     /// The most bytes of bodies that have not arrived completely, for requests and WebSocket messages
-    /// together, and for calls of other silos. Beyond it the oldest are refused. At least the largest body.
+    /// together, and for calls of other silos; at least the largest body. Beyond it the oldest are
+    /// refused.
     pub max_unfinished_body_bytes: usize,
     /// The origins whose pages may call the gateway; none by default.
     pub cors_origins: Vec<String>,

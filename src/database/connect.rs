@@ -14,7 +14,7 @@ use super::change_queue::ChangeQueue;
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
 use super::error::is_locked_file;
 use super::pipeline::Target;
-use super::transaction::{Transactions, answer_limit};
+use super::transaction::{Transactions, answer_timeout};
 use super::user::Searches;
 use crate::domain::{Error, Invalid, OptionBounds, Result};
 use crate::worker;
@@ -110,7 +110,7 @@ impl Connection {
             (reader.clone(), reader)
         };
         let dialect = Dialect::of(reader.get_database_backend());
-        let limit = answer_limit(options.statement_timeout);
+        let limit = answer_timeout(options.statement_timeout);
         let transactions = Transactions::on(&writer, Arc::clone(&statements), limit, in_memory);
         let pipelined = (!sqlite).then(|| {
             let pool = reader.get_postgres_connection_pool();

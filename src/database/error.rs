@@ -28,7 +28,7 @@ impl From<Failure> for Error {
 /// PostgreSQL's code for a lock timeout.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// PostgreSQL's code for a server or a session that does not write.
+/// PostgreSQL's code for a read-only server or session.
 pub(super) const READ_ONLY: &str = "25006";
 
 enum Kind {

@@ -66,9 +66,9 @@ mod sync {
 /// How long closing the connections at shutdown may take.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// How many changes may be under way at a time. One that has begun goes on when its requester has
-/// left, so the bounds on requests do not bound them. More are refused at once.
-const MOST_CHANGES: usize = 2_048;
+/// The most changes that run at a time; more are refused at once. A change goes on after its requester
+/// has disconnected, so the limits on requests do not limit changes.
+const MAX_CONCURRENT_CHANGES: usize = 2_048;
 
 /// An open database of known form.
 #[derive(Debug, Clone)]
@@ -105,8 +105,8 @@ struct Inner {
     searches: Arc<user::Searches>,
     option_bounds: OptionBounds,
     change_queue: Arc<ChangeQueue>,
-    /// One for each change that may be under way.
-    changing: Arc<Semaphore>,
+    /// Permits for the changes that may run.
+    change_permits: Arc<Semaphore>,
     outbox: OutboxPolicy,
     announcer: Announcer,
     clock: Arc<dyn Clock>,
@@ -162,7 +162,7 @@ impl Database {
             searches,
             option_bounds,
             change_queue,
-            changing: Arc::new(Semaphore::new(MOST_CHANGES)),
+            change_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_CHANGES)),
             outbox,
             announcer,
             clock,
@@ -287,25 +287,25 @@ impl Database {
 
     /// Runs a change in a task of its own, so that one that has begun is completed and announced even if
     /// its requester disconnects. Every transaction of a service begins in here. Fails at once with
-    /// `Unavailable` if [`MOST_CHANGES`] are running.
+    /// `Unavailable` if [`MAX_CONCURRENT_CHANGES`] are running.
     fn change<T, F>(&self, work: impl FnOnce(Self) -> F) -> impl Future<Output = Result<T>>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let permit = Arc::clone(&self.inner.changing).try_acquire_owned();
+        let permit = Arc::clone(&self.inner.change_permits).try_acquire_owned();
         let database = self.clone();
         let work = work(self.clone());
         let (waiting, requester) = watch::channel(());
         let changed = permit.map(|permit| {
             see_through(REQUESTER.scope(requester, async move {
-                let outcome = database.storing(work).await;
+                let outcome = database.noting_failure(work).await;
                 drop(permit);
                 outcome
             }))
         });
         async move {
-            let changed = changed.map_err(|_| Error::Unavailable(Arc::new(TooMany)))?;
+            let changed = changed.map_err(|_| Error::Unavailable(Arc::new(TooManyChanges)))?;
             let outcome = changed.await;
             drop(waiting);
             outcome
@@ -318,7 +318,7 @@ impl Database {
         if self.dialect() == Dialect::Sqlite {
             return Ok(None);
         }
-        while_wanted(self.inner.change_queue.enter(key))
+        unless_cancelled(self.inner.change_queue.enter(key))
             .await
             .map(Some)
     }
@@ -328,22 +328,23 @@ impl Database {
         self.queue_change(ChangeKey::User(user_id)).await
     }
 
-    /// Begins a transaction that may write, with one of the permits that changes have for connections
-    /// of the pool, see [`ChangeQueue::pool_permit`]. Its wait ends when the requester of the change
-    /// gives up.
+    /// Begins a transaction that may write, once it has a [pool permit](ChangeQueue::pool_permit) and a
+    /// connection. Fails if the requester of the change stops waiting before.
     async fn begin(&self) -> Result<Transaction> {
         let permit = match self.dialect() {
             Dialect::Sqlite => None,
-            Dialect::Postgres => Some(while_wanted(self.inner.change_queue.pool_permit()).await?),
+            Dialect::Postgres => {
+                Some(unless_cancelled(self.inner.change_queue.pool_permit()).await?)
+            }
         };
         self.begin_with(permit).await
     }
 
-    /// As [`Database::begin`], with this permit; without one, for what waits for no row lock.
+    /// As [`Database::begin`], with this permit; without one, for transactions that wait for no row lock.
     async fn begin_with(&self, permit: Option<PoolPermit>) -> Result<Transaction> {
         let transactions = &self.inner.transactions;
         let connection = async { Ok::<_, Error>(Box::pin(transactions.acquire()).await?) };
-        let connection = while_wanted(connection).await?;
+        let connection = unless_cancelled(connection).await?;
         let tx = Box::pin(transactions.begin(connection, permit)).await?;
         // On SQLite, BEGIN may have waited for a writer in another process.
         if let Err(cancelled) = ensure_requester_waits() {
@@ -384,7 +385,7 @@ impl Database {
     /// Removes the outbox rows of changes that are committed and announced.
     async fn forget_delivered(&self, recorded: impl IntoIterator<Item = outbox::Recorded>) {
         for rows in recorded {
-            if let Err(error) = self.storing(outbox::delivered(self, rows)).await {
+            if let Err(error) = self.noting_failure(outbox::delivered(self, rows)).await {
                 // The change is committed and delivered; its rows are swept at the next start.
                 tracing::warn!(%error, "could not remove delivered outbox rows");
             }
@@ -401,10 +402,10 @@ task_local! {
     static REQUESTER: watch::Receiver<()>;
 }
 
-/// [`MOST_CHANGES`] are running.
+/// [`MAX_CONCURRENT_CHANGES`] are running.
 #[derive(Debug, thiserror::Error)]
 #[error("too many changes are running")]
-struct TooMany;
+struct TooManyChanges;
 
 /// The requester of a change stopped waiting before it began.
 #[derive(Debug, thiserror::Error)]
@@ -420,8 +421,8 @@ fn ensure_requester_waits() -> Result<()> {
     }
 }
 
-/// Waits for what a change needs before it begins, for as long as anybody waits for the change.
-async fn while_wanted<T>(needed: impl Future<Output = Result<T>>) -> Result<T> {
+/// Waits for what a change needs before it begins. Fails once its requester stops waiting.
+async fn unless_cancelled<T>(needed: impl Future<Output = Result<T>>) -> Result<T> {
     let Ok(mut requester) = REQUESTER.try_with(watch::Receiver::clone) else {
         return needed.await;
     };

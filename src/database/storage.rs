@@ -57,7 +57,7 @@ impl Database {
     /// Whether the database answers and, after a failed change, whether changes can be stored again.
     /// Pings it at most four times a second, and once at a time.
     pub async fn ready(&self) -> Result<()> {
-        self.answers().await?;
+        self.ping_if_due().await?;
         let storage = &self.inner.storage;
         if !storage.is_failing.load(Ordering::Relaxed) {
             return Ok(());
@@ -71,7 +71,7 @@ impl Database {
             .await
     }
 
-    async fn answers(&self) -> Result<()> {
+    async fn ping_if_due(&self) -> Result<()> {
         let mut last_ping = self.inner.storage.last_ping.lock().await;
         if last_ping.is_none_or(|last_ping| last_ping.elapsed() >= PING_VALID_FOR) {
             self.ping().await?;
@@ -80,8 +80,11 @@ impl Database {
         Ok(())
     }
 
-    /// Does `work`, which stores something, and records its error.
-    pub(super) async fn storing<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    /// Runs `work`, which stores something, and records its error.
+    pub(super) async fn noting_failure<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         work.await.inspect_err(|error| self.note_failure(error))
     }
 

@@ -36,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How long to wait for the answer to a statement with this statement timeout, for which zero stands
 /// for none.
-pub(super) fn answer_limit(statement_timeout: Duration) -> Duration {
+pub(super) fn answer_timeout(statement_timeout: Duration) -> Duration {
     if statement_timeout.is_zero() {
         Duration::MAX
     } else {
@@ -83,7 +83,7 @@ impl Transactions {
         }
     }
 
-    /// Waits for a connection. Nothing has begun on it yet.
+    /// Waits for a connection, on which nothing has begun.
     pub(super) async fn acquire(&self) -> Result<Pinned, DbErr> {
         let connection = match &self.pool {
             Pool::Sqlite(pool) => pool.acquire().await.map(Pinned::Sqlite),
@@ -111,7 +111,7 @@ impl Transactions {
             session: Mutex::new(Session {
                 connection: Some(connection),
                 is_running: false,
-                health: Health::Sound,
+                health: Health::Usable,
                 limit: self.limit,
                 is_in_memory: self.is_in_memory,
             }),
@@ -151,13 +151,13 @@ struct Session {
     is_in_memory: bool,
 }
 
-/// What is known from the statements that were answered.
+/// The state of a connection, by the statements that were answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Health {
-    Sound,
-    /// A statement has failed. Then nothing can be committed.
+    Usable,
+    /// A statement has failed, so that nothing can be committed.
     Failed,
-    /// The server does not write. Another may have taken its place, so it is connected to anew.
+    /// The server is read-only. The connection is closed, since a new one may reach another server.
     ReadOnly,
 }
 
@@ -166,7 +166,7 @@ impl Transaction {
     /// is committed.
     pub(super) async fn commit(mut self) -> Result<(), DbErr> {
         let session = self.session.get_mut();
-        if session.health != Health::Sound {
+        if session.health != Health::Usable {
             return Err(DbErr::Custom(
                 "a statement of the transaction has failed; it is rolled back".to_owned(),
             ));
@@ -192,9 +192,9 @@ impl Transaction {
         let session = self.session.get_mut();
         let mut connection = session.connection.take()?;
         let (limit, is_in_memory) = (session.limit, session.is_in_memory);
-        let is_worthless = session.is_running || session.health == Health::ReadOnly;
+        let must_close = session.is_running || session.health == Health::ReadOnly;
         match Handle::try_current() {
-            Ok(runtime) if is_in_memory || !is_worthless => Some(runtime.spawn(async move {
+            Ok(runtime) if is_in_memory || !must_close => Some(runtime.spawn(async move {
                 let _permit = permit;
                 let done = timeout(limit, connection.run("ROLLBACK".to_owned())).await;
                 if !matches!(done, Ok(Ok(_))) && !is_in_memory {
@@ -256,7 +256,7 @@ impl Session {
         self.is_running = false;
         match &answer {
             Err(error) if is_read_only(error) => self.health = Health::ReadOnly,
-            Err(_) if self.health == Health::Sound => self.health = Health::Failed,
+            Err(_) if self.health == Health::Usable => self.health = Health::Failed,
             _ => {}
         }
         answer

@@ -38,7 +38,7 @@ pub struct Budget {
     rows: AtomicU64,
     /// Bytes of the answers.
     bytes: AtomicUsize,
-    /// Bytes of values that have been found, which are in memory before they are part of an answer.
+    /// Bytes of values that look-ups returned. They are in memory before they are part of an answer.
     found_bytes: AtomicUsize,
 }
 

@@ -12,7 +12,7 @@ use super::cursor::PageArguments;
 use super::error::FieldResult;
 use super::id::{GlobalId, NodeId};
 use super::input::{GivenFilter, OrganizationBy, UserOptionFilter, UserOrder, check_length};
-use super::loader::{Load, Part, Size, USERS_OF_OPTIONS, Users};
+use super::loader::{Load, MAX_USERS_PER_OPTIONS_CALL, Part, Size, Users};
 use super::object::{
     Node, Organization, User, UserConnection, UserOption, Viewer, find, visibility,
 };
@@ -139,8 +139,8 @@ impl Query {
         ids.sort_unstable();
         ids.dedup();
         let mut found = Vec::new();
-        // What is found counts before more is asked for.
-        for users in ids.chunks(USERS_OF_OPTIONS) {
+        // The options of one call are charged before the next.
+        for users in ids.chunks(MAX_USERS_PER_OPTIONS_CALL) {
             request.budget.spend(STATEMENT).await;
             filter.user_ids = users.to_vec();
             let options = request.services.user_options().get_many(&filter).await?;

@@ -225,16 +225,16 @@ enum Subject {
     Options {
         user_id: UserId,
         keys: Option<Vec<String>>,
-        known: Known,
+        known: Hashes,
     },
 }
 
 /// Options by what tells them apart.
 type Options = IndexMap<(SmolStr, OptionScope), UserOption>;
 
-/// What is known of options between two looks: a hash of each. The options of one user may take
-/// megabytes, and a client may have many subscriptions.
-type Known = IndexMap<(SmolStr, OptionScope), u64>;
+/// The hashes of options when last read. The options themselves may take megabytes for one user, and a
+/// client may have many subscriptions.
+type Hashes = IndexMap<(SmolStr, OptionScope), u64>;
 
 impl Topic {
     const fn user_id(&self) -> UserId {
@@ -252,7 +252,7 @@ impl Subject {
             Topic::UserOptions { user_id, keys } => Self::Options {
                 user_id,
                 keys,
-                known: Known::new(),
+                known: Hashes::new(),
             },
         };
         let user = subject.user(services).await?.ok_or_else(|| {
@@ -318,7 +318,7 @@ async fn read(
 }
 
 /// What has become of options: those that were deleted, then those that were set, by id.
-fn differences(before: &Known, now: &Options, user_id: UserId) -> Vec<UserOptionChange> {
+fn differences(before: &Hashes, now: &Options, user_id: UserId) -> Vec<UserOptionChange> {
     let change =
         |(key, scope): &(SmolStr, OptionScope), option: Option<&UserOption>| UserOptionChange {
             user_id,
@@ -337,7 +337,7 @@ fn differences(before: &Known, now: &Options, user_id: UserId) -> Vec<UserOption
     deleted.chain(set).collect()
 }
 
-/// A hash of what may change of an option.
+/// A hash of the parts of an option that may change.
 fn hash(option: &UserOption) -> u64 {
     let text = match &option.value {
         StoredValue::Json(value) => Some(value.as_str()),
@@ -368,7 +368,7 @@ mod tests {
     use crate::domain::{JsonText, UserOptionId};
 
     #[test]
-    fn what_has_changed_of_options_is_told() {
+    fn changed_options_are_reported() {
         let user_id = UserId(1);
         let option = |id: i64, key: &str, value: StoredValue| {
             let (key, scope) = (SmolStr::new(key), OptionScope::GLOBAL);
@@ -397,7 +397,7 @@ mod tests {
             option(7, "new", json("1")),
         ];
         let known = before.map(|(place, option)| (place, hash(&option)));
-        let told = differences(&Known::from(known), &Options::from(now), user_id);
+        let told = differences(&Hashes::from(known), &Options::from(now), user_id);
         let told: Vec<_> = told.iter().map(|change| change.key.as_str()).collect();
         assert_eq!(told, ["deleted", "set", "set anew", "unreadable", "new"]);
     }

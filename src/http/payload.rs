@@ -9,8 +9,8 @@ use super::failure::Failure;
 use crate::domain::Code;
 use crate::graphql::{DocumentName, GraphqlRequest, Variables};
 
-/// How many values of JSON a body or a message may hold, the names of members among them. Reading them
-/// is one stretch of work on a thread that serves others, of some milliseconds for as many as this.
+/// The most JSON values in a body or a message, including member names. Parsing this many blocks a worker
+/// thread for some milliseconds.
 const MAX_VALUES: usize = 100_000;
 
 /// What a body holds.
@@ -54,9 +54,9 @@ impl Payload {
     }
 }
 
-/// Whether JSON holds more than [`MAX_VALUES`]; of what is no JSON, it may say either.
+/// Whether JSON has more than [`MAX_VALUES`]. For other text the result is unspecified.
 pub(super) fn has_too_many_values(json: &[u8]) -> bool {
-    // Each but the last takes two bytes at least: its own and one that separates it from the next.
+    // Each but the last takes at least two bytes: its own and a separator.
     if json.len() < 2 * MAX_VALUES {
         return false;
     }
@@ -66,7 +66,7 @@ pub(super) fn has_too_many_values(json: &[u8]) -> bool {
             _ if is_escaped => is_escaped = false,
             b'\\' => is_escaped = is_text,
             b'"' => is_text = !is_text,
-            // Something begins behind each of these, unless the list or the object is empty.
+            // A value follows each of these, unless the list or the object is empty.
             b',' | b':' | b'[' | b'{' if !is_text => values += 1,
             _ => {}
         }
@@ -74,9 +74,9 @@ pub(super) fn has_too_many_values(json: &[u8]) -> bool {
     values > MAX_VALUES
 }
 
-/// What is said of something that holds too many.
+/// The message for too many values.
 pub(super) fn too_many_values(what: &str) -> String {
-    format!("{what} may hold {MAX_VALUES} JSON values at most, the names of members among them")
+    format!("{what} may have at most {MAX_VALUES} JSON values, including member names")
 }
 
 /// The members of a request that is as it should be.
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_counted_and_what_stands_in_a_text_is_none() {
+    fn values_are_counted_outside_of_strings_only() {
         let list = |count: usize| format!("[{}1]", "1,".repeat(count - 1));
         let object = |count: usize| format!("{{{}\"a\":1}}", "\"a\":1,".repeat(count - 1));
         let text = |count: usize| format!("[\"{}\"]", "\\\",[".repeat(count));

@@ -74,7 +74,7 @@ impl OutboxStore for Database {
         }
         let claimable = self.dialect().claimable(&waiting);
         let claiming = async {
-            // It passes over rows that others keep locked.
+            // The claim skips locked rows.
             let tx = self.begin_with(None).await?;
             let mut users: Vec<i64> = Vec::with_capacity(limit);
             for row in tx.query_all_raw(claimable).await? {
@@ -87,7 +87,7 @@ impl OutboxStore for Database {
             tx.commit().await?;
             Ok::<_, Error>(claims)
         };
-        self.storing(Box::pin(claiming)).await
+        self.noting_failure(Box::pin(claiming)).await
     }
 
     async fn delivered(&self, claims: &[Claim]) -> Result<()> {
@@ -96,7 +96,7 @@ impl OutboxStore for Database {
             .filter(ours())
             .filter(self.dialect().any_id(Column::Id, rows));
         let deleting = async { Ok::<_, Error>(delete.exec(&self.inner.writer).await?) };
-        self.storing(Box::pin(deleting)).await?;
+        self.noting_failure(Box::pin(deleting)).await?;
         Ok(())
     }
 
@@ -118,7 +118,7 @@ impl OutboxStore for Database {
                 .filter(self.dialect().any_id(Column::Id, rows))
                 .filter(Column::ScheduledFrom.eq(until));
             let updating = async { Ok::<_, Error>(update.exec(&self.inner.writer).await?) };
-            self.storing(Box::pin(updating)).await?;
+            self.noting_failure(Box::pin(updating)).await?;
         }
         Ok(())
     }
@@ -141,7 +141,7 @@ impl OutboxStore for Database {
         }
         let updating = update.exec(&self.inner.writer);
         let updating = async { Ok::<_, Error>(updating.await?.rows_affected) };
-        self.storing(Box::pin(updating)).await
+        self.noting_failure(Box::pin(updating)).await
     }
 
     async fn depth(&self) -> Result<Vec<RegionDepth>> {

@@ -3,8 +3,8 @@
 //! SQLite has no channel on which processes could tell each other anything. But a connection can
 //! be asked for a number that changes whenever another connection has committed something, and
 //! all that this process writes goes through one connection: asked there, the number tells of the
-//! changes of others alone. A connection that took the place of one that was closed counts anew, so
-//! each is marked when it is first asked.
+//! changes of others alone. A new connection starts with a number of its own, so each connection is
+//! marked when it is first asked.
 
 use std::future::pending;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use super::super::Database;
 /// How often the number is looked at.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
 
-/// What a connection says.
-struct Seen {
+/// What a connection reports.
+struct FileVersion {
     file: String,
     version: i64,
-    /// Whether it had never been asked.
+    /// Whether the connection is asked for the first time.
     is_new: bool,
 }
 
@@ -33,11 +33,11 @@ impl Database {
         loop {
             match self.look().await {
                 // There is no file that others could open.
-                Ok(Seen { file, .. }) if file.is_empty() => {
+                Ok(FileVersion { file, .. }) if file.is_empty() => {
                     self.is_all_ears();
                     return pending().await;
                 }
-                Ok(Seen {
+                Ok(FileVersion {
                     version, is_new, ..
                 }) => {
                     is_blind = false;
@@ -57,7 +57,7 @@ impl Database {
         }
     }
 
-    async fn look(&self) -> Result<Seen, sqlx::Error> {
+    async fn look(&self) -> Result<FileVersion, sqlx::Error> {
         // Past SeaORM, which counts and times what is sent for requests.
         let writer = self.inner.writer.get_sqlite_connection_pool();
         let mut writer = writer.acquire().await?;
@@ -67,14 +67,14 @@ impl Database {
         )
         .fetch_one(&mut *writer)
         .await?;
-        // This number is of the connection's own temporary tables, and in no file of others.
+        // This number belongs to the connection's temporary database, not to the file.
         let mark = sqlx::query_scalar("PRAGMA temp.user_version");
         let mark: i64 = mark.fetch_one(&mut *writer).await?;
         if mark == 0 {
             let mark = sqlx::query("PRAGMA temp.user_version = 1");
             mark.execute(&mut *writer).await?;
         }
-        Ok(Seen {
+        Ok(FileVersion {
             file,
             version,
             is_new: mark == 0,

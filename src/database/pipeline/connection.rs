@@ -76,8 +76,8 @@ impl<T> Bound<'_, T> {
 }
 
 impl Connection {
-    /// Goes on where a connection has begun. A task drives it until it is closed or lost. It is lost
-    /// if nothing is answered for `limit` although somebody waits.
+    /// Goes on where a connection has begun. A task drives it until it is closed or lost. It is
+    /// aborted if nothing is answered for `limit` while an answer is awaited.
     pub(super) fn new(started: Started, limit: Duration) -> Self {
         let wire = Arc::<Wire>::default();
         let driver = Driver::new(Arc::clone(&wire), started);
@@ -87,7 +87,7 @@ impl Connection {
             }
         });
         if limit < Duration::MAX {
-            tokio::spawn(watch(
+            tokio::spawn(abort_if_stuck(
                 Arc::downgrade(&wire),
                 driver.abort_handle(),
                 limit / 2,
@@ -100,7 +100,7 @@ impl Connection {
         }
     }
 
-    /// Has it end when all that was asked is answered.
+    /// Closes it once all statements are answered.
     pub(super) fn close(&self) {
         self.wire.close();
     }
@@ -186,19 +186,19 @@ impl Drop for Connection {
     }
 }
 
-/// Breaks a connection off on which nothing is answered for two periods although somebody waits: a
-/// network that swallows everything says nothing. One task a connection looks, not every statement.
-async fn watch(wire: Weak<Wire>, driver: AbortHandle, period: Duration) {
+/// Aborts a connection on which nothing is answered for two periods while an answer is awaited: a
+/// network failure may be silent. One timer for each connection is cheaper than one for each statement.
+async fn abort_if_stuck(wire: Weak<Wire>, driver: AbortHandle, period: Duration) {
     let (mut before, mut periods) = (None, 0);
     loop {
         sleep(period).await;
-        let Some(awaiting) = wire.upgrade().map(|wire| wire.awaiting()) else {
+        let Some(awaiting) = wire.upgrade().map(|wire| wire.answered_if_awaiting()) else {
             return;
         };
         let is_stuck = awaiting.is_some() && awaiting == before;
         periods = if is_stuck { periods + 1 } else { 0 };
         if periods == 2 {
-            tracing::warn!("PostgreSQL does not answer; a connection to it is given up");
+            tracing::warn!("PostgreSQL does not answer; aborting a connection");
             return driver.abort();
         }
         before = awaiting;

@@ -155,7 +155,7 @@ impl Pipeline {
             answer = Box::pin(connection.all(&bound)).await;
         }
         trace(&statement.text, begun, answer.is_err());
-        leave_read_only(&connection, &answer);
+        close_if_read_only(&connection, &answer);
         Ok(answer?)
     }
 
@@ -182,7 +182,7 @@ impl Pipeline {
             answer = Box::pin(connection.all_locked(&lock, &bound)).await;
         }
         trace(&bound.statement.text, begun, answer.is_err());
-        leave_read_only(&connection, &answer);
+        close_if_read_only(&connection, &answer);
         Ok(answer?)
     }
 
@@ -232,9 +232,8 @@ fn is_outdated<T>(answer: &Result<T, Failure>) -> bool {
     code.is_some_and(|code| matches!(code, FEATURE_NOT_SUPPORTED | INVALID_SQL_STATEMENT_NAME))
 }
 
-/// Has a connection end whose server does not write. Another may have taken its place, which the
-/// next connection finds.
-fn leave_read_only<T>(connection: &Connection, answer: &Result<T, Failure>) {
+/// Closes a connection to a read-only server. A new connection may reach another server.
+fn close_if_read_only<T>(connection: &Connection, answer: &Result<T, Failure>) {
     if answer.as_ref().err().and_then(Failure::code) == Some(READ_ONLY) {
         connection.close();
     }

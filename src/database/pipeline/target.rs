@@ -37,7 +37,7 @@ pub(in super::super) struct Target {
     password: Option<Vec<u8>>,
     /// The settings of the sessions.
     parameters: Vec<(&'static str, String)>,
-    /// How long nothing may be answered although somebody waits.
+    /// How long nothing may be answered while an answer is awaited.
     limit: Duration,
 }
 
@@ -72,7 +72,7 @@ pub(in super::super) struct Unsupported(pub(super) String);
 
 impl Target {
     /// The server of the pool's options, which know the environment and the file of passwords too. A
-    /// connection to it is lost if it answers nothing for `limit` although somebody waits.
+    /// connection is aborted if nothing is answered for `limit` while an answer is awaited.
     pub(in super::super) fn of(
         options: &PgConnectOptions,
         limit: Duration,

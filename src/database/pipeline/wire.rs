@@ -39,7 +39,7 @@ struct State {
     outgoing: BytesMut,
     /// Who waits, for each `Sync` in the order in which they were sent.
     waiting: VecDeque<oneshot::Sender<Answer>>,
-    /// How many answers have come.
+    /// The number of answers received.
     answered: u64,
     /// Wakes the driver, if it has nothing to send.
     idle: Option<Waker>,
@@ -94,8 +94,8 @@ impl Wire {
         state.wake_driver();
     }
 
-    /// How many answers have come, if another is waited for.
-    pub(super) fn awaiting(&self) -> Option<u64> {
+    /// The number of answers received, if another is awaited.
+    pub(super) fn answered_if_awaiting(&self) -> Option<u64> {
         let state = self.state();
         (!state.waiting.is_empty()).then_some(state.answered)
     }

@@ -24,7 +24,7 @@ pub(in super::super) trait Size {
         1
     }
 
-    /// How many bytes of it may be long: the values of options.
+    /// The bytes of its parts of unlimited length: the values of options.
     fn bytes(&self) -> usize {
         0
     }
@@ -44,30 +44,30 @@ impl<T: Size> Size for Result<T> {
 pub(in super::super) trait Key:
     Eq + Hash + Clone + Debug + Send + Sync + 'static
 {
-    /// How many keys like this one a call may have, so that it brings no more than 20,000 rows or
-    /// so, or some megabytes.
+    /// The most keys like this one in a call, so that it returns at most about 20,000 rows and some
+    /// megabytes.
     fn max_keys(&self) -> usize {
-        ROWS_OF_A_CALL
+        MAX_ROWS_PER_CALL
     }
 
-    /// Whether one call can ask for both.
-    fn goes_with(&self, _other: &Self) -> bool {
+    /// Whether one call can look up both.
+    fn shares_call_with(&self, _other: &Self) -> bool {
         true
     }
 }
 
-/// About how many rows a call should bring at most.
-pub(super) const ROWS_OF_A_CALL: usize = 20_000;
+/// About the most rows that a call should return.
+pub(super) const MAX_ROWS_PER_CALL: usize = 20_000;
 
-/// What is asked of ids, of which a call can ask only one thing.
-pub(in super::super) trait Asked:
+/// The argument with which ids are looked up; a call has one.
+pub(in super::super) trait CallArgument:
     Eq + Hash + Clone + Debug + Send + Sync + 'static
 {
-    /// Of how many ids a call may ask it; see [`Key::max_keys`].
+    /// The most ids in a call with it; see [`Key::max_keys`].
     fn max_ids(&self) -> usize;
 }
 
-impl<I, A: Asked> Key for (I, A)
+impl<I, A: CallArgument> Key for (I, A)
 where
     I: Eq + Hash + Clone + Debug + Send + Sync + 'static,
 {
@@ -75,7 +75,7 @@ where
         self.1.max_ids()
     }
 
-    fn goes_with(&self, other: &Self) -> bool {
+    fn shares_call_with(&self, other: &Self) -> bool {
         self.1 == other.1
     }
 }
@@ -93,7 +93,7 @@ pub(in super::super) trait Batch: Sized + Send + Sync + 'static {
     /// The look-ups of this kind.
     fn lookup(loaders: &Loaders) -> &Lookup<Self>;
 
-    /// The values of those keys that have one. The keys go with each other; there is at least one.
+    /// The values of those keys that have one. The keys share a call; there is at least one.
     fn fetch(
         services: &AuthorizedServices,
         keys: &[Self::Key],

@@ -131,7 +131,7 @@ impl<B: Batch> Lookup<B> {
         }
     }
 
-    /// Lets go the keys that are wanted by now, if there are some and a plan drives them.
+    /// Sends the keys wanted by now, if there are any and a plan drives them.
     pub(super) fn send(&self, send: impl FnOnce(Vec<B::Key>)) {
         let Self::Plan(planned) = self else { return };
         if !planned.is_wanted.load(Ordering::Acquire) {
@@ -144,8 +144,8 @@ impl<B: Batch> Lookup<B> {
         }
     }
 
-    /// Looks up keys that were wanted, by one call after the other of at most `max_keys` each: what
-    /// is found counts before more is asked for.
+    /// Looks up wanted keys by calls in sequence, with at most `max_keys` each: the rows of one are charged
+    /// before the next.
     pub(super) async fn fill(
         &self,
         services: &AuthorizedServices,
@@ -154,7 +154,7 @@ impl<B: Batch> Lookup<B> {
         max_keys: usize,
     ) {
         let Self::Plan(planned) = self else { return };
-        let (first, others) = calls(keys, max_keys);
+        let (first, others) = split_into_calls(keys, max_keys);
         for keys in once(first).chain(others) {
             budget.spend(B::COST).await;
             let found = fetch::<B>(services, budget, &keys).await;
@@ -165,19 +165,22 @@ impl<B: Batch> Lookup<B> {
 }
 
 /// Splits keys into those of the first call, mostly all of them, and those of further calls. The keys
-/// of a call go together, and are at most as many as they allow and as `max_keys`.
-fn calls<K: Key>(keys: Vec<K>, max_keys: usize) -> (Vec<K>, Vec<Vec<K>>) {
+/// of a call can share it, and are at most as many as they allow and as `max_keys`.
+fn split_into_calls<K: Key>(keys: Vec<K>, max_keys: usize) -> (Vec<K>, Vec<Vec<K>>) {
     let room = |key: &K| key.max_keys().min(max_keys).max(1);
     let is_one_call = keys.first().is_none_or(|first| {
-        keys.len() <= room(first) && keys.iter().all(|key| key.goes_with(first))
+        keys.len() <= room(first) && keys.iter().all(|key| key.shares_call_with(first))
     });
     if is_one_call {
         return (keys, Vec::new());
     }
     let mut groups: Vec<Vec<K>> = Vec::new();
     for key in keys {
-        // A field asks the same of all objects of a level, one after the other.
-        match groups.iter_mut().rfind(|group| group[0].goes_with(&key)) {
+        // A field looks up all objects of a level with the same argument, in sequence.
+        match groups
+            .iter_mut()
+            .rfind(|group| group[0].shares_call_with(&key))
+        {
             Some(group) => group.push(key),
             None => groups.push(vec![key]),
         }
@@ -344,8 +347,8 @@ pub(in super::super) struct Spawned<B> {
 impl<B: Batch> BatchFn<B::Key, Outcome<B>> for Spawned<B> {
     async fn load(&mut self, keys: &[B::Key]) -> HashMap<B::Key, Outcome<B>> {
         let mut level = Level::<B>::default();
-        // There are no more of them than a batch may have.
-        let (first, others) = calls(keys.to_vec(), usize::MAX);
+        // The data loader has limited the number of keys.
+        let (first, others) = split_into_calls(keys.to_vec(), usize::MAX);
         for keys in once(first).chain(others) {
             // A task waits for nothing that may never come.
             self.budget.spend(B::COST).await;
@@ -374,7 +377,7 @@ mod tests {
     use std::task::Wake;
 
     use super::super::MemberCounts;
-    use super::super::batch::ROWS_OF_A_CALL;
+    use super::super::batch::MAX_ROWS_PER_CALL;
     use super::*;
     use crate::domain::{OptionScope, OrganizationId, ProjectId, UserId, UserOptionId};
 
@@ -401,29 +404,29 @@ mod tests {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// How many keys each call has.
+    /// The number of keys of each call.
     fn sizes<K: Key>(keys: Vec<K>, max_keys: usize) -> Vec<usize> {
-        let (first, others) = calls(keys, max_keys);
+        let (first, others) = split_into_calls(keys, max_keys);
         once(first).chain(others).map(|keys| keys.len()).collect()
     }
 
     #[test]
-    fn a_call_has_as_many_keys_as_it_may() {
+    fn a_call_has_as_many_keys_as_allowed() {
         let ids = |count: i64| (1..=count).map(UserId).collect::<Vec<_>>();
         assert_eq!(sizes(ids(1_000), 1_000), [1_000]);
         assert_eq!(sizes(ids(2_001), 1_000), [1_000, 1_000, 1]);
         assert_eq!(sizes(ids(3), 0), [1, 1, 1]);
-        assert_eq!(sizes(ids(20_001), usize::MAX), [ROWS_OF_A_CALL, 1]);
+        assert_eq!(sizes(ids(20_001), usize::MAX), [MAX_ROWS_PER_CALL, 1]);
         let options: Vec<_> = (1..=251).map(UserOptionId).collect();
         assert_eq!(sizes(options, 1_000), [250, 1]);
     }
 
     #[test]
-    fn a_call_asks_one_thing_however_keys_are_mixed() {
+    fn a_call_has_one_argument_however_keys_are_mixed() {
         let scopes = [OptionScope::GLOBAL, OptionScope::project(ProjectId(1))];
         let of = |id: i64, scope: usize| (UserId(id), scopes[scope]);
         let mixed: Vec<_> = (1..=60).flat_map(|id| [of(id, 0), of(id, 1)]).collect();
-        let (first, others) = calls(mixed.clone(), 1_000);
+        let (first, others) = split_into_calls(mixed.clone(), 1_000);
         let calls: Vec<_> = once(first).chain(others).collect();
         let sizes: Vec<_> = calls.iter().map(Vec::len).collect();
         assert_eq!(sizes, [50, 10, 50, 10]);

@@ -23,7 +23,7 @@ use crate::domain::{
     OrganizationVisibility, Page, PageRequest, Result, Role, StoredValue, UserEmail, UserId,
     UserOptionFilter, UserOptionId,
 };
-use batch::{Asked, Found, Key, ROWS_OF_A_CALL};
+use batch::{CallArgument, Found, Key, MAX_ROWS_PER_CALL};
 use lookup::Lookup;
 use part::{parts, parts_of};
 
@@ -138,7 +138,7 @@ loaders! {
     };
     /// Options of one scope, by id.
     pub(super) options = Options((UserId, OptionScope) => Part<UserOption>) |services, keys| {
-        let Some((user_ids, scope)) = asked(keys) else { return Ok(Vec::new()) };
+        let Some((user_ids, scope)) = ids_and_argument(keys) else { return Ok(Vec::new()) };
         let exactly = OptionScopeFilter::Exactly(scope);
         let filter = UserOptionFilter { user_ids, keys: None, scope: exactly };
         let options = services.user_options().get_many(&filter).await?.into_iter();
@@ -159,7 +159,7 @@ loaders! {
     pub(super) memberships =
         Memberships((UserId, (OrganizationVisibility, Detail)) => Part<Organization>)
         |services, keys| {
-            let Some((ids, wanted)) = asked(keys) else { return Ok(Vec::new()) };
+            let Some((ids, wanted)) = ids_and_argument(keys) else { return Ok(Vec::new()) };
             let (visibility, detail) = wanted;
             let organizations = services.organizations();
             let memberships = organizations.get_memberships(&ids, visibility, detail).await?;
@@ -169,7 +169,7 @@ loaders! {
         };
     pub(super) members = Members((OrganizationId, PageRequest) => OrganizationMembers)
         |services, keys| {
-            let Some((ids, page)) = asked(keys) else { return Ok(Vec::new()) };
+            let Some((ids, page)) = ids_and_argument(keys) else { return Ok(Vec::new()) };
             let members = services.organizations().get_members(&ids, &page).await?.into_iter();
             Ok(members.map(|(id, members)| ((id, page.clone()), members)).collect())
         };
@@ -178,36 +178,36 @@ loaders! {
     };
 }
 
-/// Of how many users the options are read by one call. One of them may have some megabytes.
-pub(super) const USERS_OF_OPTIONS: usize = 50;
+/// The most users whose options are read by one call. Those of one user may have some megabytes.
+pub(super) const MAX_USERS_PER_OPTIONS_CALL: usize = 50;
 
 impl Key for UserId {}
 impl Key for OrganizationId {}
 
 impl Key for UserOptionId {
-    /// Their values have 64 KiB at most, where they were set here.
+    /// Values set by the gateway have at most 64 KiB.
     fn max_keys(&self) -> usize {
         250
     }
 }
 
-impl Asked for OptionScope {
+impl CallArgument for OptionScope {
     fn max_ids(&self) -> usize {
-        USERS_OF_OPTIONS
+        MAX_USERS_PER_OPTIONS_CALL
     }
 }
 
-impl Asked for (OrganizationVisibility, Detail) {
+impl CallArgument for (OrganizationVisibility, Detail) {
     /// Few users have more than 40 organizations.
     fn max_ids(&self) -> usize {
-        ROWS_OF_A_CALL / 40
+        MAX_ROWS_PER_CALL / 40
     }
 }
 
-impl Asked for PageRequest {
+impl CallArgument for PageRequest {
     fn max_ids(&self) -> usize {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
-        ROWS_OF_A_CALL / size.max(1)
+        MAX_ROWS_PER_CALL / size.max(1)
     }
 }
 
@@ -261,8 +261,8 @@ impl Loaders {
     }
 }
 
-/// The ids of keys that go with each other, and what is asked of them.
-fn asked<I: Copy, A: Asked>(keys: &[(I, A)]) -> Option<(Vec<I>, A)> {
-    let (_, asked) = keys.first()?;
-    Some((keys.iter().map(|(id, _)| *id).collect(), asked.clone()))
+/// The ids of keys that share a call, and their argument.
+fn ids_and_argument<I: Copy, A: CallArgument>(keys: &[(I, A)]) -> Option<(Vec<I>, A)> {
+    let (_, argument) = keys.first()?;
+    Some((keys.iter().map(|(id, _)| *id).collect(), argument.clone()))
 }

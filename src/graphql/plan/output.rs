@@ -253,7 +253,7 @@ impl<T: Output> Output for [T] {
     }
 }
 
-/// What an error takes in memory, roughly. The engine keeps all that happen, told or not.
+/// The approximate size of an error in memory. The engine keeps all errors, beyond the limit, too.
 const ERROR_BYTES: usize = 256;
 
 impl<T: Output> Output for Result<T, FieldError> {

@@ -173,7 +173,7 @@ async fn batched<F: Future>(
             // They are few, one for each kind of look-up, and mostly come together.
             let sent = batches.len();
             batches.retain_mut(|batch| batch.as_mut().poll(context).is_pending());
-            // A batch that may not go on is never woken.
+            // A batch beyond the budget is never woken.
             if let Err(stopped) = request.budget.check() {
                 return Poll::Ready(Err(stopped));
             }

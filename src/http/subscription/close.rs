@@ -95,9 +95,9 @@ impl Close {
         Self::new(1013, reason)
     }
 
-    /// A message that has not arrived whole has made room for others.
-    fn unfinished() -> Self {
-        let reason = "too much of other messages came before this one was whole; send it again";
+    /// An incomplete message was evicted.
+    fn message_evicted() -> Self {
+        let reason = "the message was evicted for newer ones before it was complete; send it again";
         Self::new(1013, reason)
     }
 
@@ -128,7 +128,7 @@ impl Close {
             tungstenite::Error::Io(error) => {
                 let cause = error.get_ref()?;
                 if cause.is::<Evicted>() {
-                    return Some(Self::unfinished());
+                    return Some(Self::message_evicted());
                 }
                 cause.is::<Exhausted>().then(Self::too_much)
             }

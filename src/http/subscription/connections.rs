@@ -20,10 +20,10 @@ const WEBSOCKET: &str = "websocket";
 /// WebSockets that are not authenticated yet.
 const PENDING_WEBSOCKET: &str = "pending_websocket";
 
-/// Events for clients who are known.
+/// Event streams of authenticated clients.
 const EVENTS: &str = "sse";
 
-/// Events for clients who are not: they may have asked for the schema.
+/// Event streams of other clients, which can only ask for the schema.
 const PENDING_EVENTS: &str = "pending_sse";
 
 /// The connections that are open for subscriptions. Clones share them.

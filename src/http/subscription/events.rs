@@ -26,7 +26,7 @@ use crate::http::failure::Failure;
 /// The least time between two signs of life.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 
-/// A place for a connection on which events will be sent to a client who may be known.
+/// A place for the event stream of a client that may be authenticated.
 pub(in crate::http) fn enter(state: &HttpState, is_known: bool) -> Result<Place, Failure> {
     let place = state.connections.enter_events(is_known);
     place.ok_or_else(Failure::overloaded)
@@ -134,7 +134,7 @@ fn refused(error: &Error) -> GraphqlResponse {
 struct Events {
     made: mpsc::Receiver<Event>,
     _work: Task,
-    /// The last event may be there long after the task has made it.
+    /// Held until the last event is sent, which may be long after the task has ended.
     _place: Arc<Place>,
 }
 

@@ -34,7 +34,7 @@ impl Line<'_> {
     pub(super) async fn receive(&mut self) -> Result<Option<ClientMessage>, End> {
         match self.socket.next().await {
             Some(Ok(Message::Text(text))) => {
-                self.socket.get_mut().arrived();
+                self.socket.get_mut().message_arrived();
                 ClientMessage::parse(text.as_str())
                     .map(Some)
                     .map_err(|problem| Some(Close::invalid(problem)))
@@ -43,11 +43,11 @@ impl Line<'_> {
             // The pong is queued and has to be sent before anything else is read: otherwise a client that
             // only pings would fill the memory with pongs.
             Some(Ok(Message::Ping(payload))) => {
-                self.socket.get_mut().passed(payload.len());
+                self.socket.get_mut().control_frame_arrived(payload.len());
                 self.flush().await.map(|()| None)
             }
             Some(Ok(Message::Pong(payload))) => {
-                self.socket.get_mut().passed(payload.len());
+                self.socket.get_mut().control_frame_arrived(payload.len());
                 Ok(None)
             }
             Some(Ok(Message::Frame(_))) => Ok(None),

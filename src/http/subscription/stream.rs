@@ -22,9 +22,9 @@ const DROPPED_AT_ONCE: usize = 4 * 1024;
 const MAX_DROPPED: usize = 8 * 1024 * 1024;
 
 /// Messages of up to this size are not counted.
-const UNCOUNTED: usize = 16 * 1024;
+const MAX_UNCOUNTED_BYTES: usize = 16 * 1024;
 /// The size of a client's control frame before its payload.
-const FRAME_HEAD: usize = 6;
+const CONTROL_HEADER_BYTES: usize = 6;
 
 /// A connection on which reading fails after a number of bytes, or once an incomplete message is
 /// evicted.
@@ -42,7 +42,7 @@ struct Unfinished {
     bodies: Bodies,
     /// The bytes that have arrived.
     bytes: usize,
-    /// Set once they exceed [`UNCOUNTED`].
+    /// Set once they exceed [`MAX_UNCOUNTED_BYTES`].
     counted: Option<Counted>,
 }
 
@@ -59,7 +59,7 @@ impl Unfinished {
         if let Some(counted) = &self.counted {
             return counted.ticket.grow(bytes);
         }
-        if self.bytes <= UNCOUNTED {
+        if self.bytes <= MAX_UNCOUNTED_BYTES {
             return true;
         }
         self.counted = self.bodies.admit(self.bytes).map(|ticket| Counted {
@@ -79,7 +79,7 @@ impl Unfinished {
 
 /// An incomplete message was evicted.
 #[derive(Debug, thiserror::Error)]
-#[error("the message was evicted for newer ones before it arrived completely")]
+#[error("the message was evicted before it was complete")]
 pub(super) struct Evicted;
 
 /// The limit on bytes was reached.
@@ -88,7 +88,7 @@ pub(super) struct Evicted;
 pub(super) struct Exhausted;
 
 impl<S> Metered<S> {
-    /// A connection from which `left` bytes may be read, and whose messages count with `bodies`.
+    /// A connection from which `left` bytes may be read. Its messages count together with `bodies`.
     pub(super) const fn new(stream: S, left: usize, bodies: Bodies) -> Self {
         Self {
             stream,
@@ -102,15 +102,15 @@ impl<S> Metered<S> {
     }
 
     /// A message has arrived completely.
-    pub(super) fn arrived(&mut self) {
+    pub(super) fn message_arrived(&mut self) {
         self.unfinished.bytes = 0;
         self.unfinished.counted = None;
     }
 
     /// Takes a control frame, which may come between the frames of a message, out of the count.
-    pub(super) const fn passed(&mut self, payload: usize) {
+    pub(super) const fn control_frame_arrived(&mut self, payload: usize) {
         let bytes = self.unfinished.bytes;
-        self.unfinished.bytes = bytes.saturating_sub(payload + FRAME_HEAD);
+        self.unfinished.bytes = bytes.saturating_sub(payload + CONTROL_HEADER_BYTES);
     }
 
     /// Removes the limit.
@@ -222,9 +222,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_messages_that_are_not_whole_the_oldest_makes_room() {
-        const LONG: usize = 2 * UNCOUNTED;
-        let bodies = bodies(LONG + UNCOUNTED);
+    async fn the_oldest_incomplete_message_is_evicted() {
+        const LONG: usize = 2 * MAX_UNCOUNTED_BYTES;
+        let bodies = bodies(LONG + MAX_UNCOUNTED_BYTES);
         let mut ends = Vec::new();
         for _ in 0..2 {
             let (far, near) = duplex(2 * LONG);
@@ -233,17 +233,17 @@ mod tests {
             ends.push((far, near));
         }
         let mut buffer = vec![0; LONG];
-        for is_whole in [true, false] {
+        for is_complete in [true, false] {
             for (far, near) in &mut ends {
                 far.write_all(&vec![0; LONG]).await.unwrap();
                 near.read_exact(&mut buffer).await.unwrap();
-                if is_whole {
-                    near.arrived();
+                if is_complete {
+                    near.message_arrived();
                 }
             }
         }
         let (old, new) = ends.split_at_mut(1);
-        // It is told though nothing more comes.
+        // The read fails though no more bytes arrive.
         let error = old[0].1.read(&mut buffer).await.unwrap_err();
         assert!(error.get_ref().unwrap().is::<Evicted>(), "{error}");
         new[0].0.write_all(&[0; 8]).await.unwrap();
@@ -251,14 +251,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn signs_of_life_do_not_count_as_a_message() {
+    async fn control_frames_do_not_count_as_a_message() {
         let (mut far, near) = duplex(64);
         let mut near = Metered::new(near, 1, bodies(1));
         near.lift();
-        for _ in 0..2 * UNCOUNTED / 16 {
+        for _ in 0..2 * MAX_UNCOUNTED_BYTES / 16 {
             far.write_all(&[0; 16]).await.unwrap();
             near.read_exact(&mut [0; 16]).await.unwrap();
-            near.passed(10);
+            near.control_frame_arrived(10);
         }
     }
 }
