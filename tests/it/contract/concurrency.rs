@@ -14,7 +14,7 @@ use user_gateway::service::Announcer;
 
 use crate::harness::{Engine, PATIENCE, TestDatabase, look_into};
 
-/// A connection as a process that serves has one.
+/// A connection like that of a serving process.
 async fn connect(url: &str) -> Connection {
     let options = DatabaseOptions {
         url: url.to_owned(),
@@ -103,7 +103,7 @@ database_contract! {
         assert_eq!(added.filter(|added| *added).count(), 1);
     }
 
-    async fn of_many_options_that_are_set_at_once_no_more_are_added_than_may(db: &TestDatabase) {
+    async fn concurrent_changes_add_no_more_options_than_allowed(db: &TestDatabase) {
         const MOST: i64 = 10;
         const PROCESSES: i64 = 2;
         let ada = db.add_user("ada").await;
@@ -142,7 +142,7 @@ database_contract! {
         let set = join_all(calls).await.into_iter().map(Result::unwrap);
         let set = i64::try_from(set.filter(|set| *set).count()).unwrap();
         assert_eq!(db.count("sentry_useroption").await, set);
-        // Those of one process take turns; on PostgreSQL processes do not see each other.
+        // Changes of one process queue; on PostgreSQL concurrent ones of another are not seen.
         let beyond = if db.engine() == Engine::Sqlite { 0 } else { PROCESSES - 1 };
         assert!((MOST..=MOST + beyond).contains(&set), "{set} options were added");
     }

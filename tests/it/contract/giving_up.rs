@@ -381,7 +381,7 @@ database_contract! {
 }
 
 #[tokio::test]
-async fn changes_whose_callers_have_gone_make_room_and_are_not_made() {
+async fn cancelled_changes_that_wait_are_not_made_and_free_their_permits() {
     // Beyond any bound.
     const MANY: usize = 100_000;
     let db = TestDatabase::open(Engine::Sqlite).await;
@@ -396,11 +396,11 @@ async fn changes_whose_callers_have_gone_make_room_and_are_not_made() {
             None => waiting.push(change),
             Some(refused) => break refused,
         }
-        assert!(waiting.len() < MANY, "changes are not bounded");
+        assert!(waiting.len() < MANY, "changes are not limited");
     };
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     drop(waiting);
-    eventually("there is room again", async || {
+    eventually("permits are free again", async || {
         users.flush_nonce(ada).now_or_never().is_none()
     })
     .await;

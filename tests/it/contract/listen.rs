@@ -189,16 +189,19 @@ async fn on_sqlite_a_process_sees_that_others_have_changed_something() {
 }
 
 #[tokio::test]
-async fn on_sqlite_a_connection_that_takes_the_place_of_another_may_have_missed_something() {
+async fn on_sqlite_a_replaced_connection_may_have_missed_changes() {
     let db = TestDatabase::open(Engine::Sqlite).await;
     let ada = db.add_user("ada").await;
     let connection = db.connection().clone();
     let listens = db.database().clone();
     let listening = tokio::spawn(async move { listens.listen().await });
     for times in 1..=3 {
-        eventually("it says so", async || db.heard.missed() >= times).await;
+        eventually("missed changes are reported", async || {
+            db.heard.missed() >= times
+        })
+        .await;
         assert_eq!(db.heard.missed(), times);
-        // As after a commit that has failed.
+        // A failed commit closes the connection, too.
         let pool = connection.writer().get_sqlite_connection_pool();
         pool.acquire().await.unwrap().close().await.unwrap();
         db.users().flush_nonce(ada).await.unwrap();

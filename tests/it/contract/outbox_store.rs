@@ -334,13 +334,13 @@ database_contract! {
 }
 
 #[tokio::test]
-async fn a_delivery_that_cannot_be_written_down_is_said_in_readiness() {
+async fn a_delivery_that_cannot_be_recorded_fails_readiness() {
     let db = TestDatabase::open(Engine::Sqlite).await;
     let ada = db.add_user("ada").await;
     change(&db, &[ada]).await;
     let claims = claim(&db, "us").await;
     db.database().ready().await.unwrap();
-    // As on a disk that is full or read-only.
+    // Simulates a read-only file.
     db.execute("PRAGMA query_only = 1").await;
     let failed = db.database().delivered(&claims).await;
     assert!(matches!(failed, Err(Error::Unavailable(_))), "{failed:?}");

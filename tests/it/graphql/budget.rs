@@ -409,7 +409,7 @@ async fn a_long_answer_is_the_same_however_often_writing_it_pauses() {
     }
 }
 
-/// How many bytes the answer to a query has, and how often whoever makes it left the thread to others.
+/// The bytes of the answer to a query, and how often its execution yielded.
 async fn pauses(graphql: &Graphql, services: AuthorizedServices, query: String) -> (usize, usize) {
     let request = GraphqlRequest {
         query: Some(query),
@@ -429,7 +429,7 @@ async fn pauses(graphql: &Graphql, services: AuthorizedServices, query: String) 
 }
 
 #[tokio::test]
-async fn whoever_writes_a_long_answer_leaves_the_thread_to_others() {
+async fn writing_a_long_answer_yields_often() {
     let database = TestDatabase::open(Engine::Sqlite).await;
     for i in 1..=300 {
         database.add_user(&format!("user{i}")).await;

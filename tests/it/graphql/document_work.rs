@@ -85,10 +85,10 @@ async fn fragments_that_double_and_lead_nowhere_are_refused_beside_others_reques
 }
 
 #[tokio::test]
-async fn a_document_has_so_many_bytes_whatever_they_say() {
+async fn the_bytes_of_a_document_are_limited_whatever_they_contain() {
     let (gateway, token) = limited(|_| {}).await;
     let bound = 131_072;
-    // The second and the third form are left to the engine's parser.
+    // The second and the third form are parsed by the engine.
     for (before, after) in [
         ("{ __typename } ", ""),
         ("{ __typename } #", ""),
@@ -112,7 +112,7 @@ async fn a_document_has_so_many_bytes_whatever_they_say() {
         let told = batch(&gateway, &token, &[&beyond, "{ __typename }"]).await;
         assert_eq!(told, ["DOCUMENT_TOO_LARGE", "executed: "]);
     }
-    // Values of variables are no part of the document.
+    // Values of variables do not count.
     let body = json!({
         "query": "query ($v: String!) { viewer { user { option(key: $v) } } }",
         "variables": { "v": "x".repeat(500_000) },

@@ -1,4 +1,4 @@
-//! What a request costs in statements. Each level of a query costs one, unless that would bring very
+//! The number of statements of a request: one for each level of a query, unless that would return very
 //! many rows or the options of more than 50 users.
 
 use serde_json::json;
@@ -13,7 +13,7 @@ on_each_engine! {
     nodes_cost_one_statement_for_each_type
     what_is_not_asked_for_costs_nothing
     parts_of_users_cost_one_statement_each
-    a_level_that_may_bring_very_many_rows_is_read_by_several_statements
+    a_level_that_may_return_very_many_rows_takes_several_statements
 }
 
 /// How many statements a query costs once it is known who asks.
@@ -230,7 +230,7 @@ async fn parts_of_users_cost_one_statement_each(engine: Engine) {
     assert_eq!(cost(&gateway, &token, all).await, 9);
 }
 
-async fn a_level_that_may_bring_very_many_rows_is_read_by_several_statements(engine: Engine) {
+async fn a_level_that_may_return_very_many_rows_takes_several_statements(engine: Engine) {
     let gateway = Gateway::start(engine).await;
     let ada = gateway.database.add_user("ada").await;
     for id in 1..=45 {

@@ -19,7 +19,7 @@ impl Raw {
         Self(TcpStream::connect(address).await.unwrap())
     }
 
-    /// As [`Raw::open`], with little room for what the gateway sends before it is read.
+    /// As [`Raw::open`], with a small receive buffer.
     pub(crate) async fn open_small(origin: &str) -> Self {
         let address = origin.strip_prefix("http://").unwrap();
         let socket = TcpSocket::new_v4().unwrap();
@@ -98,7 +98,7 @@ impl Raw {
         all
     }
 
-    /// What has come, `most` bytes of it at most; `None` once the other side has closed.
+    /// At most `most` received bytes; `None` once the other side has closed.
     pub(crate) fn take(&self, most: usize) -> Option<Vec<u8>> {
         let mut buffer = vec![0; most];
         match self.0.try_read(&mut buffer) {

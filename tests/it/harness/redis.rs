@@ -154,7 +154,7 @@ impl Wire {
         Self::lay(folder, &near, server.socket(), url)
     }
 
-    /// Lays a wire to the PostgreSQL of a URL, which names the folder of its socket last. To be called
+    /// Lays a wire to the PostgreSQL of a URL that ends with the folder of its socket. To be called
     /// within a runtime.
     pub(crate) fn to_postgres(url: &str) -> Self {
         const SOCKET: &str = ".s.PGSQL.5432";

@@ -201,7 +201,7 @@ async fn a_request_ends_when_its_client_leaves() {
         client
             .send(&format!("{}{body}", open.head("POST", &fields)))
             .await;
-        eventually("it is worked on", async || {
+        eventually("the request is running", async || {
             open.query("{ __typename }").await.status == 503
         })
         .await;
@@ -215,7 +215,7 @@ async fn a_request_ends_when_its_client_leaves() {
 }
 
 #[tokio::test]
-async fn a_client_that_hardly_reads_its_answer_is_left() {
+async fn a_client_that_reads_its_answer_too_slowly_is_disconnected() {
     let open = Open::with(|config| {
         config.server.response_timeout = SHORT * 4;
         config.limits.aliases = 1_000;
@@ -229,7 +229,7 @@ async fn a_client_that_hardly_reads_its_answer_is_left() {
     let body = serde_json::Value::from(vec![json!({ "query": query }); 10]).to_string();
     let length = body.len();
     let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
-    // Events that were sent before give an answer no other time.
+    // An event stream before does not change the timeout of an answer.
     for is_after_events in [false, true] {
         let raw = Raw::open_small(&open.gateway.origin).await;
         if is_after_events {
@@ -238,7 +238,7 @@ async fn a_client_that_hardly_reads_its_answer_is_left() {
         raw.send(&format!("{}{body}", open.head("POST", &fields)))
             .await;
         raw.begins().await;
-        // A little at a time, which is more than nothing, and more than the gateway holds ready.
+        // Slowly, but more than the gateway buffers.
         let mut taken = Vec::new();
         let end = Instant::now() + PATIENCE;
         while let Some(part) = raw.take(20_000) {
@@ -253,7 +253,7 @@ async fn a_client_that_hardly_reads_its_answer_is_left() {
     }
 }
 
-/// Reads the events of an operation to their end, on a connection that goes on.
+/// Reads the events of an operation to their end, on a connection that stays open.
 async fn take_events(open: &Open, raw: &Raw) {
     let body = json!({ "query": "{ __typename }" }).to_string();
     let length = body.len();
@@ -267,12 +267,12 @@ async fn take_events(open: &Open, raw: &Raw) {
     let mut taken = Vec::new();
     while !taken.ends_with(b"\r\n0\r\n\r\n") {
         raw.begins().await;
-        taken.extend(raw.take(1_000).expect("the connection goes on"));
+        taken.extend(raw.take(1_000).expect("the connection is open"));
     }
 }
 
 #[tokio::test]
-async fn who_has_sent_more_before_it_left_is_worked_for_no_longer_than_a_request_may_take() {
+async fn a_pipelined_request_of_a_client_that_left_ends_at_the_request_timeout() {
     let open = Open::with(|config| {
         config.server.max_concurrent_requests = 1;
         config.server.request_timeout = Duration::from_secs(2);
@@ -287,7 +287,7 @@ async fn who_has_sent_more_before_it_left_is_worked_for_no_longer_than_a_request
     let head = head.replace("connection: close\r\n", "");
     let client = Raw::open(&open.gateway.origin).await;
     client.send(&format!("{head}{body}{HEALTH}")).await;
-    eventually("it is worked on", async || {
+    eventually("the request is running", async || {
         open.query("{ __typename }").await.status == 503
     })
     .await;

@@ -82,7 +82,7 @@ async fn a_fault_of_ours_names_the_request_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn however_many_ask_whether_it_is_ready_the_database_is_asked_seldom() {
+async fn concurrent_readiness_requests_share_pings_of_the_database() {
     const ASKED: usize = 100;
     let open = Open::start().await;
     let before = open.gateway.statements();

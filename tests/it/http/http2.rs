@@ -38,8 +38,7 @@ impl Open {
         answer.into_body()
     }
 
-    /// The events of a subscription, of which nothing has been read, as soon as there is a place for
-    /// them.
+    /// An event stream that is not read, as soon as there is a place for it.
     async fn begin_events(&self, connection: &Http2) -> RecvStream {
         let authorization = self.authorization();
         let headers = for_events(&authorization);
@@ -186,13 +185,13 @@ fn for_events(authorization: &str) -> [(&str, &str); 3] {
 }
 
 #[tokio::test]
-async fn events_that_are_not_taken_give_their_place_back() {
+async fn event_streams_that_are_not_read_release_their_place() {
     let open = Open::with(|config| {
         config.subscriptions.idle_timeout = SHORT * 4;
         config.subscriptions.connections = 1;
     })
     .await;
-    // The window is shut from the beginning, or by the first sign of life.
+    // The window is closed from the start, or filled by the first keep-alive.
     for window in [0, 1] {
         let connection = Http2::open(&open.gateway.origin, window).await;
         let events = timeout(PATIENCE, open.begin_events(&connection)).await;
@@ -204,7 +203,7 @@ async fn events_that_are_not_taken_give_their_place_back() {
 }
 
 #[tokio::test]
-async fn who_may_only_read_the_schema_takes_no_place_of_events() {
+async fn event_streams_without_credentials_take_no_place_of_others() {
     let open = Open::with(|config| {
         config.graphql.anonymous_introspection = true;
         config.subscriptions.connections = 1;

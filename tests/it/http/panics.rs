@@ -61,7 +61,7 @@ fn readiness() -> BoxFuture<'static, Result<()>> {
     Box::pin(async { panic!("on purpose") })
 }
 
-/// Options of users that panic.
+/// A service of options that panics.
 #[derive(Debug)]
 struct BrokenOptions;
 
@@ -88,8 +88,7 @@ impl UserOptionService for BrokenOptions {
     }
 }
 
-/// What answers requests over these services for whoever has one of these tokens, with a readiness
-/// that panics.
+/// A surface over these services and tokens, with a readiness that panics.
 fn broken(services: Services, tokens: Arc<dyn TokenStore>) -> Surface {
     let config = Config::default();
     let clock = Arc::new(SystemClock);
@@ -146,7 +145,7 @@ async fn a_panic_ends_its_request_and_nothing_else() {
     }
 }
 
-/// Serves requests over a socket; where.
+/// Serves requests over a socket, and returns its origin.
 async fn serve(surface: Surface) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());

@@ -33,7 +33,7 @@ async fn a_body_may_be_as_large_as_the_bound_and_no_larger() {
 }
 
 #[tokio::test]
-async fn a_body_may_hold_so_many_values_and_no_more() {
+async fn the_json_values_of_a_body_are_limited() {
     let open = Open::start().await;
     let one = |count: usize| {
         let query = "{ __typename }";

@@ -225,7 +225,7 @@ async fn a_database_is_closed_though_a_statement_does_not_come_to_its_end() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn a_network_that_swallows_everything_keeps_nobody_waiting_for_good() {
+async fn a_silent_network_failure_times_out() {
     let db = TestDatabase::with(Contents::Migrated).await;
     let ids = db.add_users(["ada", "grace"]).await;
     let [ada, grace] = ids;
@@ -253,7 +253,7 @@ async fn a_network_that_swallows_everything_keeps_nobody_waiting_for_good() {
         assert!(matches!(failed, Error::Unavailable(_)), "{failed:?}");
     }
     wire.release();
-    // Nobody has kept a turn, a place or a transaction.
+    // All permits are released, and no transaction is left open.
     services.users.flush_nonce(ada).await.unwrap();
     assert!(set(grace, 3).await.unwrap().changed);
     assert_answered(look_up(&services.users, &ids), &ids).await;

@@ -58,7 +58,7 @@ async fn hang_up(origin: &str, token: &str, body: Value, after: Duration) {
     }
 }
 
-/// Some clients ask for changes and hang up; how many.
+/// Some clients request changes and disconnect; how many.
 async fn hang_up_together(
     origin: &str,
     token: &str,
@@ -96,7 +96,7 @@ async fn admin(db: &TestDatabase) -> UserId {
     db.add(account).await
 }
 
-/// Waits until no transaction is open, no lock is held, and no region has to be told of anything.
+/// Waits until no transaction is open, no lock is held, and the outbox is empty.
 async fn nothing_is_left(db: &TestDatabase) {
     let mine = "datname = current_database() AND pid <> pg_backend_pid()";
     let open = format!("pg_stat_activity WHERE {mine} AND state <> 'idle'");
@@ -144,7 +144,7 @@ async fn clients_that_hang_up_during_changes_leave_nothing_in_the_database() {
     assert_eq!(db.count(twice).await, 0);
 }
 
-/// What a silo says of each of these users.
+/// The answers of a silo about each of these users.
 async fn answers(silo: &Silo, token: &str, ids: &[i64]) -> Vec<Value> {
     const ASK: &str = "query($id: ID!) { user(id: $id) { \
          name username emails { email } options { key value } } }";
@@ -171,14 +171,14 @@ async fn a_region_answers_as_its_control_does_after_clients_have_hung_up() {
     let users = db.add_users(["ada", "grace", "edsger", "barbara"]).await;
     let mut sent = 0;
     while sent < hangups() / 2 {
-        // The region keeps copies of those who are about to change.
+        // Fills the region's cache with the users about to change.
         answers(region, &token, &users.map(|user| user.0)).await;
         sent += hang_up_together(&control.origin, &token, &users, &mut random, sent).await;
     }
     nothing_is_left(db).await;
     let ids = db.rows("SELECT id FROM auth_user ORDER BY id").await;
     let ids: Vec<i64> = ids.iter().map(|row| row["id"].as_i64().unwrap()).collect();
-    // A copy that is not told of a change is kept for longer than this waits.
+    // A stale copy would be kept for longer than this waits.
     eventually("the region answers as control does", async || {
         answers(region, &token, &ids).await == answers(control, &token, &ids).await
     })

@@ -170,7 +170,7 @@ async fn a_message_that_is_too_large_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_message_of_too_many_values_ends_the_connection() {
+async fn a_message_with_too_many_json_values_closes_the_connection() {
     let directory = directory().await;
     let mut socket = ada(&directory).await;
     let payload = json!({ "query": "{ __typename }", "variables": { "x": vec![1; 110_000] } });
