@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::connection::{Bounds, Connection};
 use super::connection_limit::{ConnectionLimit, LimitReached, refuse};
 use crate::http::Surface;
+use crate::telemetry::LogLimit;
 use crate::worker::Spawner;
 
 /// Counts refused connections, by `listener` and `reason`.
@@ -18,8 +19,6 @@ const REFUSED: &str = "user_gateway_connections_refused_total";
 
 /// How long to wait before accepting again when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Refused connections are logged at most this often.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A listener and what serves its connections.
 pub(super) struct Endpoint {
@@ -141,7 +140,7 @@ fn age(most: Duration, number: u32) -> Duration {
 struct Refusals {
     listener: &'static str,
     counters: Vec<(&'static str, Counter)>,
-    logged: Option<Instant>,
+    log_limit: LogLimit,
 }
 
 impl Refusals {
@@ -149,7 +148,7 @@ impl Refusals {
         Self {
             listener,
             counters: Vec::new(),
-            logged: None,
+            log_limit: LogLimit::default(),
         }
     }
 
@@ -162,13 +161,7 @@ impl Refusals {
             self.counters.len() - 1
         });
         self.counters[place].1.increment(1);
-        let is_due = self
-            .logged
-            .is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL);
-        if is_due {
-            self.logged = Some(Instant::now());
-        }
-        is_due
+        self.log_limit.admits()
     }
 }
 

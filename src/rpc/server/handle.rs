@@ -20,6 +20,7 @@ use super::dispatch::{Found, find};
 use super::method::Context;
 use super::refusal::{Refusal, SCHEME};
 use crate::admission::{Bodies, BodyError};
+use crate::telemetry::LogLimit;
 
 /// Counts refused calls, by `reason`.
 const REFUSED: &str = "user_gateway_rpc_refused_total";
@@ -31,6 +32,8 @@ pub(super) struct Serving {
     pub(super) capacity: Semaphore,
     /// The bodies of calls that are being read.
     pub(super) bodies: Bodies,
+    /// Of refusals whose signature has not been verified.
+    pub(super) log_limit: LogLimit,
 }
 
 /// Answers one call.
@@ -41,17 +44,17 @@ pub(super) async fn handle(
 ) -> Response {
     let signature = match signature(request.headers()) {
         Ok(signature) => signature,
-        Err(refusal) => return refused(refusal, &service, &method),
+        Err(refusal) => return refused(&serving, refusal, &service, &method),
     };
     let answer = answer(&serving, &signature, &service, &method, request);
     match timeout(serving.server.limits.deadline, answer).await {
         Ok(Ok(response)) => response,
-        Ok(Err(refusal)) => refused(refusal, &service, &method),
-        Err(_) => refused(Refusal::Deadline, &service, &method),
+        Ok(Err(refusal)) => refused(&serving, refusal, &service, &method),
+        Err(_) => refused(&serving, Refusal::Deadline, &service, &method),
     }
 }
 
-fn refused(refusal: Refusal, service: &str, method: &str) -> Response {
+fn refused(serving: &Serving, refusal: Refusal, service: &str, method: &str) -> Response {
     let why = match &refusal {
         // Anybody can do this as often as they like; and a method says itself why it fails.
         Refusal::NotSigned
@@ -67,7 +70,13 @@ fn refused(refusal: Refusal, service: &str, method: &str) -> Response {
         Refusal::Unknown => Some("nobody here answers it"),
         Refusal::Deadline => Some("it took longer than it may"),
     };
-    if let Some(why) = why {
+    let is_verified = matches!(
+        refusal,
+        Refusal::Overloaded | Refusal::Malformed | Refusal::Unknown
+    );
+    if let Some(why) = why
+        && (is_verified || serving.log_limit.admits())
+    {
         // The path has not been checked; it is written so that it cannot forge lines.
         tracing::warn!(
             rpc.service = service.escape_default().to_string(),

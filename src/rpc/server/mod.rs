@@ -50,6 +50,7 @@ use crate::admission::Bodies;
 use crate::auth::TokenStore;
 use crate::config::MAX_CALL_BYTES;
 use crate::service::{Services, SiloCache};
+use crate::telemetry::LogLimit;
 
 /// What calls are answered with. Services that are not there are unknown to callers.
 #[derive(Debug, Clone)]
@@ -105,6 +106,7 @@ impl RpcServer {
         let state = handle::Serving {
             capacity: Semaphore::new(limits.max_concurrent_calls),
             bodies: Bodies::new(limits.max_unfinished_body_bytes, limits.body_timeout),
+            log_limit: LogLimit::default(),
             server: Arc::new(self),
         };
         Router::new()

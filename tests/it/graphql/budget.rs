@@ -314,9 +314,12 @@ async fn option_values_are_charged_when_read_and_before_more_are_read(engine: En
                 let before = start.statements();
                 let answer: Value = beside.post(&token, &body).await.json().await.unwrap();
                 assert_eq!(outcome(&answer), expected, "{query:.60}");
-                // The engine may read fewer at a time.
+                // The engine may read fewer at a time, and a task of the gateway may read, too.
                 let statements = start.statements() - before;
-                assert!(!plans || statements <= most, "{query:.60}: {statements}");
+                assert!(
+                    !plans || statements <= most + 1,
+                    "{query:.60}: {statements}"
+                );
                 if let Some(options) = answer["data"]["userOptions"].as_array() {
                     let found = options.iter().map(|option| option["id"].as_str().unwrap());
                     let expected = (1..=120).map(|id| format!("UserOption:{id}"));

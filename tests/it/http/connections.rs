@@ -1,5 +1,6 @@
 //! Limits on connections: number, age, and size of heads.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use sea_orm::TransactionTrait as _;
@@ -197,15 +198,18 @@ async fn a_request_ends_when_its_client_leaves() {
     let length = body.len();
     let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
     for _ in 0..3 {
-        let client = Raw::open(&open.gateway.origin).await;
-        client
-            .send(&format!("{}{body}", open.head("POST", &fields)))
-            .await;
+        // One that comes while the place is taken by a query is refused, and another is sent.
+        let clients = Mutex::new(Vec::new());
         eventually("the request is running", async || {
+            let client = Raw::open(&open.gateway.origin).await;
+            client
+                .send(&format!("{}{body}", open.head("POST", &fields)))
+                .await;
+            clients.lock().unwrap().push(client);
             open.query("{ __typename }").await.status == 503
         })
         .await;
-        drop(client);
+        drop(clients);
         eventually("its place is free", async || {
             open.query("{ __typename }").await.status == 200
         })
