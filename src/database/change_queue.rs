@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -38,7 +39,7 @@ impl ChangeKey {
 /// One queue for each key with changes that run or wait in this process.
 #[derive(Debug)]
 pub(super) struct ChangeQueue {
-    queues: Mutex<HashMap<ChangeKey, KeyQueue>>,
+    queues: Mutex<HashMap<ChangeKey, KeyQueue, RandomState>>,
     /// Permits for the pooled connections that changes may take.
     pool_permits: Arc<Semaphore>,
     /// How long to wait in the queue, and for a pool permit.
@@ -138,7 +139,7 @@ impl ChangeQueue {
         Ok((lock, entry))
     }
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<ChangeKey, KeyQueue>> {
+    fn queues(&self) -> MutexGuard<'_, HashMap<ChangeKey, KeyQueue, RandomState>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -295,7 +295,8 @@ impl Database {
     {
         let permit = Arc::clone(&self.inner.change_permits).try_acquire_owned();
         let database = self.clone();
-        let work = work(self.clone());
+        // Large, and moved several times on its way into the task.
+        let work = Box::pin(work(self.clone()));
         let (waiting, requester) = watch::channel(());
         let changed = permit.map(|permit| {
             see_through(REQUESTER.scope(requester, async move {

@@ -12,6 +12,7 @@ use async_graphql::{
 use futures_util::StreamExt as _;
 use metrics::{Counter, counter};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::budget::{Budget, LARGE_BYTES};
@@ -46,6 +47,10 @@ use crate::service::Listener;
 
 /// Operations that were run, by whether a plan or the engine did it.
 const OPERATIONS: &str = "user_gateway_operations_total";
+
+/// How many operations that ask about the schema are executed at a time. The engine holds each of their
+/// answers as a tree, which may take tens of megabytes; more operations wait.
+const MAX_CONCURRENT_INTROSPECTIONS: usize = 4;
 
 /// The minimum costs of fields that read something, by object.
 const READS: [(&str, &[(&str, u64)]); 10] = [
@@ -85,6 +90,7 @@ struct Inner {
     config: GraphqlConfig,
     hub: Arc<ChangeHub>,
     events: EventLimiter,
+    introspections: Arc<Semaphore>,
     runs: OnceLock<Runs>,
 }
 
@@ -120,6 +126,7 @@ impl Inner {
             config,
             hub: Arc::default(),
             events: EventLimiter::new(),
+            introspections: Arc::new(Semaphore::new(MAX_CONCURRENT_INTROSPECTIONS)),
             runs: OnceLock::new(),
         })
     }
@@ -384,15 +391,23 @@ impl Graphql {
             None if self.inner.config.introspection => request.only_introspection(),
             None => request.disable_introspection(),
         };
-        let run = if is_introspection(&bound.operation()) {
-            // The engine computes this without yielding.
-            let (inner, runtime) = (Arc::clone(&self.inner), Handle::current());
-            run_blocking(move || runtime.block_on(inner.engine.execute(request))).await
+        let permit = if asks_about_schema(&bound.operation()) {
+            let introspections = Arc::clone(&self.inner.introspections);
+            introspections.acquire_owned().await.ok()
         } else {
-            limited(budget, self.inner.engine.execute(request)).await
+            None
         };
-        let response = match run {
-            Ok(response) => response,
+        let run = if is_introspection(&bound.operation()) {
+            // The engine computes this without yielding, and to the end if the client disconnects.
+            let (inner, runtime) = (Arc::clone(&self.inner), Handle::current());
+            let execute = move || (runtime.block_on(inner.engine.execute(request)), permit);
+            run_blocking(execute).await
+        } else {
+            let response = limited(budget, self.inner.engine.execute(request)).await;
+            response.map(|response| (response, permit))
+        };
+        let (response, _permit) = match run {
+            Ok(executed) => executed,
             Err(error) => return Ok(GraphqlResponse::stopped(error)),
         };
 

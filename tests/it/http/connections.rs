@@ -289,13 +289,16 @@ async fn a_pipelined_request_of_a_client_that_left_ends_at_the_request_timeout()
     let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
     let head = open.head("POST", &fields);
     let head = head.replace("connection: close\r\n", "");
-    let client = Raw::open(&open.gateway.origin).await;
-    client.send(&format!("{head}{body}{HEALTH}")).await;
+    // One that comes while the place is taken by a query is refused, and another is sent.
+    let clients = Mutex::new(Vec::new());
     eventually("the request is running", async || {
+        let client = Raw::open(&open.gateway.origin).await;
+        client.send(&format!("{head}{body}{HEALTH}")).await;
+        clients.lock().unwrap().push(client);
         open.query("{ __typename }").await.status == 503
     })
     .await;
-    drop(client);
+    drop(clients);
     eventually("its place is free", async || {
         open.query("{ __typename }").await.status == 200
     })

@@ -154,7 +154,7 @@ async fn a_token_that_is_not_good_is_refused() {
         (sign(1, &claims("ada", &json!({}))), "no user"),
         (sign(1, &claims(gone, &json!({}))), "inactive"),
         ("a.b.c".to_owned(), "JSON web token"),
-        (format!("a.{}.c", "b".repeat(9_000)), "longer"),
+        (format!("a.{}.c", "b".repeat(9_000)), "too long"),
     ] {
         let response = gateway.post(&token, &json!({ "query": VIEWER })).await;
         assert_eq!(response.status(), 401, "{why}");
