@@ -4,8 +4,8 @@
 //! that changes is forgotten at once, since the change may be that the account was closed or one
 //! of its tokens revoked, and so are all services when a token of one is revoked, and everybody
 //! when a change may have gone unheard.
-//! What nobody announces, such as a token that a Sentry on the same tables
-//! revokes, is honoured for [`TOKEN_LIFE`] more at most.
+//! A change that is not announced, such as a token revoked by a Sentry on the same tables, takes effect
+//! after [`TOKEN_LIFE`] at most.
 //!
 //! A region honours whom it knows for longer while the control silo cannot be reached: what it
 //! holds would otherwise be of no use to anybody. Where it is the connection that is lost, a token

@@ -21,11 +21,10 @@
 //! | any other failure, if the caller is a gateway | 422 with the error, 500 for a fault of ours |
 //! | any other failure, otherwise | 400 `["Invalid input."]` |
 //!
-//! Nothing is parsed before the signature is checked. It covers the body, so until that has arrived
-//! anybody may be calling: unfinished bodies share a bound of bytes, and only a call that is signed
-//! takes a place. A signed call may be repeated by whoever
-//! sees it: the protocol has neither times nor nonces, so it belongs on a network that nobody else
-//! listens to.
+//! Nothing is parsed before the signature is checked. The signature covers the body, so a caller is
+//! not authenticated before the body has arrived: unfinished bodies share a limit of bytes, and only a
+//! call with a valid signature takes a place. A signed call that is intercepted can be repeated, since
+//! the protocol has neither times nor nonces; calls between silos belong on a private network.
 
 mod caching;
 mod dispatch;
