@@ -1,6 +1,5 @@
 //! Limits on connections: number, age, and size of heads.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use sea_orm::TransactionTrait as _;
@@ -198,18 +197,13 @@ async fn a_request_ends_when_its_client_leaves() {
     let length = body.len();
     let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
     for _ in 0..3 {
-        // One that comes while the place is taken by a query is refused, and another is sent.
-        let clients = Mutex::new(Vec::new());
-        eventually("the request is running", async || {
+        let clients = open.occupy(async || {
             let client = Raw::open(&open.gateway.origin).await;
+            let request = format!("{}{body}", open.head("POST", &fields));
+            client.send(&request).await;
             client
-                .send(&format!("{}{body}", open.head("POST", &fields)))
-                .await;
-            clients.lock().unwrap().push(client);
-            open.query("{ __typename }").await.status == 503
-        })
-        .await;
-        drop(clients);
+        });
+        drop(clients.await);
         eventually("its place is free", async || {
             open.query("{ __typename }").await.status == 200
         })
@@ -289,16 +283,12 @@ async fn a_pipelined_request_of_a_client_that_left_ends_at_the_request_timeout()
     let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
     let head = open.head("POST", &fields);
     let head = head.replace("connection: close\r\n", "");
-    // One that comes while the place is taken by a query is refused, and another is sent.
-    let clients = Mutex::new(Vec::new());
-    eventually("the request is running", async || {
+    let clients = open.occupy(async || {
         let client = Raw::open(&open.gateway.origin).await;
         client.send(&format!("{head}{body}{HEALTH}")).await;
-        clients.lock().unwrap().push(client);
-        open.query("{ __typename }").await.status == 503
-    })
-    .await;
-    drop(clients);
+        client
+    });
+    drop(clients.await);
     eventually("its place is free", async || {
         open.query("{ __typename }").await.status == 200
     })

@@ -1,6 +1,5 @@
 //! HTTP/2: the limits on connections hold for each stream, and behaviour is the same as over HTTP/1.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use h2::{Reason, RecvStream};
@@ -307,15 +306,8 @@ async fn a_request_ends_when_its_client_takes_it_back() {
     let authorization = open.authorization();
     let headers = [JSON, ("authorization", &*authorization)];
     let body = json!({ "query": CREATE }).to_string();
-    // One that comes while the place is taken by a query is refused, and another is sent.
-    let requests = Mutex::new(Vec::new());
-    eventually("a request is running", async || {
-        let request = connection.send("POST", "/graphql", &headers, &body).await;
-        requests.lock().unwrap().push(request);
-        open.query("{ __typename }").await.status == 503
-    })
-    .await;
-    drop(requests);
+    let requests = open.occupy(async || connection.send("POST", "/graphql", &headers, &body).await);
+    drop(requests.await);
     eventually("its place is free", async || {
         open.query("{ __typename }").await.status == 200
     })

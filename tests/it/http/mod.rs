@@ -20,13 +20,14 @@ mod request_id;
 mod trusted_documents;
 
 use std::fmt::Write as _;
+use std::sync::Mutex;
 
 use reqwest::{RequestBuilder, Url};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use user_gateway::config::Config;
 
-use crate::harness::{Account, Answer, Engine, Gateway, client_over_http2};
+use crate::harness::{Account, Answer, Engine, Gateway, client_over_http2, eventually};
 
 /// A gateway, and the token of a superuser who may do everything.
 #[derive(Debug)]
@@ -36,6 +37,19 @@ struct Open {
 }
 
 impl Open {
+    /// Sends requests until one runs in the only place that there is. One that arrives while a query is
+    /// in that place is refused.
+    async fn occupy<T>(&self, send: impl AsyncFn() -> T) -> Vec<T> {
+        let requests = Mutex::new(Vec::new());
+        eventually("a request is running", async || {
+            let request = send().await;
+            requests.lock().unwrap().push(request);
+            self.query("{ __typename }").await.status == 503
+        })
+        .await;
+        requests.into_inner().unwrap()
+    }
+
     async fn start() -> Self {
         Self::with(|_| {}).await
     }

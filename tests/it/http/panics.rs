@@ -128,7 +128,7 @@ async fn ask(surface: &Surface, method: &str, path: &str, headers: &[(&str, &str
 async fn a_panic_ends_its_request_and_nothing_else() {
     let database = TestDatabase::open(Engine::Sqlite).await;
     let surface = broken(database.database().services(), Arc::new(Broken));
-    let token = ("authorization", "Bearer nobody-knows-this");
+    let token = ("authorization", "Bearer unknown");
     let from_a_page = ("sec-fetch-site", "same-origin");
     // No later request waits for one that panicked.
     for _ in 0..3 {
