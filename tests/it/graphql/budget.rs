@@ -311,15 +311,17 @@ async fn option_values_are_charged_when_read_and_before_more_are_read(engine: En
                 beside
                     .post(&token, &json!({ "query": "{ __typename }" }))
                     .await;
-                let before = start.statements();
-                let answer: Value = beside.post(&token, &body).await.json().await.unwrap();
-                assert_eq!(outcome(&answer), expected, "{query:.60}");
-                // The engine may read fewer at a time, and a task of the gateway may read, too.
-                let statements = start.statements() - before;
-                assert!(
-                    !plans || statements <= most + 1,
-                    "{query:.60}: {statements}"
-                );
+                let mut answer = Value::Null;
+                let mut fewest = u64::MAX;
+                // Tasks of the gateways may read between two counts, but not always.
+                for _ in 0..5 {
+                    let before = start.statements();
+                    answer = beside.post(&token, &body).await.json().await.unwrap();
+                    assert_eq!(outcome(&answer), expected, "{query:.60}");
+                    fewest = fewest.min(start.statements() - before);
+                }
+                // The engine may read fewer at a time.
+                assert!(!plans || fewest <= most, "{query:.60}: {fewest}");
                 if let Some(options) = answer["data"]["userOptions"].as_array() {
                     let found = options.iter().map(|option| option["id"].as_str().unwrap());
                     let expected = (1..=120).map(|id| format!("UserOption:{id}"));

@@ -1,6 +1,6 @@
 //! A whole gateway on a free port, asked over a socket as clients ask.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -24,7 +24,9 @@ pub(crate) struct Gateway {
     pub(crate) origin: String,
     /// A client without any credentials.
     pub(crate) client: Client,
-    serving: JoinHandle<()>,
+    /// The tasks of this gateway and of those beside it. They share connections to the database, which
+    /// are lost with the worker that opened them, so all end together.
+    serving: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Gateway {
@@ -46,17 +48,17 @@ impl Gateway {
             database,
             origin,
             client,
-            serving,
+            serving: Mutex::new(vec![serving]),
         }
     }
 
-    /// Starts another gateway over the same database.
+    /// Starts another gateway over the same database, which ends with this one.
     pub(crate) async fn beside(&self, adjust: impl FnOnce(&mut Config)) -> Beside {
         let (origin, serving) = serve(&self.database, adjust).await;
+        self.serving.lock().unwrap().push(serving);
         Beside {
             origin,
             client: self.client.clone(),
-            serving,
         }
     }
 
@@ -136,7 +138,6 @@ impl Gateway {
 pub(crate) struct Beside {
     origin: String,
     client: Client,
-    serving: JoinHandle<()>,
 }
 
 impl Beside {
@@ -144,12 +145,6 @@ impl Beside {
     pub(crate) async fn post(&self, token: &str, body: &Value) -> Response {
         let request = self.client.post(format!("{}/graphql", self.origin));
         request.bearer_auth(token).json(body).send().await.unwrap()
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 
@@ -175,6 +170,8 @@ async fn serve(
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.serving.abort();
+        for serving in self.serving.get_mut().unwrap() {
+            serving.abort();
+        }
     }
 }
