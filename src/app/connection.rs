@@ -26,6 +26,7 @@ use super::patience::{Patient, WriteTimeouts};
 use super::pulse::{Busy, Pulse};
 use super::stream::{Streams, with_response_timeout};
 use super::unread::Unread;
+use super::unreceived::{until_evicted, with_ticket};
 use crate::http::Surface;
 use crate::worker::{Load, Spawner};
 
@@ -175,7 +176,7 @@ async fn talk(
         };
         let answer = surface.answer(request.map(|body| Body::new(unread.heeded(body))));
         async move {
-            let mut answer = answer.await;
+            let mut answer = with_ticket(answer.await);
             if is_http2 {
                 let event_timeout = is_stream(&answer).then_some(bounds.idle);
                 return Ok::<_, Infallible>(with_response_timeout(
@@ -201,7 +202,7 @@ async fn talk(
         }
         connection.as_mut().poll(context)
     });
-    if let Err(error) = ended.await {
+    if let Some(Err(error)) = until_evicted(ended).await {
         tracing::debug!(%error, "a connection ended");
     }
 }

@@ -13,6 +13,7 @@ mod pulse;
 mod server;
 mod stream;
 mod unread;
+mod unreceived;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,7 +186,7 @@ impl App {
             authentication,
             rate_limits: Arc::new(RateLimits::new(config.limits.usernames_per_minute)),
             readiness: silo.readiness,
-            limits: RequestLimits::new(&config.server),
+            limits: RequestLimits::new(&config.server, &config.limits),
             connections: connections.clone(),
         };
         let surfaces = surfaces(state, silo.rpc, &config.server).map_err(anyhow::Error::msg)?;

@@ -17,6 +17,7 @@ use hyper::rt::Executor;
 use tokio::time::{Sleep, sleep};
 
 use super::pulse::Pulse;
+use super::unreceived::until_evicted;
 use crate::worker::Spawner;
 
 /// Counts answers that were aborted because the client did not receive them in time.
@@ -47,7 +48,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let busy = self.pulse.busy();
         self.spawner.spawn_near(async move {
-            bounded(stream).await;
+            until_evicted(bounded(stream)).await;
             drop(busy);
         });
     }

@@ -266,6 +266,11 @@ pub struct Limits {
     pub cost: u64,
     /// The most bytes in the answers to a request.
     pub response_bytes: usize,
+    /// The most bytes of all large responses that are being made, with the rows read for them, and the
+    /// most bytes of those that clients have not received; at least [`Limits::response_bytes`]. Beyond
+    /// half of it large responses are made one at a time, beyond it they are refused, and the oldest that
+    /// was not received is aborted.
+    pub response_memory: usize,
     /// How many fields of an operation may have an alias; each may repeat the same work.
     pub aliases: usize,
     /// How many directives an operation may hold.
@@ -302,6 +307,7 @@ impl Default for Limits {
             cost: 100_000,
             aliases: 30,
             response_bytes: 16 * 1024 * 1024,
+            response_memory: 48 * 1024 * 1024,
             directives: 100,
             document_bytes: 128 * 1024,
             tokens: 10_000,
@@ -325,6 +331,9 @@ impl Limits {
             depth: settings.max_depth.unwrap_or(limits.depth),
             cost: settings.max_cost.unwrap_or(limits.cost),
             response_bytes: settings.max_response_bytes.unwrap_or(limits.response_bytes),
+            response_memory: settings
+                .max_response_memory
+                .unwrap_or(limits.response_memory),
             aliases: settings.max_aliases.unwrap_or(limits.aliases),
             directives: settings.max_directives.unwrap_or(limits.directives),
             document_bytes: settings.max_document_bytes.unwrap_or(limits.document_bytes),
@@ -502,6 +511,12 @@ impl Config {
         }
         if self.server.max_head_bytes < MIN_HEAD_BYTES {
             problems.push(format!("max-head-bytes must be at least {MIN_HEAD_BYTES}"));
+        }
+        if self.limits.response_memory < self.limits.response_bytes {
+            problems.push(format!(
+                "max-response-memory must be at least {}, as max-response-bytes is",
+                self.limits.response_bytes
+            ));
         }
         let largest_call = if self.rpc.secrets.is_empty() {
             0

@@ -303,6 +303,10 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_RESPONSE_BYTES", value_name = "N")]
     max_response_bytes: usize,
 
+    /// Most bytes of the responses that are being made, with the rows read for them, and most bytes of those that clients have not received; beyond half of it large responses are made one at a time, beyond it they are refused with `UNAVAILABLE`, and the oldest that was not received is aborted; at least the most bytes in the answers to a request [default: 50331648]
+    #[arg(long, env = "USER_GATEWAY_MAX_RESPONSE_MEMORY", value_name = "N")]
+    max_response_memory: usize,
+
     /// Most aliases in an operation [default: 30]
     #[arg(long, env = "USER_GATEWAY_MAX_ALIASES", value_name = "N")]
     max_aliases: usize,

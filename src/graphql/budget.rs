@@ -4,14 +4,16 @@
 //! are added up by [`BatchAllowance`](super::document::BatchAllowance). Here actual numbers are charged:
 //! objects when their level has been read, rows and values when look-ups have returned them, bytes as
 //! they are written. An operation that exceeds the budget is not resumed: its driver calls
-//! [`Budget::check`] after each wait, and drops it.
+//! [`Budget::check`] after each wait, and drops it. Requests with large answers share a memory, too.
 
 use std::future::pending;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
 use super::error::GraphqlError;
+use super::memory::Memory;
 use crate::config::Limits;
 use crate::domain::Code;
 
@@ -27,6 +29,9 @@ const OBJECTS_PER_UNIT: u64 = 16;
 /// Answers with more bytes are large: processing one takes more than about a millisecond.
 pub(super) const LARGE_BYTES: usize = 64 * 1024;
 
+/// The approximate bytes of a row in memory, without values of unlimited length.
+const ROW_BYTES: usize = 512;
+
 /// The cost and bytes that the operations of a request have used, and may use.
 #[derive(Debug)]
 pub struct Budget {
@@ -40,11 +45,19 @@ pub struct Budget {
     bytes: AtomicUsize,
     /// Bytes of values that look-ups returned. They are in memory before they are part of an answer.
     found_bytes: AtomicUsize,
+    memory: Memory,
+    /// How much of `memory` this request holds; nothing unless its answers are large.
+    held: AtomicUsize,
+    /// Allows the request to go on while the memory is scarce.
+    turn: OnceCell<Option<OwnedSemaphorePermit>>,
+    /// Whether the memory was used up at a check. Some wait for ever once a check has failed, so all later
+    /// ones fail, too.
+    is_refused: AtomicBool,
 }
 
 impl Budget {
-    /// The whole budget that `limits` allow.
-    pub(super) const fn new(limits: &Limits) -> Self {
+    /// The whole budget that `limits` allow a request which shares `memory` with others.
+    pub(super) fn new(limits: &Limits, memory: Memory) -> Self {
         Self {
             max_cost: limits.cost,
             max_bytes: limits.response_bytes,
@@ -52,6 +65,10 @@ impl Budget {
             rows: AtomicU64::new(0),
             bytes: AtomicUsize::new(0),
             found_bytes: AtomicUsize::new(0),
+            memory,
+            held: AtomicUsize::new(0),
+            turn: OnceCell::new(),
+            is_refused: AtomicBool::new(false),
         }
     }
 
@@ -60,11 +77,20 @@ impl Budget {
         self.cost.fetch_add(cost, Ordering::Relaxed);
     }
 
-    /// Charges `cost`, and never resolves if that exceeds the budget.
+    /// Charges `cost`, and waits until memory allows to go on. Never resolves if the cost exceeds the
+    /// budget.
     pub(super) async fn spend(&self, cost: u64) {
         self.charge(cost);
         if self.check().is_err() {
             pending::<()>().await;
+        }
+        self.turn().await;
+    }
+
+    /// Waits, if memory is scarce and the answer is large, until no other such request has its turn.
+    pub(super) async fn turn(&self) {
+        if self.is_large() && self.memory.is_scarce() {
+            self.turn.get_or_init(|| self.memory.turn()).await;
         }
     }
 
@@ -79,6 +105,7 @@ impl Budget {
         let unit = |cost: u64| cost / OBJECTS_PER_UNIT;
         if unit(before) != unit(before + objects) || !has_budget_remaining() {
             consume_budget().await;
+            self.turn().await;
         }
     }
 
@@ -88,11 +115,29 @@ impl Budget {
         if bytes > 0 {
             self.found_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
+        self.hold();
     }
 
     /// Charges bytes of an answer.
     pub(super) fn write(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.hold();
+    }
+
+    /// Takes of the memory what the request holds by now.
+    fn hold(&self) {
+        let rows = usize::try_from(self.rows.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let bytes = rows.saturating_mul(ROW_BYTES)
+            + self.found_bytes.load(Ordering::Relaxed)
+            + self.bytes.load(Ordering::Relaxed);
+        if bytes > LARGE_BYTES {
+            let held = self.held.fetch_max(bytes, Ordering::Relaxed);
+            self.memory.take(bytes.saturating_sub(held));
+        }
+    }
+
+    fn is_large(&self) -> bool {
+        self.held.load(Ordering::Relaxed) > 0
     }
 
     /// The remaining cost.
@@ -129,7 +174,22 @@ impl Budget {
             );
             return Err(GraphqlError::new(Code::ResponseLimitExceeded, message));
         }
+        let has_turn = || self.turn.initialized();
+        if self.is_large() && !has_turn() && self.memory.is_used_up() {
+            self.is_refused.store(true, Ordering::Relaxed);
+        }
+        if self.is_refused.load(Ordering::Relaxed) {
+            let message =
+                "the responses to other requests take all the memory that is allowed; try again";
+            return Err(GraphqlError::new(Code::Unavailable, message.to_owned()));
+        }
         Ok(())
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        self.memory.release(*self.held.get_mut());
     }
 }
 
@@ -144,11 +204,12 @@ mod tests {
     use super::*;
 
     fn budget(cost: u64, response_bytes: usize) -> Budget {
-        Budget::new(&Limits {
+        let limits = Limits {
             cost,
             response_bytes,
             ..Limits::default()
-        })
+        };
+        Budget::new(&limits, Memory::new(limits.response_memory))
     }
 
     fn code(budget: &Budget) -> Option<Code> {
@@ -185,6 +246,30 @@ mod tests {
         budget.found(1, 41);
         assert_eq!(code(&budget), Some(Code::ResponseLimitExceeded));
         assert_eq!(budget.spend(1).now_or_never(), None);
+    }
+
+    #[test]
+    fn large_answers_are_made_in_turn_while_memory_is_scarce() {
+        let limits = Limits::default();
+        let memory = Memory::new(4 * LARGE_BYTES);
+        let [small, first, second, third] = [(); 4].map(|()| Budget::new(&limits, memory.clone()));
+        let goes_on = |budget: &Budget| budget.spend(1).now_or_never().is_some();
+        small.write(LARGE_BYTES);
+        first.write(LARGE_BYTES + 1);
+        assert!(goes_on(&first));
+        second.write(LARGE_BYTES + 1);
+        assert!(goes_on(&first) && !goes_on(&second) && goes_on(&small));
+        // Beyond all of it, only the one whose turn it is goes on.
+        third.write(2 * LARGE_BYTES);
+        for (budget, expected) in [
+            (&small, None),
+            (&first, None),
+            (&third, Some(Code::Unavailable)),
+        ] {
+            assert_eq!(code(budget), expected);
+        }
+        drop((first, third));
+        assert!(goes_on(&second));
     }
 
     #[test]

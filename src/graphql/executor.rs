@@ -28,6 +28,7 @@ use super::error::{GraphqlError, RequestError, bounded, from_engine, log};
 use super::event_slots::EventLimiter;
 use super::hub::ChangeHub;
 use super::loader::Driver;
+use super::memory::Memory;
 use super::model::SchemaModel;
 use super::mutation::Mutation;
 use super::object::{
@@ -90,6 +91,7 @@ struct Inner {
     config: GraphqlConfig,
     hub: Arc<ChangeHub>,
     events: EventLimiter,
+    memory: Memory,
     introspections: Arc<Semaphore>,
     runs: OnceLock<Runs>,
 }
@@ -126,6 +128,7 @@ impl Inner {
             config,
             hub: Arc::default(),
             events: EventLimiter::new(),
+            memory: Memory::new(limits.response_memory),
             introspections: Arc::new(Semaphore::new(MAX_CONCURRENT_INTROSPECTIONS)),
             runs: OnceLock::new(),
         })
@@ -290,7 +293,7 @@ impl Graphql {
     /// A new budget, which the operations of a request share.
     #[must_use]
     pub fn budget(&self) -> Arc<Budget> {
-        Arc::new(Budget::new(&self.inner.limits))
+        Arc::new(Budget::new(&self.inner.limits, self.inner.memory.clone()))
     }
 
     /// Runs a prepared request with the services that its caller may use. A subscription is

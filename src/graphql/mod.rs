@@ -21,6 +21,7 @@ mod hub;
 mod id;
 mod input;
 mod loader;
+mod memory;
 mod model;
 mod mutation;
 mod object;

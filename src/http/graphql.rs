@@ -136,7 +136,13 @@ async fn try_answer(
         Err(refusal) => refusal.into(),
     };
     let status = status(state, &response, media);
-    Ok(media.response(status, chunks::whole(response.into_json())))
+    let body = chunks::whole(response.into_json());
+    Ok(respond(state, media.response(status, body)))
+}
+
+fn respond(state: &HttpState, mut response: Response<Body>) -> Response<Body> {
+    state.limits.count_unreceived(&mut response);
+    response
 }
 
 /// A place for a request without credentials, which have only a share of all places.
@@ -271,7 +277,8 @@ async fn batch(
     } else {
         join_all(checked.into_iter().map(run)).await
     };
-    Ok(media.response(StatusCode::OK, chunks::concatenated(list(responses))))
+    let body = chunks::concatenated(list(responses));
+    Ok(respond(state, media.response(StatusCode::OK, body)))
 }
 
 /// The responses of a batch as JSON, in parts.

@@ -21,8 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, HttpBody as _};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderValue, Method, Response};
 use axum::middleware::from_fn;
 use axum::response::Redirect;
 use axum::routing::{any, get};
@@ -34,9 +35,9 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::csrf::CsrfLayer;
 
 use self::surface::Entrance;
-use crate::admission::Bodies;
+use crate::admission::{Admission, Bodies, Ticket};
 use crate::auth::{Authentication, RateLimits};
-use crate::config::ServerConfig;
+use crate::config::{Limits, ServerConfig};
 use crate::domain::Result;
 use crate::graphql::Graphql;
 use crate::rpc::RpcServer;
@@ -91,12 +92,14 @@ pub struct RequestLimits {
     pub anonymous: Arc<Semaphore>,
     /// The bodies that are being read.
     pub bodies: Bodies,
+    /// The bytes of responses that clients have not received.
+    pub unreceived: Admission,
 }
 
 impl RequestLimits {
-    /// The bounds that `config` sets.
+    /// The bounds that the configuration sets.
     #[must_use]
-    pub fn new(config: &ServerConfig) -> Self {
+    pub fn new(config: &ServerConfig, limits: &Limits) -> Self {
         Self {
             timeout: config.request_timeout,
             max_body_bytes: config.max_body_bytes,
@@ -105,9 +108,31 @@ impl RequestLimits {
                 config.max_concurrent_requests.div_ceil(ANONYMOUS_SHARE),
             )),
             bodies: Bodies::new(config.max_unfinished_body_bytes, config.body_timeout),
+            unreceived: Admission::new(limits.response_memory),
+        }
+    }
+
+    /// Counts a response until its body is dropped, with a [`ResponseTicket`] for what sends it.
+    fn count_unreceived(&self, response: &mut Response<Body>) {
+        let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
+        if bytes > SMALL_BYTES
+            && let Some(ticket) = self.unreceived.admit(bytes)
+        {
+            response
+                .extensions_mut()
+                .insert(ResponseTicket(Arc::new(ticket)));
         }
     }
 }
+
+/// A response of at most this many bytes takes no more memory than the connection or the stream that it
+/// is sent on.
+const SMALL_BYTES: usize = 4 * 1024;
+
+/// An extension of responses that take memory until the client has received them. To be held for as long
+/// as the body is; once the ticket is evicted, the response has to be aborted.
+#[derive(Debug, Clone)]
+pub struct ResponseTicket(pub Arc<Ticket>);
 
 /// What answers requests, by listener.
 #[derive(Debug)]

@@ -128,6 +128,7 @@ async fn answer<T: PlannedObject>(
             Err(Unwritten::Paused) => {
                 // Yields to other tasks of this thread.
                 yield_now().await;
+                run.request.budget.turn().await;
                 continue;
             }
         };

@@ -98,7 +98,7 @@ fn broken(services: Services, tokens: Arc<dyn TokenStore>) -> Surface {
         authentication: Authentication::new(tokens, Vec::new(), None, clock),
         rate_limits: Arc::new(RateLimits::new(0)),
         readiness: Arc::new(readiness),
-        limits: RequestLimits::new(&config.server),
+        limits: RequestLimits::new(&config.server, &config.limits),
         connections: Connections::new(config.subscriptions, &config.server),
     };
     surfaces(state, None, &config.server).unwrap().public
