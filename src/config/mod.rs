@@ -266,10 +266,10 @@ pub struct Limits {
     pub cost: u64,
     /// The most bytes in the answers to a request.
     pub response_bytes: usize,
-    /// The most bytes of all large responses that are being made, with the rows read for them, and the
-    /// most bytes of those that clients have not received; at least [`Limits::response_bytes`]. Beyond
-    /// half of it large responses are made one at a time, beyond it they are refused, and the oldest that
-    /// was not received is aborted.
+    /// The most bytes of large responses that are being made, with the rows read for them, besides one of
+    /// them; and the most bytes of responses that clients have not received. At least
+    /// [`Limits::response_bytes`]. Beyond half of it the large ones wait for each other, beyond it they are
+    /// refused, and the oldest that was not received is aborted.
     pub response_memory: usize,
     /// How many fields of an operation may have an alias; each may repeat the same work.
     pub aliases: usize,

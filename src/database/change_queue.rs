@@ -103,13 +103,16 @@ impl ChangeQueue {
     /// if the queue is full.
     pub(super) async fn enter(self: &Arc<Self>, key: ChangeKey) -> Result<ChangePermit> {
         let (lock, entry) = self.join(key)?;
-        match timeout(self.wait_timeout, lock.lock_owned()).await {
-            Ok(lock) => Ok(ChangePermit {
-                _lock: lock,
-                _entry: entry,
-            }),
-            Err(_) => Err(Error::Timeout(Arc::new(QueueTimeout))),
-        }
+        let lock = match Arc::clone(&lock).try_lock_owned() {
+            Ok(lock) => lock,
+            Err(_) => timeout(self.wait_timeout, lock.lock_owned())
+                .await
+                .map_err(|_| Error::Timeout(Arc::new(QueueTimeout)))?,
+        };
+        Ok(ChangePermit {
+            _lock: lock,
+            _entry: entry,
+        })
     }
 
     /// Waits for a pooled connection to be allowed. Fails with `Unavailable` after the wait timeout.

@@ -27,14 +27,19 @@ mod transaction;
 mod user;
 mod user_option;
 
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use sea_orm::DatabaseConnection;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task_local;
 use tokio::time::timeout;
-use tokio::{select, task_local};
 use uuid::Uuid;
 
 use crate::domain::{Change, Clock, Error, Event, OptionBounds, Result, UserId};
@@ -297,9 +302,9 @@ impl Database {
         let database = self.clone();
         // Large, and moved several times on its way into the task.
         let work = Box::pin(work(self.clone()));
-        let (waiting, requester) = watch::channel(());
+        let (requester, waiting) = oneshot::channel();
         let changed = permit.map(|permit| {
-            see_through(REQUESTER.scope(requester, async move {
+            see_through(REQUESTER.scope(RefCell::new(requester), async move {
                 let outcome = database.noting_failure(work).await;
                 drop(permit);
                 outcome
@@ -400,7 +405,7 @@ impl Database {
 
 task_local! {
     /// Closed when the requester of the change in this task stops waiting.
-    static REQUESTER: watch::Receiver<()>;
+    static REQUESTER: RefCell<oneshot::Sender<Infallible>>;
 }
 
 /// [`MAX_CONCURRENT_CHANGES`] are running.
@@ -416,7 +421,7 @@ struct Cancelled;
 /// Fails if the requester of a change stopped waiting before it began: a change that was reported as
 /// failed must not be made later.
 fn ensure_requester_waits() -> Result<()> {
-    match REQUESTER.try_with(|requester| requester.has_changed().is_err()) {
+    match REQUESTER.try_with(|requester| requester.borrow().is_closed()) {
         Ok(true) => Err(Error::Timeout(Arc::new(Cancelled))),
         _ => Ok(()),
     }
@@ -424,15 +429,18 @@ fn ensure_requester_waits() -> Result<()> {
 
 /// Waits for what a change needs before it begins. Fails once its requester stops waiting.
 async fn unless_cancelled<T>(needed: impl Future<Output = Result<T>>) -> Result<T> {
-    let Ok(mut requester) = REQUESTER.try_with(watch::Receiver::clone) else {
-        return needed.await;
-    };
-    select! {
-        biased;
-        // Nothing is ever sent.
-        _ = requester.changed() => Err(Error::Timeout(Arc::new(Cancelled))),
-        outcome = needed => outcome,
-    }
+    ensure_requester_waits()?;
+    let mut needed = pin!(needed);
+    poll_fn(|cx| {
+        if let Poll::Ready(outcome) = needed.as_mut().poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        match REQUESTER.try_with(|requester| requester.borrow_mut().poll_closed(cx)) {
+            Ok(Poll::Ready(())) => Poll::Ready(Err(Error::Timeout(Arc::new(Cancelled)))),
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// Does `work` in a task of its own: what is done is told of, also if whoever asked for it leaves.

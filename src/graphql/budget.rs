@@ -87,10 +87,12 @@ impl Budget {
         self.turn().await;
     }
 
-    /// Waits, if memory is scarce and the answer is large, until no other such request has its turn.
+    /// Waits for the turn of this request if it holds memory, and memory is scarce. From then on what it
+    /// holds is not counted.
     pub(super) async fn turn(&self) {
-        if self.is_large() && self.memory.is_scarce() {
+        if self.holds_memory() && self.memory.is_scarce() {
             self.turn.get_or_init(|| self.memory.turn()).await;
+            self.memory.release(self.held.swap(0, Ordering::Relaxed));
         }
     }
 
@@ -130,13 +132,13 @@ impl Budget {
         let bytes = rows.saturating_mul(ROW_BYTES)
             + self.found_bytes.load(Ordering::Relaxed)
             + self.bytes.load(Ordering::Relaxed);
-        if bytes > LARGE_BYTES {
+        if bytes > LARGE_BYTES && !self.turn.initialized() {
             let held = self.held.fetch_max(bytes, Ordering::Relaxed);
             self.memory.take(bytes.saturating_sub(held));
         }
     }
 
-    fn is_large(&self) -> bool {
+    fn holds_memory(&self) -> bool {
         self.held.load(Ordering::Relaxed) > 0
     }
 
@@ -174,8 +176,7 @@ impl Budget {
             );
             return Err(GraphqlError::new(Code::ResponseLimitExceeded, message));
         }
-        let has_turn = || self.turn.initialized();
-        if self.is_large() && !has_turn() && self.memory.is_used_up() {
+        if self.holds_memory() && self.memory.is_used_up() {
             self.is_refused.store(true, Ordering::Relaxed);
         }
         if self.is_refused.load(Ordering::Relaxed) {
@@ -252,24 +253,24 @@ mod tests {
     fn large_answers_are_made_in_turn_while_memory_is_scarce() {
         let limits = Limits::default();
         let memory = Memory::new(4 * LARGE_BYTES);
-        let [small, first, second, third] = [(); 4].map(|()| Budget::new(&limits, memory.clone()));
+        let budgets = [(); 4].map(|()| Budget::new(&limits, memory.clone()));
+        let [small, first, second, third] = budgets;
         let goes_on = |budget: &Budget| budget.spend(1).now_or_never().is_some();
         small.write(LARGE_BYTES);
-        first.write(LARGE_BYTES + 1);
+        first.write(2 * LARGE_BYTES + 1);
+        // The turn is free.
         assert!(goes_on(&first));
         second.write(LARGE_BYTES + 1);
-        assert!(goes_on(&first) && !goes_on(&second) && goes_on(&small));
-        // Beyond all of it, only the one whose turn it is goes on.
-        third.write(2 * LARGE_BYTES);
-        for (budget, expected) in [
-            (&small, None),
-            (&first, None),
-            (&third, Some(Code::Unavailable)),
-        ] {
-            assert_eq!(code(budget), expected);
-        }
-        drop((first, third));
-        assert!(goes_on(&second));
+        assert!(goes_on(&second) && goes_on(&first));
+        third.write(LARGE_BYTES + 1);
+        assert!(!goes_on(&second) && !goes_on(&third) && goes_on(&small));
+        drop(first);
+        assert!(goes_on(&second) && goes_on(&third));
+        // What waits may not take more than all of it.
+        third.write(3 * LARGE_BYTES);
+        assert_eq!(code(&third), Some(Code::Unavailable));
+        assert_eq!(code(&second), None);
+        assert_eq!(code(&small), None);
     }
 
     #[test]

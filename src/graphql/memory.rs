@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A limit on the bytes of large responses that are being made. Clones share it.
+/// A limit on the bytes of large responses that are being made, except those of the request that has its
+/// turn. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Memory(Arc<Inner>);
 
@@ -34,12 +35,12 @@ impl Memory {
         self.0.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Whether more than half of it is held, so that large responses are made in turn.
+    /// Whether more than half of it is held, so that large responses wait for their turn.
     pub(super) fn is_scarce(&self) -> bool {
         self.held() > self.0.bound / 2
     }
 
-    /// Waits until it is this response's turn; `None` only if there are no turns any more.
+    /// Waits until no other request has its turn; never `None`, as the semaphore is not closed.
     pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.turns).acquire_owned().await.ok()
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sea_orm::TransactionTrait as _;
 use serde_json::json;
 use tokio::time::Instant;
+use user_gateway::config::Config;
 
 use super::{CREATE, Open};
 use crate::harness::{Answer, Http2, PATIENCE, PROTOCOL, Raw, Scratch, Socket, eventually};
@@ -214,27 +215,14 @@ async fn a_request_ends_when_its_client_leaves() {
 
 #[tokio::test]
 async fn a_client_that_reads_its_answer_too_slowly_is_disconnected() {
-    let open = Open::with(|config| {
-        config.server.response_timeout = SHORT * 4;
-        config.limits.aliases = 1_000;
-        config.limits.cost = 1_000_000_000;
-        config.limits.response_bytes = 1024 * 1024 * 1024;
-    })
-    .await;
-    let about = "types { name description fields { name description args { name description } } }";
-    let fields = (0..20).map(|n| format!("a{n}: __schema {{ {about} }}"));
-    let query = format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "));
-    let body = serde_json::Value::from(vec![json!({ "query": query }); 10]).to_string();
-    let length = body.len();
-    let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+    let open = with_large_answers(|config| config.server.response_timeout = SHORT * 4).await;
     // An event stream before does not change the timeout of an answer.
     for is_after_events in [false, true] {
         let raw = Raw::open_small(&open.gateway.origin).await;
         if is_after_events {
             take_events(&open, &raw).await;
         }
-        raw.send(&format!("{}{body}", open.head("POST", &fields)))
-            .await;
+        raw.send(&request_for_large(&open)).await;
         raw.begins().await;
         // Slowly, but more than the gateway buffers.
         let mut taken = Vec::new();
@@ -249,6 +237,46 @@ async fn a_client_that_reads_its_answer_too_slowly_is_disconnected() {
         let whole: usize = head.header("content-length").parse().unwrap();
         assert!(taken.len() < whole, "all {whole} bytes were taken");
     }
+}
+
+/// A gateway that answers [`request_for_large`].
+async fn with_large_answers(adjust: impl FnOnce(&mut Config)) -> Open {
+    Open::with(|config| {
+        config.limits.aliases = 1_000;
+        config.limits.cost = 1_000_000_000;
+        config.limits.response_bytes = 1024 * 1024 * 1024;
+        config.limits.response_memory = 1024 * 1024 * 1024;
+        adjust(config);
+    })
+    .await
+}
+
+/// A request whose answer has more bytes than the system buffers.
+fn request_for_large(open: &Open) -> String {
+    let about = "types { name description fields { name description args { name description } } }";
+    let fields = (0..20).map(|n| format!("a{n}: __schema {{ {about} }}"));
+    let query = format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "));
+    let body = serde_json::Value::from(vec![json!({ "query": query }); 10]).to_string();
+    let length = body.len();
+    let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+    format!("{}{body}", open.head("POST", &fields))
+}
+
+#[tokio::test]
+async fn the_oldest_answer_is_aborted_if_too_much_is_not_received() {
+    let open = with_large_answers(|_| {}).await;
+    let begin = async |open: &Open| {
+        let raw = Raw::open_small(&open.gateway.origin).await;
+        raw.send(&request_for_large(open)).await;
+        raw.begins().await;
+        raw
+    };
+    let whole = begin(&open).await.rest().await.len();
+    let open = with_large_answers(|config| config.limits.response_memory = whole * 3 / 2).await;
+    let oldest = begin(&open).await;
+    let other = begin(&open).await;
+    assert!(oldest.rest().await.len() < whole);
+    assert_eq!(other.rest().await.len(), whole);
 }
 
 /// Reads the events of an operation to their end, on a connection that stays open.

@@ -97,6 +97,29 @@ async fn an_answer_that_its_client_does_not_take_is_given_up() {
 }
 
 #[tokio::test]
+async fn the_oldest_answer_is_given_up_if_too_much_is_not_taken() {
+    let length = Open::start().await.query(LARGE).await.body.len();
+    let open = Open::with(|config| config.limits.response_memory = 4 * length - 1).await;
+    let connection = Http2::open(&open.gateway.origin, 1_000).await;
+    let mut oldest = Vec::new();
+    for _ in 0..2 {
+        oldest.push(open.begin_large(&connection).await);
+    }
+    // On whatever connection they are.
+    let connection = Http2::open(&open.gateway.origin, 1_000).await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(open.begin_large(&connection).await);
+    }
+    for body in oldest {
+        assert!(until_given_up(body, false).await <= 1_000);
+    }
+    for body in others {
+        assert_eq!(read_whole(body).await.len(), length);
+    }
+}
+
+#[tokio::test]
 async fn an_answer_is_complete_for_any_window_size() {
     let open = Open::start().await;
     let whole = open.query(LARGE).await;
@@ -110,14 +133,19 @@ async fn an_answer_is_complete_for_any_window_size() {
     );
 
     let connection = Http2::open(&open.gateway.origin, 1_000).await;
-    let mut body = open.begin_large(&connection).await;
+    let body = open.begin_large(&connection).await;
+    assert!(read_whole(body).await == whole.body);
+}
+
+/// Reads an answer to its end.
+async fn read_whole(mut body: RecvStream) -> Vec<u8> {
     let mut read = Vec::new();
     while let Some(data) = timeout(PATIENCE, body.data()).await.unwrap() {
         let data = data.unwrap();
         read.extend_from_slice(&data);
         body.flow_control().release_capacity(data.len()).unwrap();
     }
-    assert!(read == whole.body);
+    read
 }
 
 #[tokio::test]
