@@ -90,13 +90,23 @@ async fn collect(
     max_bytes: usize,
     ticket: &Ticket,
 ) -> Result<Bytes, BodyError> {
+    let announced = body
+        .size_hint()
+        .upper()
+        .and_then(|rest| usize::try_from(rest).ok());
+    let largest = announced.map_or(max_bytes, |rest| max_bytes.min(first.len() + rest));
     let mut bytes = Vec::from(first);
     while bytes.len() <= max_bytes {
         let Some(more) = next(&mut body).await? else {
             return Ok(bytes.into());
         };
-        if !ticket.grow(more.len()) {
-            return Err(BodyError::Evicted);
+        let (length, capacity) = (bytes.len() + more.len(), bytes.capacity());
+        if length > capacity {
+            let larger = length.max(largest.min(2 * capacity));
+            if !ticket.grow(larger - capacity) {
+                return Err(BodyError::Evicted);
+            }
+            bytes.reserve_exact(larger - bytes.len());
         }
         bytes.extend_from_slice(&more);
     }

@@ -307,7 +307,7 @@ impl Default for Limits {
             cost: 100_000,
             aliases: 30,
             response_bytes: 16 * 1024 * 1024,
-            response_memory: 48 * 1024 * 1024,
+            response_memory: 32 * 1024 * 1024,
             directives: 100,
             document_bytes: 128 * 1024,
             tokens: 10_000,

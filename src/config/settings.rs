@@ -303,7 +303,7 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_RESPONSE_BYTES", value_name = "N")]
     max_response_bytes: usize,
 
-    /// Most bytes of large responses that are being made, with the rows read for them, besides one of them, and again of responses that clients have not received; beyond half of it large ones wait for each other, beyond it they are refused with UNAVAILABLE, and the oldest that was not received is aborted; at least --max-response-bytes [default: 50331648]
+    /// Most bytes of large responses that are being made, with the rows read for them, besides one of them, and again of responses that clients have not received; beyond half of it large ones wait for each other, beyond it they are refused with UNAVAILABLE, and the oldest that was not received is aborted; at least --max-response-bytes [default: 33554432]
     #[arg(long, env = "USER_GATEWAY_MAX_RESPONSE_MEMORY", value_name = "N")]
     max_response_memory: usize,
 
