@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::sync::Arc;
 
+use sea_orm::sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use super::pipeline::Failure;
@@ -65,6 +66,11 @@ fn kind(error: &DbErr) -> Kind {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Kind::Unavailable,
         sqlx::Error::Database(database) => {
+            let refusal = database.try_downcast_ref::<PgDatabaseError>();
+            let severity = refusal.map(PgDatabaseError::severity);
+            if let Some(PgSeverity::Fatal | PgSeverity::Panic) = severity {
+                return Kind::Unavailable;
+            }
             let code = database.code();
             code.as_deref().map_or(Kind::Fault, kind_of)
         }

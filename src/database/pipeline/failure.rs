@@ -39,14 +39,22 @@ impl Failure {
 
     /// Whether the connection has come to an end, or none could be made.
     pub(in super::super) const fn is_lost(&self) -> bool {
-        matches!(self, Self::Lost(_) | Self::Ended)
+        match self {
+            Self::Lost(_) | Self::Ended => true,
+            Self::Refused(refusal) => refusal.ends_connection,
+            Self::Strange(_) | Self::Value(_) => false,
+        }
     }
 
     /// Whether it may help to try again to connect: nobody listens, or the server is starting,
     /// ending or full.
     pub(super) fn is_passing(&self) -> bool {
-        let is_passing = |code: &str| code.starts_with("57P") || code.starts_with("53");
-        self.is_lost() || self.code().is_some_and(is_passing)
+        match self {
+            Self::Refused(Refusal { code, .. }) => {
+                code.starts_with("57P") || code.starts_with("53")
+            }
+            failure => failure.is_lost(),
+        }
     }
 }
 
@@ -56,6 +64,8 @@ impl Failure {
 pub(in super::super) struct Refusal {
     code: String,
     message: String,
+    /// Whether its severity is FATAL or PANIC.
+    ends_connection: bool,
 }
 
 impl From<&ErrorResponseBody> for Refusal {
@@ -63,12 +73,15 @@ impl From<&ErrorResponseBody> for Refusal {
         let mut refusal = Self {
             code: String::new(),
             message: String::new(),
+            ends_connection: false,
         };
         let mut fields = body.fields();
         while let Some((kind, text)) = next_field(&mut fields) {
             match kind {
                 b'C' => refusal.code = text,
                 b'M' => refusal.message = text,
+                // As `S`, but never translated.
+                b'V' => refusal.ends_connection = matches!(&*text, "FATAL" | "PANIC"),
                 _ => {}
             }
         }

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
+use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use user_gateway::database::{Connection, DatabaseOptions};
-use user_gateway::domain::{Error, Result, UserId, UserProfile};
+use user_gateway::domain::{Error, Result, UserFilter, UserId, UserProfile};
 use user_gateway::service::UserService;
 
 use super::changes::theme;
@@ -126,6 +127,60 @@ async fn a_server_that_restarts_under_load_is_found_again() {
     load.goes_on().await;
     load.end().await;
     database.close().await;
+}
+
+/// The server refuses connections as the gateway's user has changed, or something else that it says when
+/// a connection begins.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_server_that_refuses_connections_is_unavailable() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let run = async |sql: &str| {
+        db.connection()
+            .writer()
+            .execute_unprepared(sql)
+            .await
+            .unwrap()
+    };
+    run("CREATE ROLE refused SUPERUSER LOGIN").await;
+    let url = db.url().split_once('@').unwrap().1;
+    let url = format!("postgres://refused@{url}");
+    let database = open(&url, Duration::from_millis(200), PATIENCE).await;
+    let services = database.services();
+    let ada = services.users.create_by_username_and_email("ada", "").await;
+    let ada = ada.unwrap().id;
+    run("ALTER ROLE refused NOLOGIN").await;
+    run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'refused'").await;
+    eventually("the connections have ended", async || {
+        services.users.get_profiles(&[ada]).await.is_err()
+    })
+    .await;
+    let filter = UserFilter {
+        usernames: Some(vec!["ada".to_owned()]),
+        ..UserFilter::default()
+    };
+    let looked_up = services.users.get_profiles(&[ada]).await.unwrap_err();
+    let searched = services.users.get_many_ids(&filter).await.unwrap_err();
+    let changed = services
+        .user_options
+        .set_option(&theme(ada, json!("dark")))
+        .await
+        .unwrap_err();
+    for error in [looked_up, searched, changed] {
+        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    }
+    run("ALTER ROLE refused LOGIN").await;
+    eventually("it is found again", async || {
+        services
+            .user_options
+            .set_option(&theme(ada, json!("light")))
+            .await
+            .is_ok()
+            && is_found(services.users.get_profiles(&[ada]).await, ada)
+    })
+    .await;
+    database.close().await;
+    run("DROP ROLE refused").await;
 }
 
 #[tokio::test]
