@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use metrics::counter;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -70,20 +71,42 @@ struct QueueEntry {
     key: ChangeKey,
 }
 
-/// Changes ahead in the queue took too long.
-#[derive(Debug, thiserror::Error)]
-#[error("timed out waiting for other changes of the same user")]
-struct QueueTimeout;
+/// Counts changes that were refused before they began, by `reason`.
+const REFUSED: &str = "user_gateway_changes_refused_total";
 
-/// No pool permit became free in time.
-#[derive(Debug, thiserror::Error)]
-#[error("changes use their whole share of the connection pool")]
-struct PoolShareInUse;
+/// Why a change is refused before it begins.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("too many changes are running")]
+    Running,
+    #[error("too many changes of the same user are waiting")]
+    QueueFull,
+    #[error("timed out waiting for other changes of the same user")]
+    QueueTimeout,
+    #[error("changes use their whole share of the connection pool")]
+    PoolShare,
+}
 
-/// The queue is full.
-#[derive(Debug, thiserror::Error)]
-#[error("too many changes of the same user are waiting")]
-struct QueueFull;
+impl Refusal {
+    /// Counts it; the error for the requester.
+    pub(super) fn count(self) -> Error {
+        counter!(REFUSED, "reason" => self.reason()).increment(1);
+        match self {
+            Self::QueueTimeout => Error::Timeout(Arc::new(self)),
+            Self::Running | Self::QueueFull | Self::PoolShare => Error::Unavailable(Arc::new(self)),
+        }
+    }
+
+    /// Its name in metrics.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::PoolShare => "pool_share",
+        }
+    }
+}
 
 impl ChangeQueue {
     /// Allows half of `connections` to have a pool permit. A change waits no longer than
@@ -107,7 +130,7 @@ impl ChangeQueue {
             Ok(lock) => lock,
             Err(_) => timeout(self.wait_timeout, lock.lock_owned())
                 .await
-                .map_err(|_| Error::Timeout(Arc::new(QueueTimeout)))?,
+                .map_err(|_| Refusal::QueueTimeout.count())?,
         };
         Ok(ChangePermit {
             _lock: lock,
@@ -123,14 +146,14 @@ impl ChangeQueue {
         )
         .await;
         let permit = permit.ok().and_then(std::result::Result::ok);
-        permit.ok_or_else(|| Error::Unavailable(Arc::new(PoolShareInUse)))
+        permit.ok_or_else(|| Refusal::PoolShare.count())
     }
 
     fn join(self: &Arc<Self>, key: ChangeKey) -> Result<(Arc<AsyncMutex<()>>, QueueEntry)> {
         let mut queues = self.queues();
         let queue = queues.entry(key.clone()).or_default();
         if queue.entries >= MAX_QUEUED {
-            return Err(Error::Unavailable(Arc::new(QueueFull)));
+            return Err(Refusal::QueueFull.count());
         }
         queue.entries += 1;
         let lock = Arc::clone(&queue.lock);

@@ -1,7 +1,7 @@
 //! Connections to the database, and whose database it is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sea_orm::{
@@ -14,7 +14,7 @@ use super::change_queue::ChangeQueue;
 use super::dialect::{Dialect, UNICODE_NOCASE, compare_folded};
 use super::error::is_locked_file;
 use super::pipeline::Target;
-use super::transaction::{Transactions, answer_timeout};
+use super::pool::{DriverPool, Pool, answer_timeout};
 use super::user::Searches;
 use crate::domain::{Error, Invalid, OptionBounds, Result};
 use crate::worker;
@@ -55,9 +55,11 @@ pub enum Ownership {
 /// An open connection to a database of which nothing else is known yet.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    pub(super) reader: DatabaseConnection,
-    pub(super) writer: DatabaseConnection,
-    pub(super) transactions: Transactions,
+    /// Where migrations and administration go, which may take as long as they need.
+    admin: DatabaseConnection,
+    pub(super) reader: Pool,
+    /// On SQLite a pool of one, so that writers of this process queue instead of colliding.
+    pub(super) writer: Pool,
     pub(super) dialect: Dialect,
     pub(super) statements: Arc<AtomicU64>,
     pub(super) searches: Arc<Searches>,
@@ -100,40 +102,43 @@ impl Connection {
                 (shared, connections.saturating_sub(2 * shared).max(1))
             }
         };
-        let (reader, writer) = if sqlite && !in_memory {
+        let limit = answer_timeout(options.statement_timeout);
+        let over =
+            |pool: &DatabaseConnection| Pool::of(pool, Arc::clone(&statements), limit, in_memory);
+        let (reader, admin) = if sqlite && !in_memory {
             // The writer first, as it has one connection: several would race to set the journal mode
             // of a new file.
-            let writer = pool(options, 1, &statements).await?;
-            (pool(options, readers, &statements).await?, writer)
+            let writer = pool(options, 1).await?;
+            (over(&pool(options, readers).await?), writer)
         } else {
-            let reader = pool(options, readers, &statements).await?;
-            (reader.clone(), reader)
+            let both = pool(options, readers).await?;
+            (over(&both), both)
         };
-        let dialect = Dialect::of(reader.get_database_backend());
-        let limit = answer_timeout(options.statement_timeout);
-        let transactions = Transactions::on(&writer, Arc::clone(&statements), limit, in_memory);
-        let pipelined = (!sqlite).then(|| {
-            let pool = reader.get_postgres_connection_pool();
-            let target = Target::of(&pool.connect_options(), limit).inspect_err(|error| {
-                tracing::warn!(%error, "look-ups go through the pool of connections");
-            });
-            Some(Pipelined {
-                target: target.ok()?,
-                connections: shared,
-                acquire_timeout: options.acquire_timeout,
-            })
-        });
+        let writer = over(&admin);
+        let pipelined = match &reader.driver {
+            DriverPool::Sqlite(_) => None,
+            DriverPool::Postgres(pool) => Target::of(&pool.connect_options(), limit)
+                .inspect_err(|error| {
+                    tracing::warn!(%error, "look-ups go through the pool of connections");
+                })
+                .ok()
+                .map(|target| Pipelined {
+                    target,
+                    connections: shared,
+                    acquire_timeout: options.acquire_timeout,
+                }),
+        };
         let searches = Searches::over(readers, options.acquire_timeout);
         let change_queue = ChangeQueue::new(readers, options.lock_timeout);
         Ok(Self {
-            pipelined: pipelined.flatten(),
+            dialect: Dialect::of(admin.get_database_backend()),
             searches: Arc::new(searches),
             option_bounds: OptionBounds::default(),
             change_queue: Arc::new(change_queue),
+            admin,
             reader,
             writer,
-            transactions,
-            dialect,
+            pipelined,
             statements,
         })
     }
@@ -150,13 +155,13 @@ impl Connection {
     /// The connection that migrations and administration use.
     #[must_use]
     pub fn writer(&self) -> &DatabaseConnection {
-        &self.writer
+        &self.admin
     }
 
     /// Begins a transaction that waits until no other process is in one of these, for building
     /// tables: of processes that start at once on an empty database one builds them.
     pub async fn begin_alone(&self) -> Result<DatabaseTransaction> {
-        let tx = self.dialect.begin_write(&self.writer).await?;
+        let tx = self.dialect.begin_write(&self.admin).await?;
         if self.is_postgres() {
             // The number is arbitrary and the same in every process. Migrations take longer than the lock
             // timeout of changes.
@@ -248,11 +253,7 @@ impl Connection {
     }
 }
 
-async fn pool(
-    options: &DatabaseOptions,
-    connections: u32,
-    statements: &Arc<AtomicU64>,
-) -> Result<DatabaseConnection> {
+async fn pool(options: &DatabaseOptions, connections: u32) -> Result<DatabaseConnection> {
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
         .max_connections(connections)
@@ -287,7 +288,7 @@ async fn pool(
             });
     }
     let give_up = Instant::now() + options.acquire_timeout;
-    let mut connection = loop {
+    let connection = loop {
         match Database::connect(connect.clone()).await {
             Ok(connection) => break connection,
             // Another process is setting the journal mode of the new file. SQLite does not wait for that.
@@ -300,16 +301,6 @@ async fn pool(
             Err(error) => return Err(error.into()),
         }
     };
-    let statements = Arc::clone(statements);
-    connection.set_metric_callback(move |info| {
-        statements.fetch_add(1, Ordering::Relaxed);
-        tracing::trace!(
-            db.statement = %info.statement.sql,
-            db.elapsed_us = u64::try_from(info.elapsed.as_micros()).unwrap_or(u64::MAX),
-            db.failed = info.failed,
-            "statement"
-        );
-    });
     debug_assert!(matches!(
         connection.get_database_backend(),
         DbBackend::Sqlite | DbBackend::Postgres

@@ -16,6 +16,7 @@ mod model;
 mod organization;
 mod outbox;
 mod pipeline;
+mod pool;
 mod queue;
 mod rows;
 mod seed;
@@ -36,7 +37,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use sea_orm::DatabaseConnection;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task_local;
 use tokio::time::timeout;
@@ -54,14 +54,15 @@ pub use outbox::{OutboxPolicy, ServerClock};
 pub use pipeline::fuzz;
 pub use seed::{SeedProgress, TableRows, seed};
 
-use change_queue::{ChangeKey, ChangePermit, ChangeQueue, PoolPermit};
+use change_queue::{ChangeKey, ChangePermit, ChangeQueue, PoolPermit, Refusal};
 use connect::Pipelined;
 use dialect::Dialect;
 use pipeline::Pipeline;
+use pool::Pool;
 use shared::Shared;
 use statement::{Parameter, Prepared, Shelf};
 use storage::Storage;
-use transaction::{Transaction, Transactions};
+use transaction::Transaction;
 
 /// The primitives of `queue.rs`, which its model replaces by those of `loom`.
 mod sync {
@@ -94,10 +95,8 @@ struct Lookups {
 
 #[derive(Debug)]
 struct Inner {
-    reader: DatabaseConnection,
-    /// On SQLite a pool of one, so that writers of this process queue instead of colliding.
-    writer: DatabaseConnection,
-    transactions: Transactions,
+    reader: Pool,
+    writer: Pool,
     storage: Storage,
     dialect: Dialect,
     facts: Facts,
@@ -146,7 +145,6 @@ impl Database {
         let Connection {
             reader,
             writer,
-            transactions,
             dialect,
             statements,
             searches,
@@ -157,7 +155,6 @@ impl Database {
         let inner = Inner {
             reader,
             writer,
-            transactions,
             storage: Storage::default(),
             dialect,
             facts,
@@ -211,8 +208,8 @@ impl Database {
             tokio::join!(
                 close_pipeline(inner.pipeline.as_deref()),
                 close_pipeline(inner.changes.as_ref()),
-                close_pool(&inner.reader),
-                close_pool(&inner.writer),
+                inner.reader.close(),
+                inner.writer.close(),
             )
         };
         if timeout(CLOSING, closing).await.is_err() {
@@ -274,7 +271,7 @@ impl Database {
     }
 
     /// Where statements that only read go.
-    fn reader(&self) -> &DatabaseConnection {
+    fn reader(&self) -> &Pool {
         &self.inner.reader
     }
 
@@ -311,7 +308,7 @@ impl Database {
             }))
         });
         async move {
-            let changed = changed.map_err(|_| Error::Unavailable(Arc::new(TooManyChanges)))?;
+            let changed = changed.map_err(|_| Refusal::Running.count())?;
             let outcome = changed.await;
             drop(waiting);
             outcome
@@ -348,10 +345,10 @@ impl Database {
 
     /// As [`Database::begin`], with this permit; without one, for transactions that wait for no row lock.
     async fn begin_with(&self, permit: Option<PoolPermit>) -> Result<Transaction> {
-        let transactions = &self.inner.transactions;
-        let connection = async { Ok::<_, Error>(Box::pin(transactions.acquire()).await?) };
+        let writer = &self.inner.writer;
+        let connection = async { Ok::<_, Error>(Box::pin(writer.acquire()).await?) };
         let connection = unless_cancelled(connection).await?;
-        let tx = Box::pin(transactions.begin(connection, permit)).await?;
+        let tx = Box::pin(writer.begin(connection, permit)).await?;
         // On SQLite, BEGIN may have waited for a writer in another process.
         if let Err(cancelled) = ensure_requester_waits() {
             tx.rollback().await;
@@ -408,11 +405,6 @@ task_local! {
     static REQUESTER: RefCell<oneshot::Sender<Infallible>>;
 }
 
-/// [`MAX_CONCURRENT_CHANGES`] are running.
-#[derive(Debug, thiserror::Error)]
-#[error("too many changes are running")]
-struct TooManyChanges;
-
 /// The requester of a change stopped waiting before it began.
 #[derive(Debug, thiserror::Error)]
 #[error("the change was cancelled before it began")]
@@ -450,12 +442,6 @@ fn see_through<T: Send + 'static>(
     // What is spawned is moved more than once.
     let done = tokio::spawn(carry(Box::pin(work)));
     async move { done.await.map_err(Error::internal)? }
-}
-
-async fn close_pool(pool: &DatabaseConnection) {
-    if let Err(error) = pool.close_by_ref().await {
-        tracing::warn!(error = %error, "could not close the database connections");
-    }
 }
 
 async fn close_pipeline(pipeline: Option<&Pipeline>) {

@@ -5,93 +5,19 @@
 //! later transactions become savepoints of one that is never committed. Here a connection returns to
 //! the pool after an acknowledged `COMMIT` or `ROLLBACK`, and is closed otherwise.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
 use async_trait::async_trait;
-use sea_orm::sea_query::Values;
-use sea_orm::sqlx::pool::PoolConnection;
-use sea_orm::sqlx::query::Query;
-use sea_orm::sqlx::{self, AssertSqlSafe, Executor as _, IntoArguments, Postgres, Sqlite};
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
-    Statement,
-};
-use sea_query_sqlx::SqlxValues;
+use sea_orm::sqlx;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use tokio::time::error::Elapsed;
-use tokio::time::timeout;
 
 use super::change_queue::PoolPermit;
 use super::dialect::Dialect;
 use super::error::READ_ONLY;
+use super::pool::{Pinned, Pool, exec_error, query_error};
 
-/// How much longer than the statement timeout an answer may take. SQLite may wait for another writer in
-/// that time.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// How long to wait for the answer to a statement with this statement timeout, for which zero stands
-/// for none.
-pub(super) fn answer_timeout(statement_timeout: Duration) -> Duration {
-    if statement_timeout.is_zero() {
-        Duration::MAX
-    } else {
-        statement_timeout.saturating_add(GRACE)
-    }
-}
-
-/// Begins transactions.
-#[derive(Debug, Clone)]
-pub(super) struct Transactions {
-    pool: Pool,
-    /// The number of statements sent.
-    statements: Arc<AtomicU64>,
-    /// How long the answer to a statement may take.
-    limit: Duration,
-    /// A database in memory exists as long as its connection, which is never closed.
-    is_in_memory: bool,
-}
-
-#[derive(Debug, Clone)]
-enum Pool {
-    Sqlite(sqlx::SqlitePool),
-    Postgres(sqlx::PgPool),
-}
-
-impl Transactions {
-    /// Transactions on pooled connections of `writer`, whose server has to answer each statement within
-    /// `limit`.
-    pub(super) fn on(
-        writer: &DatabaseConnection,
-        statements: Arc<AtomicU64>,
-        limit: Duration,
-        is_in_memory: bool,
-    ) -> Self {
-        let pool = match Dialect::of(writer.get_database_backend()) {
-            Dialect::Sqlite => Pool::Sqlite(writer.get_sqlite_connection_pool().clone()),
-            Dialect::Postgres => Pool::Postgres(writer.get_postgres_connection_pool().clone()),
-        };
-        Self {
-            pool,
-            statements,
-            limit,
-            is_in_memory,
-        }
-    }
-
-    /// Waits for a connection, on which nothing has begun.
-    pub(super) async fn acquire(&self) -> Result<Pinned, DbErr> {
-        let connection = match &self.pool {
-            Pool::Sqlite(pool) => pool.acquire().await.map(Pinned::Sqlite),
-            Pool::Postgres(pool) => pool.acquire().await.map(Pinned::Postgres),
-        };
-        connection.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))
-    }
-
+impl Pool {
     /// Begins a transaction that may write. On SQLite it takes the write lock at once: one that
     /// reads first and then writes would fail, not wait, if another wrote in between. The permit
     /// is kept for as long as the connection.
@@ -100,20 +26,16 @@ impl Transactions {
         connection: Pinned,
         permit: Option<PoolPermit>,
     ) -> Result<Transaction, DbErr> {
-        let (dialect, begin) = match &connection {
-            Pinned::Sqlite(_) => (Dialect::Sqlite, "BEGIN IMMEDIATE"),
-            Pinned::Postgres(_) => (Dialect::Postgres, "BEGIN"),
+        let begin = match connection.dialect() {
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+            Dialect::Postgres => "BEGIN",
         };
         let mut tx = Transaction {
-            dialect,
+            pool: self.clone(),
             permit,
-            statements: Arc::clone(&self.statements),
             session: Mutex::new(Session {
                 connection: Some(connection),
-                is_running: false,
                 health: Health::Usable,
-                limit: self.limit,
-                is_in_memory: self.is_in_memory,
             }),
         };
         let session = tx.session.get_mut();
@@ -122,7 +44,7 @@ impl Transactions {
                 // Another process is writing, so no transaction has begun.
                 session.connection = None;
             } else {
-                session.is_running = true;
+                session.health = Health::Unknown;
             }
             return Err(exec_error(error));
         }
@@ -134,9 +56,8 @@ impl Transactions {
 /// closed.
 #[derive(Debug)]
 pub(super) struct Transaction {
-    dialect: Dialect,
+    pool: Pool,
     permit: Option<PoolPermit>,
-    statements: Arc<AtomicU64>,
     session: Mutex<Session>,
 }
 
@@ -144,11 +65,7 @@ pub(super) struct Transaction {
 struct Session {
     /// `None` when it has ended.
     connection: Option<Pinned>,
-    /// Whether the answer to the last statement is missing.
-    is_running: bool,
     health: Health,
-    limit: Duration,
-    is_in_memory: bool,
 }
 
 /// The state of a connection, by the statements that were answered.
@@ -157,6 +74,9 @@ enum Health {
     Usable,
     /// A statement has failed, so that nothing can be committed.
     Failed,
+    /// `BEGIN` or `COMMIT` has failed, so that it is not known whether the transaction is open. The
+    /// connection is closed.
+    Unknown,
     /// The server is read-only. The connection is closed, since a new one may reach another server.
     ReadOnly,
 }
@@ -171,9 +91,10 @@ impl Transaction {
                 "a statement of the transaction has failed; it is rolled back".to_owned(),
             ));
         }
-        let committed = session.run("COMMIT".to_owned()).await;
-        session.is_running = committed.is_err();
-        committed.map_err(exec_error)?;
+        if let Err(error) = session.run("COMMIT".to_owned()).await {
+            session.health = Health::Unknown;
+            return Err(exec_error(error));
+        }
         session.connection = None;
         Ok(())
     }
@@ -191,26 +112,23 @@ impl Transaction {
         let permit = self.permit.take();
         let session = self.session.get_mut();
         let mut connection = session.connection.take()?;
-        let (limit, is_in_memory) = (session.limit, session.is_in_memory);
-        let must_close = session.is_running || session.health == Health::ReadOnly;
-        match Handle::try_current() {
-            Ok(runtime) if is_in_memory || !must_close => Some(runtime.spawn(async move {
-                let _permit = permit;
-                let done = timeout(limit, connection.run("ROLLBACK".to_owned())).await;
-                if !matches!(done, Ok(Ok(_))) && !is_in_memory {
-                    connection.close();
-                }
-            })),
-            _ => {
-                connection.close();
-                None
-            }
+        let is_reusable = matches!(session.health, Health::Usable | Health::Failed);
+        if connection.is_running() || !is_reusable {
+            connection.close();
         }
-    }
-
-    fn count(&self, sql: &str) {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        tracing::trace!(db.statement = %sql, "statement");
+        if connection.is_closing() {
+            return None;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            connection.close();
+            return None;
+        };
+        Some(runtime.spawn(async move {
+            let _permit = permit;
+            if connection.run("ROLLBACK".to_owned()).await.is_err() {
+                connection.close();
+            }
+        }))
     }
 }
 
@@ -222,38 +140,25 @@ impl Drop for Transaction {
 
 impl Session {
     async fn run(&mut self, sql: String) -> Result<ExecResult, sqlx::Error> {
-        let limit = self.limit;
-        let answer = timeout(limit, self.start()?.run(sql)).await;
+        let answer = self.connection()?.run(sql).await;
         self.answered(answer)
     }
 
     async fn execute(&mut self, statement: Statement) -> Result<ExecResult, sqlx::Error> {
-        let limit = self.limit;
-        let answer = timeout(limit, self.start()?.execute(statement)).await;
+        let answer = self.connection()?.execute(statement).await;
         self.answered(answer)
     }
 
     async fn rows(&mut self, statement: Statement) -> Result<Vec<QueryResult>, sqlx::Error> {
-        let limit = self.limit;
-        let answer = timeout(limit, self.start()?.rows(statement)).await;
+        let answer = self.connection()?.rows(statement).await;
         self.answered(answer)
     }
 
-    /// The connection, which is marked as busy until the answer has arrived.
-    fn start(&mut self) -> Result<&mut Pinned, sqlx::Error> {
-        let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
-        self.is_running = true;
-        Ok(connection)
+    fn connection(&mut self) -> Result<&mut Pinned, sqlx::Error> {
+        self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    fn answered<T>(
-        &mut self,
-        answer: Result<Result<T, sqlx::Error>, Elapsed>,
-    ) -> Result<T, sqlx::Error> {
-        let Ok(answer) = answer else {
-            return Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
-        };
-        self.is_running = false;
+    fn answered<T>(&mut self, answer: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match &answer {
             Err(error) if is_read_only(error) => self.health = Health::ReadOnly,
             Err(_) if self.health == Health::Usable => self.health = Health::Failed,
@@ -263,73 +168,20 @@ impl Session {
     }
 }
 
-/// A connection that belongs to one transaction.
-#[derive(Debug)]
-pub(super) enum Pinned {
-    Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
-}
-
-impl Pinned {
-    async fn run(&mut self, sql: String) -> Result<ExecResult, sqlx::Error> {
-        let sql = AssertSqlSafe(sql);
-        Ok(match self {
-            Self::Sqlite(connection) => connection.execute(sql).await?.into(),
-            Self::Postgres(connection) => connection.execute(sql).await?.into(),
-        })
-    }
-
-    async fn execute(&mut self, statement: Statement) -> Result<ExecResult, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(connection) => query(statement).execute(&mut **connection).await?.into(),
-            Self::Postgres(connection) => query(statement).execute(&mut **connection).await?.into(),
-        })
-    }
-
-    async fn rows(&mut self, statement: Statement) -> Result<Vec<QueryResult>, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(connection) => {
-                let rows = query(statement).fetch_all(&mut **connection).await?;
-                rows.into_iter().map(QueryResult::from).collect()
-            }
-            Self::Postgres(connection) => {
-                let rows = query(statement).fetch_all(&mut **connection).await?;
-                rows.into_iter().map(QueryResult::from).collect()
-            }
-        })
-    }
-
-    /// Closes the connection on drop instead of returning it to the pool.
-    fn close(&mut self) {
-        match self {
-            Self::Sqlite(connection) => connection.close_on_drop(),
-            Self::Postgres(connection) => connection.close_on_drop(),
-        }
-    }
-}
-
-fn query<DB: sqlx::Database>(statement: Statement) -> Query<'static, DB, SqlxValues>
-where
-    SqlxValues: IntoArguments<DB>,
-{
-    let values = statement.values.unwrap_or_else(|| Values(Vec::new()));
-    sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
-}
-
 #[async_trait]
 impl ConnectionTrait for Transaction {
     fn get_database_backend(&self) -> DbBackend {
-        self.dialect.backend()
+        self.pool.get_database_backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.count(&statement.sql);
+        self.pool.count(&statement.sql);
         let mut session = self.session.lock().await;
         session.execute(statement).await.map_err(exec_error)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.count(sql);
+        self.pool.count(sql);
         let mut session = self.session.lock().await;
         session.run(sql.to_owned()).await.map_err(exec_error)
     }
@@ -339,15 +191,10 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.count(&statement.sql);
+        self.pool.count(&statement.sql);
         let mut session = self.session.lock().await;
-        let rows = session.rows(statement).await;
-        rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))))
+        session.rows(statement).await.map_err(query_error)
     }
-}
-
-fn exec_error(error: sqlx::Error) -> DbErr {
-    DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
 /// Whether a PostgreSQL server is read-only.

@@ -8,13 +8,14 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
+use sea_orm::sqlx::{self, PgPool};
 use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::Database;
-use super::super::dialect::{CHANNEL, Dialect};
+use super::super::dialect::CHANNEL;
+use super::super::pool::DriverPool;
 use crate::domain::{Change, Event, UserId};
 
 /// How long nothing may be heard before the connection has to prove that it lives: one that broke
@@ -64,12 +65,13 @@ impl Database {
     /// notifications back: the database has to be reached past it.
     pub async fn listen(&self) {
         let _guard = FeedGuard(self);
-        if self.dialect() == Dialect::Sqlite {
-            return self.watch().await;
-        }
+        let pool = match &self.inner.writer.driver {
+            DriverPool::Sqlite(writer) => return self.watch(writer).await,
+            DriverPool::Postgres(pool) => pool,
+        };
         let mut is_deaf = false;
         loop {
-            let Err(error) = self.hear(&mut is_deaf).await else {
+            let Err(error) = self.hear(pool, &mut is_deaf).await else {
                 continue;
             };
             if !std::mem::replace(&mut is_deaf, true) {
@@ -101,8 +103,7 @@ impl Database {
     }
 
     /// Listens on one connection, until it is lost.
-    async fn hear(&self, was_deaf: &mut bool) -> Result<(), sqlx::Error> {
-        let pool = self.inner.reader.get_postgres_connection_pool();
+    async fn hear(&self, pool: &PgPool, was_deaf: &mut bool) -> Result<(), sqlx::Error> {
         let options = pool.connect_options().as_ref().clone();
         let pool = PgPoolOptions::new()
             .max_connections(1)
@@ -112,7 +113,7 @@ impl Database {
             .connect_lazy_with(options);
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
+        in_time(listener.listen(CHANNEL)).await?;
         self.is_all_ears();
         if std::mem::take(was_deaf) {
             tracing::info!("changes of other processes are heard again");
@@ -139,10 +140,7 @@ impl Database {
                 Some(Ok(None)) => return Err(sqlx::Error::PoolTimedOut),
                 Some(Err(error)) => return Err(error),
                 None => {
-                    let question = sqlx::query("SELECT 1").execute(&mut listener);
-                    timeout(PATIENCE, question)
-                        .await
-                        .map_err(|_| sqlx::Error::PoolTimedOut)??;
+                    in_time(sqlx::query("SELECT 1").execute(&mut listener)).await?;
                 }
             }
         }
@@ -159,6 +157,15 @@ impl Database {
             self.announce(&event);
         }
     }
+}
+
+/// The answer to a statement, for which the connection does not wait longer than it may.
+async fn in_time<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(PATIENCE, answer)
+        .await
+        .map_err(|_| sqlx::Error::PoolTimedOut)?
 }
 
 /// Marks the feed as lost when the listener ends, also by a panic or an abort.

@@ -9,7 +9,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use sea_orm::sqlx;
+use sea_orm::sqlx::{self, SqlitePool};
 use tokio::time::sleep;
 
 use super::super::Database;
@@ -27,11 +27,11 @@ struct FileVersion {
 
 impl Database {
     /// Announces that changes may have gone unheard whenever the number is another.
-    pub(super) async fn watch(&self) {
+    pub(super) async fn watch(&self, writer: &SqlitePool) {
         let mut seen = None;
         let mut is_blind = false;
         loop {
-            match self.look().await {
+            match look(writer).await {
                 // There is no file that others could open.
                 Ok(FileVersion { file, .. }) if file.is_empty() => {
                     self.is_all_ears();
@@ -56,28 +56,27 @@ impl Database {
             sleep(LOOK_PAUSE).await;
         }
     }
+}
 
-    async fn look(&self) -> Result<FileVersion, sqlx::Error> {
-        // Past SeaORM, which counts and times what is sent for requests.
-        let writer = self.inner.writer.get_sqlite_connection_pool();
-        let mut writer = writer.acquire().await?;
-        let (file, version): (String, i64) = sqlx::query_as(
-            "SELECT l.file, v.data_version FROM pragma_database_list AS l, pragma_data_version AS v \
-             WHERE l.name = 'main'",
-        )
-        .fetch_one(&mut *writer)
-        .await?;
-        // This number belongs to the connection's temporary database, not to the file.
-        let mark = sqlx::query_scalar("PRAGMA temp.user_version");
-        let mark: i64 = mark.fetch_one(&mut *writer).await?;
-        if mark == 0 {
-            let mark = sqlx::query("PRAGMA temp.user_version = 1");
-            mark.execute(&mut *writer).await?;
-        }
-        Ok(FileVersion {
-            file,
-            version,
-            is_new: mark == 0,
-        })
+async fn look(writer: &SqlitePool) -> Result<FileVersion, sqlx::Error> {
+    // Not through `Pool`, which counts what is sent for requests.
+    let mut writer = writer.acquire().await?;
+    let (file, version): (String, i64) = sqlx::query_as(
+        "SELECT l.file, v.data_version FROM pragma_database_list AS l, pragma_data_version AS v \
+         WHERE l.name = 'main'",
+    )
+    .fetch_one(&mut *writer)
+    .await?;
+    // This number belongs to the connection's temporary database, not to the file.
+    let mark = sqlx::query_scalar("PRAGMA temp.user_version");
+    let mark: i64 = mark.fetch_one(&mut *writer).await?;
+    if mark == 0 {
+        let mark = sqlx::query("PRAGMA temp.user_version = 1");
+        mark.execute(&mut *writer).await?;
     }
+    Ok(FileVersion {
+        file,
+        version,
+        is_new: mark == 0,
+    })
 }

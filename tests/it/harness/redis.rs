@@ -143,6 +143,8 @@ struct Passage {
     is_audible: bool,
     /// How often it was cut.
     cuts: u32,
+    /// How often what was connected was left without a word.
+    losses: u32,
 }
 
 impl Wire {
@@ -171,6 +173,7 @@ impl Wire {
             is_open: true,
             is_audible: true,
             cuts: 0,
+            losses: 0,
         });
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = near.accept().await {
@@ -182,7 +185,7 @@ impl Wire {
                     let (near_reads, near_writes) = near.into_split();
                     let (far_reads, far_writes) = far.into_split();
                     let mut cut = seen.clone();
-                    let cuts = cut.borrow().cuts;
+                    let Passage { cuts, losses, .. } = *cut.borrow();
                     let subscribes = &AtomicBool::new(false);
                     tokio::select! {
                         () = pass(near_reads, far_writes, seen.clone(), |bytes, state| {
@@ -190,11 +193,11 @@ impl Wire {
                             if bytes.windows(word.len()).any(|part| part == word) {
                                 subscribes.store(true, Ordering::Release);
                             }
-                            state.is_open
+                            state.is_open && state.losses == losses
                         }) => {}
                         () = pass(far_reads, near_writes, seen, |_, state| {
                             let is_heard = !subscribes.load(Ordering::Acquire) || state.is_audible;
-                            state.is_open && is_heard
+                            state.is_open && state.losses == losses && is_heard
                         }) => {}
                         _ = cut.wait_for(|state| state.cuts != cuts) => {}
                     }
@@ -230,6 +233,11 @@ impl Wire {
             state.is_open = true;
             state.is_audible = true;
         });
+    }
+
+    /// Holds up every connection there is for ever. New ones pass.
+    pub(crate) fn lose(&self) {
+        self.state.send_modify(|state| state.losses += 1);
     }
 
     /// Ends every connection there is.

@@ -1,9 +1,14 @@
 //! What Prometheus reads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::TransactionTrait as _;
+use tokio::task::JoinSet;
+use user_gateway::domain::Error;
+
 use super::Open;
-use crate::harness::{Answer, Engine, Gateway, Raw};
+use crate::harness::{Answer, Engine, Gateway, Raw, eventually};
 
 /// The number behind a line of the metrics that begins so.
 fn sample(metrics: &str, start: &str) -> Option<f64> {
@@ -72,6 +77,41 @@ async fn bodies_that_are_refused_are_counted_by_reason() {
         assert_eq!(raw.answer().await.status, status, "{reason}");
         assert!(counted().await > before, "{reason}");
     }
+}
+
+#[tokio::test]
+async fn changes_beyond_those_that_may_run_are_refused_and_counted() {
+    const MAY_RUN: usize = 2_048;
+    const BEYOND: usize = 20;
+    let open = Open::start().await;
+    let database = &open.gateway.database;
+    let ada = database.add_user("ada").await;
+    let counted = async || {
+        let page = Answer::to(open.gateway.get("/metrics")).await.text();
+        let name = "user_gateway_changes_refused_total{reason=\"running\"}";
+        sample(&page, name).unwrap_or_default()
+    };
+    let before = counted().await;
+    let in_the_way = database.connection().writer().begin().await.unwrap();
+    let users = database.database().services().users;
+    let mut changes: JoinSet<_> = (0..MAY_RUN + BEYOND)
+        .map(|_| {
+            let users = Arc::clone(&users);
+            async move { users.flush_nonce(ada).await }
+        })
+        .collect();
+    for _ in 0..BEYOND {
+        let refused = changes.join_next().await.unwrap().unwrap();
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    }
+    assert!(counted().await - before >= 20.0);
+    // Those that have not begun are not made any more.
+    changes.shutdown().await;
+    in_the_way.rollback().await.unwrap();
+    eventually("changes are made again", async || {
+        users.flush_nonce(ada).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]

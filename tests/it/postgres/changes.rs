@@ -9,6 +9,7 @@ use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 use user_gateway::domain::{Error, OptionKey, OptionScope, Result, SetOption, UserId};
 use user_gateway::service::Services;
+use user_gateway::telemetry::metrics;
 
 use super::{
     assert_answered, block, look_up, open_patiently, open_with_lock_timeout, until_blocked,
@@ -168,6 +169,42 @@ async fn changes_of_locked_rows_use_at_most_half_of_the_pool() {
     for waiting in waiting {
         waiting.await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn changes_that_are_refused_are_counted_by_reason() {
+    /// More than may wait for one user.
+    const CHANGES: usize = 300;
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let names: [String; 12] = std::array::from_fn(|number| format!("user{number}"));
+    let ids = db.add_users(names.each_ref().map(String::as_str)).await;
+    let process = open_with_lock_timeout(db.url(), Duration::from_millis(300)).await;
+    let users = process.services().users;
+    let counted = || {
+        let page = metrics().render();
+        ["queue_full", "queue_timeout", "pool_share"].map(|reason| {
+            let name = format!("user_gateway_changes_refused_total{{reason=\"{reason}\"}} ");
+            let value = page.lines().find_map(|line| line.strip_prefix(&*name));
+            value.map_or(0, |value| value.parse::<u64>().unwrap())
+        })
+    };
+    let before = counted();
+    let other = db.connection().writer().begin().await.unwrap();
+    let lock = "UPDATE auth_user SET first_name = first_name";
+    other.execute_unprepared(lock).await.unwrap();
+    let changed = std::iter::repeat_n(ids[0], CHANGES).chain(ids);
+    for refused in join_all(changed.map(|id| users.flush_nonce(id))).await {
+        assert!(
+            matches!(refused, Err(Error::Unavailable(_) | Error::Timeout(_))),
+            "{refused:?}"
+        );
+    }
+    other.rollback().await.unwrap();
+    for (before, after) in before.into_iter().zip(counted()) {
+        assert!(after > before, "{:?}", counted());
+    }
+    users.flush_nonce(ids[0]).await.unwrap();
 }
 
 #[tokio::test]

@@ -4,11 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
-use user_gateway::database::{Connection, DatabaseOptions};
-use user_gateway::domain::{Error, Result, UserFilter, UserId, UserProfile};
+use tokio::time::timeout;
+use user_gateway::database::{Connection, Database, DatabaseOptions, ServerClock};
+use user_gateway::domain::{
+    Clock as _, Error, Result, SystemClock, UserFilter, UserId, UserProfile,
+};
+use user_gateway::outbox::{OutboxStore as _, Which};
 use user_gateway::service::UserService;
 
 use super::changes::theme;
@@ -19,6 +24,9 @@ use crate::harness::{Contents, PATIENCE, PostgresServer, TestDatabase, Wire, eve
 const END_OTHERS: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
      WHERE datname = current_database() AND pid <> pg_backend_pid() \
      AND query LIKE 'SELECT \"auth_user\".%'";
+
+/// The connections of the pool of a process, beside those that are shared.
+const POOL: usize = 4;
 
 /// Whether somebody is found; a failure must be one that passes.
 fn is_found(found: Result<Vec<UserProfile>>, id: UserId) -> bool {
@@ -315,4 +323,64 @@ async fn a_silent_network_failure_times_out() {
     let open = "pg_stat_activity WHERE datname = current_database() \
                 AND state LIKE 'idle in transaction%'";
     eventually("no transaction is open", async || db.count(open).await == 0).await;
+}
+
+/// A process that has opened all connections of its pool.
+async fn open_whole_pool(wire: &Wire) -> Database {
+    let process = open(&wire.url(), PATIENCE, Duration::from_millis(200)).await;
+    for depth in join_all([(); POOL].map(|()| process.depth())).await {
+        depth.unwrap();
+    }
+    process
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn what_no_request_waits_for_times_out_and_goes_on_over_other_connections() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let wire = Wire::to_postgres(db.url());
+    let process = open_whole_pool(&wire).await;
+    let clock = ServerClock::new(process.clone());
+    let now = SystemClock.now();
+    let work = async || {
+        let (depth, claimed, made_due, adjusted, ready) = tokio::join!(
+            process.depth(),
+            process.claim("us", Which::Due, 1, now),
+            process.make_due(None, now),
+            clock.adjust(),
+            process.ready(),
+        );
+        [
+            depth.map(|_| ()),
+            claimed.map(|_| ()),
+            made_due.map(|_| ()),
+            adjusted,
+            ready,
+        ]
+    };
+    wire.lose();
+    let ended = timeout(PATIENCE / 2, work()).await;
+    let ended = ended.expect("statements are waited for without end");
+    // A statement may have waited for a connection that was still being returned to the pool.
+    assert!(ended.iter().any(Result::is_err));
+    for failed in ended.into_iter().filter_map(Result::err) {
+        assert!(matches!(failed, Error::Unavailable(_)), "{failed:?}");
+    }
+    for done in work().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn connections_of_requests_that_were_given_up_are_replaced() {
+    let db = TestDatabase::with(Contents::Migrated).await;
+    let wire = Wire::to_postgres(db.url());
+    let process = open_whole_pool(&wire).await;
+    wire.lose();
+    let soon = Duration::from_millis(50);
+    for given_up in join_all([(); POOL].map(|()| timeout(soon, process.ping()))).await {
+        assert!(given_up.is_err(), "{given_up:?}");
+    }
+    process.ping().await.unwrap();
 }
