@@ -4,7 +4,7 @@
 //! not close its connection at shutdown would hold the connection indefinitely.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -27,11 +27,9 @@ use super::pulse::{Busy, Pulse};
 use super::stream::{Streams, with_response_timeout};
 use super::unread::Unread;
 use super::unreceived::{until_evicted, with_ticket};
+use crate::admission::{ConnectionTicket, ENDED};
 use crate::http::Surface;
 use crate::worker::{Load, Spawner};
-
-/// Counts connections that the gateway closed, by `reason`.
-const ENDED: &str = "user_gateway_connections_ended_total";
 
 /// HTTP/1 answers up to this size are handed to the connection at once and need no response timeout.
 const MAX_IMMEDIATE_BYTES: u64 = 64 * 1024;
@@ -99,11 +97,13 @@ impl Connection {
         } = self;
         let (end, ending) = oneshot::channel();
         let mut end = Some(end);
-        let pulse = Pulse::default();
+        let ticket = held.0.ticket().clone();
+        let pulse = Pulse::new(ticket.clone());
         let streams = Streams {
             spawner,
             pulse: pulse.clone(),
         };
+        let mut evicted = pin!(ticket.evicted());
         let mut talk = tokio::spawn(talk(stream, held, surface, streams, bounds, ending));
         let mut quiet = pin!(pulse.stop(bounds.head, bounds.idle));
         let mut is_quiet = false;
@@ -112,6 +112,10 @@ impl Connection {
         loop {
             tokio::select! {
                 _ = &mut talk => return,
+                () = &mut evicted => {
+                    tracing::debug!("an idle connection is closed for another");
+                    break;
+                }
                 () = &mut quiet, if !is_quiet => {
                     counter!(ENDED, "reason" => "idle").increment(1);
                     if !pulse.is_http2() {
@@ -160,12 +164,13 @@ async fn talk(
             return;
         }
     };
+    let ticket = held.0.ticket().clone();
     let pulse = streams.pulse.clone();
     let unread = Unread::default();
     let patience = bounds.write_timeouts();
     let stream = Patient::new(stream, patience, pulse.clone(), unread.clone(), held);
     let http = http(streams, bounds);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let is_http2 = request.version() >= Version::HTTP_2;
         let busy = pulse.request(is_http2);
         // On HTTP/2 an unread body does not block other requests.
@@ -174,8 +179,13 @@ async fn talk(
         } else {
             unread.clone()
         };
+        note_ticket(&mut request, &ticket);
         let answer = surface.answer(request.map(|body| Body::new(unread.heeded(body))));
         async move {
+            if busy.is_evicted() {
+                // Nothing may begin that would be broken off when the connection is closed.
+                pending::<()>().await;
+            }
             let mut answer = with_ticket(answer.await);
             if is_http2 {
                 let event_timeout = is_stream(&answer).then_some(bounds.idle);
@@ -204,6 +214,13 @@ async fn talk(
     });
     if let Some(Err(error)) = until_evicted(ended).await {
         tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// Lets whoever answers a request note that its client is authenticated.
+fn note_ticket(request: &mut Request<Incoming>, ticket: &ConnectionTicket) {
+    if !ticket.is_authenticated() {
+        request.extensions_mut().insert(ticket.clone());
     }
 }
 

@@ -1,18 +1,33 @@
 //! The limit on the open connections of one listener.
+//!
+//! At the limit a new connection is not refused as long as there are idle ones whose clients have never
+//! been authenticated: the oldest of these is closed for it. Otherwise a few clients without credentials
+//! could lock out all others, without sending anything.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv6Addr, Shutdown, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ::metrics::{Gauge, gauge};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::admission::{Admission, ConnectionTicket};
+use crate::telemetry::LogLimit;
 
 /// The gauge of open connections, by `listener`.
 const OPEN: &str = "user_gateway_connections";
 
-/// File descriptors that are not connections or counted below: logs, libraries, calls to other silos.
+/// How many evicted connections may still be open beyond the limit; a new one waits for more to be closed.
+const MAX_CLOSING: usize = 8;
+/// How long it waits.
+const CLOSING_TIME: Duration = Duration::from_millis(100);
+
+/// File descriptors that are not connections or counted below: logs, libraries, calls to other silos,
+/// and connections that are being closed.
 const OTHER_FILES: usize = 64;
 /// File descriptors of a worker thread.
 const FILES_PER_WORKER: usize = 8;
@@ -62,9 +77,14 @@ impl LimitReached {
 pub(super) struct ConnectionLimit(Arc<Inner>);
 
 struct Inner {
+    listener: &'static str,
     max: usize,
     max_per_address: usize,
-    open: AtomicUsize,
+    /// The connections but for those that are evicted.
+    admission: Admission,
+    /// The places of all connections, including those that are evicted.
+    places: Arc<Semaphore>,
+    log_limit: LogLimit,
     /// The number of open connections by client address, if that is limited.
     addresses: Mutex<HashMap<IpAddr, usize>>,
     gauge: Gauge,
@@ -74,10 +94,14 @@ impl ConnectionLimit {
     /// At most `max` connections, of which at most `max_per_address` from one client address; 0 sets
     /// no limit per address.
     pub(super) fn new(listener: &'static str, max: usize, max_per_address: usize) -> Self {
+        let places = max.saturating_add(MAX_CLOSING).min(Semaphore::MAX_PERMITS);
         Self(Arc::new(Inner {
+            listener,
             max,
             max_per_address,
-            open: AtomicUsize::new(0),
+            admission: Admission::new(max),
+            places: Arc::new(Semaphore::new(places)),
+            log_limit: LogLimit::default(),
             addresses: Mutex::default(),
             gauge: gauge!(OPEN, "listener" => listener),
         }))
@@ -88,25 +112,44 @@ impl ConnectionLimit {
         self.0.max
     }
 
-    /// Counts a connection from `address` until the permit is dropped.
-    pub(super) fn acquire(&self, address: IpAddr) -> Result<ConnectionPermit, LimitReached> {
+    /// Counts a connection from `address` until the permit is dropped, and evicts another if that is
+    /// needed and possible.
+    pub(super) async fn acquire(&self, address: IpAddr) -> Result<ConnectionPermit, LimitReached> {
         let inner = &self.0;
-        // Called by the accept loop alone, so a check and an increment do not race.
-        if inner.open.load(Ordering::Relaxed) >= inner.max {
-            return Err(LimitReached::Total);
+        let address = self.count(address).ok_or(LimitReached::PerAddress)?;
+        let ticket = inner.admission.admit(1).ok_or(LimitReached::Total)?;
+        if inner.places.available_permits() <= MAX_CLOSING && inner.log_limit.admits() {
+            tracing::warn!(
+                listener = inner.listener,
+                "idle connections of clients without authentication are closed for new ones: {} are \
+                 open, the most that --max-connections and the limit of open files allow",
+                inner.max
+            );
         }
+        let place = timeout(CLOSING_TIME, Arc::clone(&inner.places).acquire_owned()).await;
+        let place = place.ok().and_then(Result::ok);
+        let place = place.ok_or(LimitReached::Total)?;
+        inner.gauge.increment(1);
+        Ok(ConnectionPermit {
+            ticket: ConnectionTicket::new(ticket),
+            _place: place,
+            address,
+        })
+    }
+
+    /// Counts a connection of a client address, if these are limited; `None` at the limit.
+    fn count(&self, address: IpAddr) -> Option<AddressPermit> {
+        let inner = &self.0;
         let network = (inner.max_per_address > 0).then(|| network(address));
         if let Some(network) = network {
             let mut addresses = inner.lock();
             let open = addresses.entry(network).or_default();
             if *open >= inner.max_per_address {
-                return Err(LimitReached::PerAddress);
+                return None;
             }
             *open += 1;
         }
-        inner.open.fetch_add(1, Ordering::Relaxed);
-        inner.gauge.increment(1);
-        Ok(ConnectionPermit {
+        Some(AddressPermit {
             inner: Arc::clone(inner),
             network,
         })
@@ -123,23 +166,42 @@ impl Inner {
 
 /// Counts one connection as open until it is dropped.
 pub(super) struct ConnectionPermit {
-    inner: Arc<Inner>,
-    network: Option<IpAddr>,
+    ticket: ConnectionTicket,
+    _place: OwnedSemaphorePermit,
+    address: AddressPermit,
+}
+
+impl ConnectionPermit {
+    /// What can be evicted for another connection.
+    pub(super) fn ticket(&self) -> &ConnectionTicket {
+        &self.ticket
+    }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        if let Some(network) = self.network {
-            let mut addresses = self.inner.lock();
-            if let Some(open) = addresses.get_mut(&network) {
-                *open -= 1;
-                if *open == 0 {
-                    addresses.remove(&network);
-                }
+        self.address.inner.gauge.decrement(1);
+    }
+}
+
+/// Counts one connection of a client address until it is dropped.
+struct AddressPermit {
+    inner: Arc<Inner>,
+    network: Option<IpAddr>,
+}
+
+impl Drop for AddressPermit {
+    fn drop(&mut self) {
+        let Some(network) = self.network else {
+            return;
+        };
+        let mut addresses = self.inner.lock();
+        if let Some(open) = addresses.get_mut(&network) {
+            *open -= 1;
+            if *open == 0 {
+                addresses.remove(&network);
             }
         }
-        self.inner.open.fetch_sub(1, Ordering::Relaxed);
-        self.inner.gauge.decrement(1);
     }
 }
 
@@ -191,20 +253,46 @@ mod tests {
         text.parse().unwrap()
     }
 
-    #[test]
-    fn an_ended_connection_is_no_longer_counted() {
-        let limit = ConnectionLimit::new("test", 2, 0);
-        let first = limit.acquire(address("10.0.0.1")).ok();
-        let second = limit.acquire(address("10.0.0.1")).ok();
-        assert!(first.is_some() && second.is_some());
-        let refused = limit.acquire(address("10.0.0.2"));
-        assert_eq!(refused.err(), Some(LimitReached::Total));
-        drop(first);
-        assert!(limit.acquire(address("10.0.0.2")).is_ok());
+    /// A connection whose client is authenticated.
+    async fn authenticated(
+        limit: &ConnectionLimit,
+        from: &str,
+    ) -> Result<ConnectionPermit, LimitReached> {
+        let permit = limit.acquire(address(from)).await?;
+        permit.ticket().authenticated();
+        Ok(permit)
     }
 
-    #[test]
-    fn connections_of_one_address_are_limited() {
+    #[tokio::test]
+    async fn an_ended_connection_is_no_longer_counted() {
+        let limit = ConnectionLimit::new("test", 2, 0);
+        let first = authenticated(&limit, "10.0.0.1").await.ok();
+        let second = authenticated(&limit, "10.0.0.1").await.ok();
+        assert!(first.is_some() && second.is_some());
+        let refused = authenticated(&limit, "10.0.0.2").await;
+        assert_eq!(refused.err(), Some(LimitReached::Total));
+        drop(first);
+        assert!(authenticated(&limit, "10.0.0.2").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_evicted_connection_is_counted_until_it_is_closed() {
+        let limit = ConnectionLimit::new("test", 1, 0);
+        let mut open = Vec::new();
+        for _ in 0..=MAX_CLOSING {
+            open.push(limit.acquire(address("10.0.0.1")).await.ok().unwrap());
+        }
+        for evicted in &open[..MAX_CLOSING] {
+            evicted.ticket().evicted().await;
+        }
+        let refused = limit.acquire(address("10.0.0.1")).await;
+        assert_eq!(refused.err(), Some(LimitReached::Total));
+        open.remove(0);
+        assert!(limit.acquire(address("10.0.0.1")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn connections_of_one_address_are_limited() {
         let limit = ConnectionLimit::new("test", 100, 2);
         let mut held = Vec::new();
         for (from, fits) in [
@@ -218,7 +306,7 @@ mod tests {
             ("2001:db8::ffff:ffff:ffff:ffff", false),
             ("2001:db8:0:1::1", true),
         ] {
-            match limit.acquire(address(from)) {
+            match limit.acquire(address(from)).await {
                 Ok(permit) => {
                     assert!(fits, "{from}");
                     held.push(permit);
@@ -234,7 +322,7 @@ mod tests {
             limit.0.lock().is_empty(),
             "no entry is left for an address without connections"
         );
-        assert!(limit.acquire(address("10.0.0.1")).is_ok());
+        assert!(limit.acquire(address("10.0.0.1")).await.is_ok());
     }
 
     #[test]

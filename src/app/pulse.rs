@@ -18,16 +18,18 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::stream::TIMEOUTS;
+use crate::admission::{BusyConnection, ConnectionTicket};
 
 /// How often one looks within the time that a connection may be of no use.
 const LOOKS: u32 = 4;
 
 /// The activity and the state of a connection. Clones share them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Pulse(Arc<Signs>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Signs {
+    ticket: ConnectionTicket,
     /// How much is being done.
     busy: AtomicUsize,
     /// Whether something has ended since the last check.
@@ -43,6 +45,19 @@ struct Signs {
 }
 
 impl Pulse {
+    /// A connection on which nothing has been done. Its ticket is protected while something is.
+    pub(super) fn new(ticket: ConnectionTicket) -> Self {
+        Self(Arc::new(Signs {
+            ticket,
+            busy: AtomicUsize::new(0),
+            has_stirred: AtomicBool::new(false),
+            is_http2: AtomicBool::new(false),
+            is_in_head: AtomicBool::new(false),
+            is_streaming: AtomicBool::new(false),
+            is_old: AtomicBool::new(false),
+        }))
+    }
+
     /// A request has come. It is being answered for as long as what this returns is kept.
     pub(super) fn request(&self, is_http2: bool) -> Busy {
         if is_http2 {
@@ -57,7 +72,10 @@ impl Pulse {
     /// Something is done that takes its time, for as long as what this returns is kept.
     pub(super) fn busy(&self) -> Busy {
         self.0.busy.fetch_add(1, Ordering::Relaxed);
-        Busy(self.clone())
+        Busy {
+            pulse: self.clone(),
+            protection: self.0.ticket.busy(),
+        }
     }
 
     /// Records that bytes have arrived.
@@ -112,12 +130,20 @@ impl Pulse {
 
 /// Something that a connection does, and that is no less than a sign of life.
 #[derive(Debug)]
-pub(super) struct Busy(Pulse);
+pub(super) struct Busy {
+    pulse: Pulse,
+    protection: Option<BusyConnection>,
+}
 
 impl Busy {
     /// Whether this is the last answer on its connection.
     pub(super) fn is_last(&self) -> bool {
-        self.0.0.is_old.load(Ordering::Relaxed)
+        self.pulse.0.is_old.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection was evicted before this began, and is about to be closed.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.protection.is_none()
     }
 
     /// An answer over HTTP/1 that keeps its connection busy until its body has ended, and fails after
@@ -138,14 +164,15 @@ impl Busy {
 
     /// The connection that it keeps busy.
     pub(super) fn pulse(&self) -> &Pulse {
-        &self.0
+        &self.pulse
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.has_stirred.store(true, Ordering::Relaxed);
-        self.0.0.busy.fetch_sub(1, Ordering::Relaxed);
+        let signs = &*self.pulse.0;
+        signs.has_stirred.store(true, Ordering::Relaxed);
+        signs.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -178,6 +205,14 @@ impl hyper::body::Body for Unfinished {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+impl Default for Pulse {
+    fn default() -> Self {
+        let ticket = crate::admission::Admission::new(1).admit(1);
+        Self::new(ConnectionTicket::new(ticket.unwrap()))
     }
 }
 

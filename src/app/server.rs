@@ -84,7 +84,7 @@ impl Endpoint {
                     continue;
                 }
             };
-            let permit = match self.limit.acquire(peer.ip()) {
+            let permit = match self.limit.acquire(peer.ip()).await {
                 Ok(permit) => permit,
                 Err(reached) => {
                     if refusals.count(reached.reason()) {
@@ -115,8 +115,8 @@ impl Endpoint {
         match reached {
             LimitReached::Total => tracing::warn!(
                 listener = self.name,
-                "connections are refused: {max} are open, the most that --max-connections and the \
-                 limit of open files allow"
+                "connections are refused: {max} are in use, the most that --max-connections and \
+                 the limit of open files allow"
             ),
             LimitReached::PerAddress => tracing::warn!(
                 listener = self.name,

@@ -262,7 +262,7 @@ settings! {
     #[arg(long, env = "USER_GATEWAY_MAX_CONCURRENT_REQUESTS", value_name = "N")]
     max_concurrent_requests: usize,
 
-    /// Most connections on each listening address, fewer if the limit of open files requires it; more are answered 503 [default: 10000]
+    /// Most connections on each listening address, fewer if the limit of open files requires it; for more, idle ones without authentication are closed, or the new ones are answered 503 [default: 10000]
     #[arg(long, env = "USER_GATEWAY_MAX_CONNECTIONS", value_name = "N")]
     max_connections: usize,
 

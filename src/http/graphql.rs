@@ -19,6 +19,7 @@ use super::chunks;
 use super::failure::Failure;
 use super::payload::{Payload, from_query};
 use super::subscription;
+use crate::admission::ConnectionTicket;
 use crate::auth::AuthorizedServices;
 use crate::domain::{Code, Error};
 use crate::graphql::{
@@ -101,9 +102,11 @@ async fn try_answer(
     // What is no text is no token either.
     let credentials = header.map(|value| value.to_str().unwrap_or_default());
     let services = authorize(state, credentials).await?;
-    let _anonymous = match &services {
-        Some(_) => None,
-        None => Some(anonymous_place(state)?),
+    let _anonymous = if services.is_some() {
+        ConnectionTicket::note_authenticated(&parts.extensions);
+        None
+    } else {
+        Some(anonymous_place(state)?)
     };
     let (payload, _place) = if is_get {
         (Payload::Single(from_query(&parts.uri)?), place)
@@ -128,21 +131,20 @@ async fn try_answer(
     let Some(media) = media_of(&prepared, accepted, is_get)? else {
         return Box::pin(by_events(state, prepared, credentials, services)).await;
     };
+    // Kept until the response is counted as unreceived.
+    let budget = state.graphql.budget();
     let response = match prepared {
         Ok(prepared) => {
-            let budget = state.graphql.budget();
+            let budget = Arc::clone(&budget);
             state.graphql.execute(prepared, services, budget).await
         }
         Err(refusal) => refusal.into(),
     };
     let status = status(state, &response, media);
     let body = chunks::whole(response.into_json());
-    Ok(respond(state, media.response(status, body)))
-}
-
-fn respond(state: &HttpState, mut response: Response<Body>) -> Response<Body> {
-    state.limits.count_unreceived(&mut response);
-    response
+    let mut response = media.response(status, body);
+    state.limits.count_unreceived(&mut response).await;
+    Ok(response)
 }
 
 /// A place for a request without credentials, which have only a share of all places.
@@ -278,7 +280,9 @@ async fn batch(
         join_all(checked.into_iter().map(run)).await
     };
     let body = chunks::concatenated(list(responses));
-    Ok(respond(state, media.response(StatusCode::OK, body)))
+    let mut response = media.response(StatusCode::OK, body);
+    state.limits.count_unreceived(&mut response).await;
+    Ok(response)
 }
 
 /// The responses of a batch as JSON, in parts.

@@ -112,11 +112,13 @@ impl RequestLimits {
         }
     }
 
-    /// Counts a response until its body is dropped, with a [`ResponseTicket`] for what sends it.
-    fn count_unreceived(&self, response: &mut Response<Body>) {
+    /// Counts a response until its body is dropped, with a [`ResponseTicket`] for what sends it. Waits
+    /// while there are too many that clients may just be receiving.
+    async fn count_unreceived(&self, response: &mut Response<Body>) {
         let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
         if bytes > SMALL_BYTES
-            && let Some(ticket) = self.unreceived.admit(bytes)
+            && let Some(ticket) =
+                Box::pin(self.unreceived.admit_for_old(bytes, RECEIVING_TIME)).await
         {
             response
                 .extensions_mut()
@@ -128,6 +130,9 @@ impl RequestLimits {
 /// A response of at most this many bytes takes no more memory than the connection or the stream that it
 /// is sent on.
 const SMALL_BYTES: usize = 4 * 1024;
+
+/// How long a response has at least to be received before it is aborted for others.
+const RECEIVING_TIME: Duration = Duration::from_secs(2);
 
 /// An extension of responses that take memory until the client has received them. To be held for as long
 /// as the body is; once the ticket is evicted, the response has to be aborted.

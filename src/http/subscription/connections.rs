@@ -1,10 +1,12 @@
 //! What the connections that wait for events have in common: how many there may be, and the end.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::admission::{Admission, Ticket};
+use super::close::Close;
+use crate::admission::{Admission, ConnectionTicket, Ticket};
 use crate::config::{ServerConfig, SubscriptionConfig};
 
 /// The open connections for subscriptions, by `transport`: `websocket` and `sse`, and `pending_websocket`
@@ -62,18 +64,23 @@ impl Connections {
             refuse(EVENTS);
             return None;
         };
-        Some(self.place(Held::Pending(ticket), PENDING_EVENTS))
+        let held = Held::Pending {
+            ticket,
+            // It is protected while the request is answered.
+            connection: None,
+        };
+        Some(self.place(held, PENDING_EVENTS))
     }
 
-    /// A place for a WebSocket that is not authenticated yet; `None` if none would be free for it once it
-    /// is.
-    pub(super) fn enter_pending(&self) -> Option<Place> {
+    /// A place for a WebSocket on `connection` that is not authenticated yet; `None` if none would be free
+    /// for it once it is.
+    pub(super) fn enter_pending(&self, connection: Option<ConnectionTicket>) -> Option<Place> {
         let has_room = self.places.available_permits() > 0;
         let Some(ticket) = has_room.then(|| self.pending.admit(1)).flatten() else {
             refuse(WEBSOCKET);
             return None;
         };
-        Some(self.place(Held::Pending(ticket), PENDING_WEBSOCKET))
+        Some(self.place(Held::Pending { ticket, connection }, PENDING_WEBSOCKET))
     }
 
     /// Exchanges the place of a WebSocket for an authenticated one; `false` if none is free.
@@ -81,6 +88,13 @@ impl Connections {
         let Some(known) = self.enter_known(WEBSOCKET) else {
             return false;
         };
+        if let Held::Pending {
+            connection: Some(connection),
+            ..
+        } = &place.held
+        {
+            connection.authenticated();
+        }
         *place = known;
         true
     }
@@ -124,8 +138,14 @@ pub(in crate::http) struct Place {
 /// The limit that a place counts against.
 #[derive(Debug)]
 enum Held {
-    Known { _permit: OwnedSemaphorePermit },
-    Pending(Ticket),
+    Known {
+        _permit: OwnedSemaphorePermit,
+    },
+    Pending {
+        ticket: Ticket,
+        /// Unless the client has been authenticated on it before.
+        connection: Option<ConnectionTicket>,
+    },
 }
 
 impl Place {
@@ -138,11 +158,21 @@ impl Place {
         }
     }
 
-    /// Resolves when the place is evicted for another; never once it is authenticated.
-    pub(super) async fn evicted(&self) {
-        match &self.held {
-            Held::Pending(ticket) => ticket.evicted().await,
-            Held::Known { .. } => std::future::pending().await,
+    /// Resolves when the place or its connection is evicted for another, with what the client is told, if
+    /// there is time for that; never once it is authenticated.
+    pub(super) async fn evicted(&self) -> Option<Close> {
+        let Held::Pending { ticket, connection } = &self.held else {
+            return pending().await;
+        };
+        let connection_evicted = async {
+            match connection {
+                Some(connection) => connection.evicted().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = ticket.evicted() => Some(Close::evicted()),
+            () = connection_evicted => None,
         }
     }
 }

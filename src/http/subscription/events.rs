@@ -50,7 +50,7 @@ pub(in crate::http) fn respond(
             }
             // A stream that ends without `complete` is one to ask for again.
             () = place.closing() => {}
-            () = place.evicted() => {}
+            _ = place.evicted() => {}
         }
     });
     let stream = Events {

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use super::message::PROTOCOL;
 use super::session;
 use super::stream::Metered;
+use crate::admission::ConnectionTicket;
 use crate::domain::Code;
 use crate::http::HttpState;
 use crate::http::failure::Failure;
@@ -59,7 +60,8 @@ pub(in crate::http) fn upgrade(
     response
         .headers_mut()
         .insert(SEC_WEBSOCKET_PROTOCOL, protocol);
-    let place = state.connections.enter_pending();
+    let connection = parts.extensions.remove::<ConnectionTicket>();
+    let place = state.connections.enter_pending(connection);
     let place = place.ok_or_else(Failure::overloaded)?;
     let bound = Some(state.limits.max_body_bytes);
     let config = WebSocketConfig::default()
@@ -76,7 +78,7 @@ pub(in crate::http) fn upgrade(
         // A client that does not receive the answer can be evicted like others.
         let upgraded = tokio::select! {
             upgraded = upgrade => upgraded,
-            () = place.evicted() => return,
+            _ = place.evicted() => return,
             () = place.closing() => return,
         };
         match upgraded {

@@ -58,7 +58,7 @@ async fn serve(
     };
     let welcomed = tokio::select! {
         welcomed = welcome(state, header, &mut line) => welcomed?,
-        () = place.evicted() => return Err(Some(Close::evicted())),
+        close = place.evicted() => return Err(close),
     };
     if welcomed.is_known && !state.connections.admit(place) {
         return Err(Some(Close::full()));
@@ -69,7 +69,7 @@ async fn serve(
     let session = Session::new(state, credentials, line.backlog.clone());
     tokio::select! {
         ended = session.serve(&mut line) => ended,
-        () = place.evicted() => Err(Some(Close::evicted())),
+        close = place.evicted() => Err(close),
     }
 }
 

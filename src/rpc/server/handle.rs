@@ -19,7 +19,7 @@ use super::RpcServer;
 use super::dispatch::{Found, find};
 use super::method::Context;
 use super::refusal::{Refusal, SCHEME};
-use crate::admission::{Bodies, BodyError};
+use crate::admission::{Bodies, BodyError, ConnectionTicket};
 use crate::telemetry::LogLimit;
 
 /// Counts refused calls, by `reason`.
@@ -95,15 +95,14 @@ async fn answer(
     method: &str,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    let path = request.uri().path().to_owned();
+    let (parts, body) = request.into_parts();
     let server = &serving.server;
-    let read = serving
-        .bodies
-        .read(request.into_body(), server.limits.max_body_bytes);
+    let read = serving.bodies.read(body, server.limits.max_body_bytes);
     let body = read.await?;
-    if !server.secrets.verify(signature, &path, &body) {
+    if !server.secrets.verify(signature, parts.uri.path(), &body) {
         return Err(Refusal::BadSignature);
     }
+    ConnectionTicket::note_authenticated(&parts.extensions);
     let place = serving.capacity.try_acquire();
     let _place = place.map_err(|_| Refusal::Overloaded)?;
     let request = wire::Request::read(&body).map_err(|_| Refusal::Malformed)?;

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::seeded;
 use crate::harness::{Answer, Process, Raw, SECRET, Scratch};
+use crate::rpc::sign;
 
 const CALL: &str = "/api/0/internal/rpc/user/get_many/";
 
@@ -70,9 +71,14 @@ async fn a_flood_of_clients_takes_nothing_from_other_silos() {
     let (scratch, token) = seeded();
     let (control, internal) = start(&scratch, &["--max-connections", "8"]);
     let mut flood = Vec::new();
+    let request = format!(
+        "GET /graphql?query={{__typename}} HTTP/1.1\r\nhost: localhost\r\n\
+         authorization: Bearer {token}\r\n\r\n"
+    );
     for _ in 0..8 {
         let raw = Raw::open(&control.origin).await;
-        raw.send("POST /graphql HTTP/1.1\r\nhost: ").await;
+        raw.send(&request).await;
+        raw.begins().await;
         flood.push(raw);
     }
     let one_more = Raw::open(&control.origin).await;
@@ -94,6 +100,42 @@ async fn a_flood_of_clients_takes_nothing_from_other_silos() {
     let query = "{ user(id: 1) { id } }";
     let data = region.data(&token, query, json!({})).await;
     assert_eq!(data, json!({ "user": { "id": "User:1" } }));
+}
+
+#[tokio::test]
+async fn idle_clients_take_no_connection_from_another_silo() {
+    let (scratch, _) = seeded();
+    let control = scratch.start(&[
+        "serve",
+        "--silo",
+        "control",
+        "--rpc-secret",
+        SECRET,
+        "--max-connections",
+        "2",
+    ]);
+    let body = r#"{"meta":{},"args":{"user_ids":[1]}}"#;
+    let call = format!(
+        "POST {CALL} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\
+         authorization: Rpcsignature {}\r\n\r\n{body}",
+        body.len(),
+        sign(SECRET, CALL, body)
+    );
+    let silo = Raw::open(&control.origin).await;
+    let mut idle = Vec::new();
+    for _ in 0..3 {
+        silo.send(&call).await;
+        silo.begins().await;
+        let answer = silo.take(10_000).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
+        for _ in 0..5 {
+            idle.push(Raw::open(&control.origin).await);
+            assert_eq!(
+                status(&control, "GET", &control.origin, "/healthz").await,
+                200
+            );
+        }
+    }
 }
 
 #[tokio::test]

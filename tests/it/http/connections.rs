@@ -8,12 +8,24 @@ use tokio::time::Instant;
 use user_gateway::config::Config;
 
 use super::{CREATE, Open};
-use crate::harness::{Answer, Http2, PATIENCE, PROTOCOL, Raw, Scratch, Socket, eventually};
+use crate::harness::{Answer, Http2, PATIENCE, Raw, Scratch, Socket, eventually};
 
 /// A short timeout, for tests that wait for it.
 const SHORT: Duration = Duration::from_millis(50);
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+impl Open {
+    /// A connection whose client has been authenticated, and which stays open.
+    async fn authenticated(&self) -> Raw {
+        let raw = Raw::open(&self.gateway.origin).await;
+        let head = self.head("GET", "").replace("connection: close\r\n", "");
+        raw.send(&head.replace("/graphql", "/graphql?query={__typename}"))
+            .await;
+        raw.begins().await;
+        raw
+    }
+}
 
 /// A connection that was answered and stays open.
 async fn kept(origin: &str) -> Raw {
@@ -127,7 +139,7 @@ async fn more_connections_than_there_may_be_are_refused_until_some_have_ended() 
     let origin = &open.gateway.origin;
     let mut first = Vec::new();
     for _ in 0..3 {
-        first.push(kept(origin).await);
+        first.push(open.authenticated().await);
     }
     for _ in 0..10 {
         let answer = Raw::open(origin).await.answer().await;
@@ -141,6 +153,92 @@ async fn more_connections_than_there_may_be_are_refused_until_some_have_ended() 
     }
     first.pop();
     eventually("there is a place again", async || is_served(origin).await).await;
+}
+
+#[tokio::test]
+async fn the_oldest_idle_connection_without_authentication_makes_room_for_a_new_one() {
+    let open = Open::with(|config| {
+        config.server.max_connections = 6;
+        // Nothing else closes them.
+        config.server.header_timeout = 2 * PATIENCE;
+        config.subscriptions.idle_timeout = 2 * PATIENCE;
+    })
+    .await;
+    let origin = &open.gateway.origin;
+    let known = open.authenticated().await;
+    let known_over_http2 = Http2::open(origin, 1_000).await;
+    let authorization = format!("Bearer {}", open.token);
+    let fields = [("authorization", &*authorization)];
+    let health = async |connection: &Http2| {
+        let health = connection.answer("GET", "/healthz", &[], "").await;
+        assert_eq!(health.status(), 200);
+    };
+    let asked = known_over_http2.answer("GET", "/graphql?query={__typename}", &fields, "");
+    assert_eq!(asked.await.status(), 200);
+    let silent = Raw::open(origin).await;
+    let unfinished = Raw::open(origin).await;
+    unfinished.send("POST /graphql HTTP/1.1\r\nhost: ").await;
+    let answered = kept(origin).await;
+    let over_http2 = Http2::open(origin, 1_000).await;
+    health(&over_http2).await;
+
+    let mut new = Vec::new();
+    for _ in 0..4 {
+        new.push(kept(origin).await);
+    }
+    assert!(silent.rest().await.is_empty());
+    assert!(unfinished.rest().await.is_empty());
+    assert_eq!(answered.answer().await.status, 200);
+    over_http2.ended().await;
+    // Those whose clients were authenticated stay, whatever they ask for.
+    let page = Answer::to(open.gateway.get("/metrics")).await.text();
+    let ended = "user_gateway_connections_ended_total{reason=\"evicted\"}";
+    assert!(page.contains(ended), "{page}");
+    for _ in 0..10 {
+        assert!(is_served(origin).await);
+        health(&known_over_http2).await;
+    }
+    while !known.take(1_000).unwrap().is_empty() {}
+    known.send(HEALTH).await;
+    known.begins().await;
+    assert!(known.take(1_000).is_some_and(|answer| !answer.is_empty()));
+}
+
+#[tokio::test]
+async fn a_connection_on_which_a_request_is_answered_keeps_its_place() {
+    let open = Open::with(|config| {
+        config.server.max_connections = 2;
+        config.graphql.anonymous_introspection = true;
+    })
+    .await;
+    let origin = &open.gateway.origin;
+    let body = json!({ "query": "{ __schema { queryType { name } } }" }).to_string();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n",
+        body.len()
+    );
+    let busy = Raw::asked_for_the_body(origin, &head).await;
+    let mut new = Vec::new();
+    for _ in 0..5 {
+        assert!(is_served(origin).await);
+        new.push(Raw::open(origin).await);
+    }
+    let other = Raw::asked_for_the_body(origin, &head).await;
+    Raw::open(origin)
+        .await
+        .answer()
+        .await
+        .refuses(503, "OVERLOADED");
+    for answered in [busy, other] {
+        answered.send(&body).await;
+        answered.begins().await;
+        let answer = answered.take(1_000).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
+        // It is idle again, and the oldest.
+        new.push(kept(origin).await);
+        answered.rest().await;
+    }
 }
 
 #[tokio::test]
@@ -161,10 +259,13 @@ async fn an_address_has_a_bound_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_websocket_keeps_the_place_of_its_connection() {
+async fn a_websocket_keeps_the_place_of_its_connection_once_it_is_authenticated() {
     let open = Open::with(|config| config.server.max_connections = 1).await;
     let origin = &open.gateway.origin;
-    let socket = Socket::open_with(origin, &[PROTOCOL]).await.unwrap();
+    let mut pending = Socket::open(origin).await;
+    assert!(is_served(origin).await);
+    assert_eq!(pending.drained().await, 0);
+    let socket = Socket::signed_in(origin, &open.token).await;
     for _ in 0..10 {
         let answer = Raw::open(origin).await.answer().await;
         answer.refuses(503, "OVERLOADED");
@@ -329,29 +430,20 @@ async fn few_files_bound_the_connections_and_nothing_else() {
     let scratch = Scratch::new();
     let gateway = scratch.start_under(
         &["sh", "-c", "ulimit -n 200; exec \"$0\" \"$@\""],
-        &["serve"],
+        &["serve", "--header-timeout", "1h"],
     );
     let mut flood = Vec::new();
-    let mut refused = 0;
     for _ in 0..250 {
         let raw = Raw::open(&gateway.origin).await;
         let _ = raw.try_send("POST /graphql HTTP/1.1\r\nhost: ").await;
         flood.push(raw);
     }
-    for raw in flood.drain(200..) {
-        refused += usize::from(raw.rest().await.starts_with(b"HTTP/1.1 503"));
+    for path in ["/healthz", "/readyz"] {
+        let answer = Answer::to(gateway.get(path)).await;
+        assert_eq!(answer.status, 200, "{path}");
     }
-    assert!(refused > 0, "{}", gateway.log());
-    flood.clear();
-    eventually("there is a place again", async || {
-        let answer = gateway.get("/readyz").send().await;
-        answer.is_ok_and(|answer| answer.status() == 200)
-    })
-    .await;
-    assert!(
-        !gateway.log().contains("cannot accept"),
-        "{}",
-        gateway.log()
-    );
-    assert!(gateway.log().contains("are refused"), "{}", gateway.log());
+    assert!(flood[0].rest().await.is_empty());
+    let log = gateway.log();
+    assert!(!log.contains("cannot accept"), "{log}");
+    assert!(log.contains("are closed for new ones"), "{log}");
 }

@@ -57,7 +57,7 @@ fn secrets(texts: &[&str]) -> Secrets {
 }
 
 /// A signature as Sentry makes it, without help of the code under test.
-fn sign(secret: &str, path: &str, body: &str) -> String {
+pub(crate) fn sign(secret: &str, path: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{path}:{body}").as_bytes());
     let mut signature = String::from("rpc0:");
