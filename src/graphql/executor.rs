@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use async_graphql::parser::types::ExecutableDocument;
 use async_graphql::{
-    Request, SDLExportOptions, Schema, SchemaBuilder, ValidationMode, Value, Variables,
+    Request, Response, SDLExportOptions, Schema, SchemaBuilder, ValidationMode, Value, Variables,
 };
 use futures_util::StreamExt as _;
 use metrics::{Counter, counter};
@@ -20,9 +20,8 @@ use super::completion::complete;
 use super::context::{Details, RequestContext};
 use super::document::{
     BatchAllowance, DocumentKey, Documents, Found, Operation, StoredDocument, TrustError,
-    TrustedDocuments, Verdict, asks_about_schema, bind, check_cost, coerce, is_introspection,
-    is_plain, is_settled, missing, refuse_null_characters, refuse_overlaps,
-    require_one_event_field, rewrite, run_once,
+    TrustedDocuments, Verdict, bind, check_cost, coerce, is_plain, is_settled, missing,
+    refuse_null_characters, refuse_overlaps, require_one_event_field, rewrite, run_once,
 };
 use super::error::{GraphqlError, RequestError, bounded, from_engine, log};
 use super::event_slots::EventLimiter;
@@ -170,7 +169,7 @@ impl Inner {
 
     /// Checks what depends on no variable and is no concern of the engine's rules.
     fn check_form(&self, operation: &Operation<'_>) -> Result<(), RequestError> {
-        if !self.config.introspection && asks_about_schema(operation) {
+        if !self.config.introspection && operation.asks_about_schema() {
             // The engine leaves the fields out without a word.
             let message = "the schema cannot be asked for here; read `schema.graphql` instead";
             return Err(GraphqlError::new(Code::GraphqlValidationFailed, message).into());
@@ -217,7 +216,7 @@ impl PreparedRequest {
     /// Whether the operation asks about the schema and nothing else.
     #[must_use]
     pub fn is_introspection(&self) -> bool {
-        is_introspection(&self.operation())
+        self.operation().is_introspection()
     }
 
     fn operation(&self) -> Operation<'_> {
@@ -387,30 +386,13 @@ impl Graphql {
     ) -> Result<GraphqlResponse, RequestError> {
         self.inner.runs().by_engine.increment(1);
         let mut request = bound.request(&self.inner.model);
+        // Without services resolvers have no context, and fail.
         let context = services.map(|services| self.engine_context(services, budget));
-        request = match &context {
-            Some(context) => request.data(Arc::clone(context)),
-            // Nothing but the schema can be read without services.
-            None if self.inner.config.introspection => request.only_introspection(),
-            None => request.disable_introspection(),
-        };
-        let permit = if asks_about_schema(&bound.operation()) {
-            let introspections = Arc::clone(&self.inner.introspections);
-            introspections.acquire_owned().await.ok()
-        } else {
-            None
-        };
-        let run = if is_introspection(&bound.operation()) {
-            // The engine computes this without yielding, and to the end if the client disconnects.
-            let (inner, runtime) = (Arc::clone(&self.inner), Handle::current());
-            let execute = move || (runtime.block_on(inner.engine.execute(request)), permit);
-            run_blocking(execute).await
-        } else {
-            let response = limited(budget, self.inner.engine.execute(request)).await;
-            response.map(|response| (response, permit))
-        };
-        let (response, _permit) = match run {
-            Ok(executed) => executed,
+        if let Some(context) = &context {
+            request = request.data(Arc::clone(context));
+        }
+        let response = match limited(budget, self.inner.engine.execute(request)).await {
+            Ok(response) => response,
             Err(error) => return Ok(GraphqlResponse::stopped(error)),
         };
 
@@ -439,21 +421,35 @@ impl Graphql {
         ))
     }
 
-    /// Completes the engine's response to an operation, of which `counted` bytes have been charged.
+    /// Completes the engine's response to an operation, of which `counted` bytes have been charged: adds
+    /// what the operation asks about the schema, and puts all of it together.
     async fn complete(
         &self,
         bound: &Arc<BoundRequest>,
-        response: async_graphql::Response,
+        mut response: Response,
         budget: &Budget,
         counted: usize,
     ) -> GraphqlResponse {
+        let permit = if bound.operation().asks_about_schema() {
+            let introspections = Arc::clone(&self.inner.introspections);
+            introspections.acquire_owned().await.ok()
+        } else {
+            None
+        };
         // Introspection is not charged while it runs, and may be large.
-        let is_large = counted > LARGE_BYTES || asks_about_schema(&bound.operation());
-        let errors = response.errors.into_iter();
-        let errors: Vec<_> = errors.map(|error| from_engine(error, true)).collect();
+        let is_large = counted > LARGE_BYTES || permit.is_some();
         let (inner, bound) = (Arc::clone(&self.inner), Arc::clone(bound));
+        let runtime = Handle::current();
         let finish = move || {
             let (operation, variables) = (bound.operation(), &bound.variables);
+            if permit.is_some() {
+                // The engine computes this without yielding, and to the end if the client disconnects.
+                let request = bound.introspection(&inner.model);
+                let schema = runtime.block_on(inner.engine.execute(request));
+                add_schema(&mut response, schema);
+            }
+            let errors = response.errors.into_iter();
+            let errors: Vec<_> = errors.map(|error| from_engine(error, true)).collect();
             let data = response.data;
             let (data, errors) = complete(&operation, variables, &inner.model, data, errors);
             GraphqlResponse {
@@ -611,12 +607,17 @@ impl BoundRequest {
         self.prepared.operation()
     }
 
-    /// The request as the engine runs it.
+    /// The request as the engine runs it, where what asks about the schema is null.
     fn request(&self, model: &SchemaModel) -> Request {
         let operation = self.operation();
         let mut executable = bind(&operation, &self.variables, model);
         run_once(&operation, &self.variables, &mut executable);
-        request_for(&operation, &self.variables, executable)
+        request_for(&operation, &self.variables, executable).disable_introspection()
+    }
+
+    /// The request as the engine runs it, where everything but what asks about the schema is null.
+    fn introspection(&self, model: &SchemaModel) -> Request {
+        self.request(model).only_introspection()
     }
 
     /// The request without what depends on variables that have no value.
@@ -651,6 +652,18 @@ async fn limited<F: Future>(budget: &Budget, running: F) -> Result<F::Output, Gr
     .await
 }
 
+/// Adds to the engine's response what the operation asks about the schema, which is null there.
+fn add_schema(response: &mut Response, schema: Response) {
+    if let (Value::Object(data), Value::Object(schema)) = (&mut response.data, schema.data) {
+        data.extend(
+            schema
+                .into_iter()
+                .filter(|(_, value)| *value != Value::Null),
+        );
+    }
+    response.errors.extend(schema.errors);
+}
+
 /// The request for an operation with what depends on variables that have no value.
 fn whole_request(operation: &Operation<'_>, variables: &Variables, model: &SchemaModel) -> Request {
     request_for(operation, variables, rewrite(operation.document, model))
@@ -670,7 +683,7 @@ fn request_for(
 }
 
 /// Why the engine executed nothing.
-pub(super) fn refused(response: async_graphql::Response) -> RequestError {
+pub(super) fn refused(response: Response) -> RequestError {
     let errors = response.errors.into_iter();
     let errors = errors.map(|error| GraphqlError {
         path: Vec::new(),

@@ -10,41 +10,6 @@ use super::super::error::{GraphqlError, RequestError};
 use super::{Operation, steps};
 use crate::domain::Code;
 
-/// Whether an operation asks about the schema anywhere.
-pub(in super::super) fn asks_about_schema(operation: &Operation<'_>) -> bool {
-    fn in_set(set: &SelectionSet) -> bool {
-        set.items.iter().any(|selection| match &selection.node {
-            Selection::Field(field) => {
-                matches!(field.node.name.node.as_str(), "__schema" | "__type")
-            }
-            Selection::InlineFragment(fragment) => in_set(&fragment.node.selection_set.node),
-            Selection::FragmentSpread(_) => false,
-        })
-    }
-
-    let fragments = &operation.document.fragments;
-    in_set(&operation.definition.node.selection_set.node)
-        || fragments
-            .values()
-            .any(|f| in_set(&f.node.selection_set.node))
-}
-
-/// Whether an operation asks about the schema and nothing else.
-pub(in super::super) fn is_introspection(operation: &Operation<'_>) -> bool {
-    operation.root_type() == "Query"
-        && operation
-            .definition
-            .node
-            .selection_set
-            .node
-            .items
-            .iter()
-            .all(|selection| {
-                matches!(&selection.node, Selection::Field(field)
-                if matches!(field.node.name.node.as_str(), "__schema" | "__type" | "__typename"))
-            })
-}
-
 /// Refuses a subscription that does not ask for exactly one field, whose events are its answers.
 /// Whether it does may not depend on variables.
 pub(in super::super) fn require_one_event_field(

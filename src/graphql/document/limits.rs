@@ -55,6 +55,8 @@ pub(super) struct Sums {
     level: usize,
     /// The fields among these, without `__typename` and introspection.
     pub(super) fields: usize,
+    /// The fields among these that ask about the schema.
+    pub(super) introspections: usize,
     /// The uses of variables.
     variables: usize,
     /// The nesting of the schema's lists.
@@ -73,6 +75,7 @@ impl Sums {
         self.nesting = self.nesting.max(other.nesting);
         self.level = self.level.saturating_add(other.level);
         self.fields = self.fields.saturating_add(other.fields);
+        self.introspections = self.introspections.saturating_add(other.introspections);
         self.variables = self.variables.saturating_add(other.variables);
         self.schema_lists = self.schema_lists.max(other.schema_lists);
         self.work = self.work.saturating_add(other.work);
@@ -93,6 +96,7 @@ impl Sums {
             depth: below.depth + 1,
             level: 0,
             fields: usize::from(!name.starts_with("__")),
+            introspections: usize::from(asks_about_schema(field)),
             schema_lists: below.schema_lists + usize::from(is_list),
             ..below
         };
@@ -341,10 +345,13 @@ fn refuse_nesting(nesting: usize) -> Result<(), RequestError> {
     Err(GraphqlError::new(Code::DepthLimitExceeded, message).into())
 }
 
+fn asks_about_schema(field: &Field) -> bool {
+    matches!(field.name.node.as_str(), "__schema" | "__type")
+}
+
 /// Refuses introspection with too deeply nested lists.
 fn refuse_schema_lists(field: &Field, pos: Pos, below: &Sums) -> Result<(), RequestError> {
-    let is_schema = matches!(field.name.node.as_str(), "__schema" | "__type");
-    if !is_schema || below.schema_lists <= MAX_SCHEMA_LISTS {
+    if !asks_about_schema(field) || below.schema_lists <= MAX_SCHEMA_LISTS {
         return Ok(());
     }
     let message = format!(

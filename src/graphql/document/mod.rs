@@ -44,9 +44,7 @@ pub use batch::BatchAllowance;
 pub(super) use bind::{bind, missing, run_once};
 pub(super) use collect::collect;
 pub(super) use documents::{Documents, Found};
-pub(super) use inspect::{
-    asks_about_schema, is_introspection, refuse_null_characters, require_one_event_field,
-};
+pub(super) use inspect::{refuse_null_characters, require_one_event_field};
 pub(super) use limits::check_cost;
 pub(super) use overlap::refuse_overlaps;
 pub(super) use plain::is_plain;
@@ -245,6 +243,16 @@ impl Operation<'_> {
     /// Whether it is answered by events.
     pub(super) fn is_subscription(&self) -> bool {
         self.definition.node.ty == OperationType::Subscription
+    }
+
+    /// Whether it asks about the schema, itself or in fragments.
+    pub(super) fn asks_about_schema(&self) -> bool {
+        self.stored.sums.introspections > 0
+    }
+
+    /// Whether it is a query that asks about nothing but the schema.
+    pub(super) fn is_introspection(&self) -> bool {
+        self.definition.node.ty == OperationType::Query && self.stored.sums.fields == 0
     }
 
     /// The name of the type whose fields it selects.

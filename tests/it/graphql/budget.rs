@@ -1,18 +1,12 @@
 //! The budget of a request: it is stopped at the limits on its cost and on the bytes of its answers, with
 //! plans and with the engine.
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::Arc;
-
 use serde_json::{Value, json};
-use user_gateway::auth::{AuthorizedServices, Caller, RateLimits, Scopes};
-use user_gateway::config::{Config, Limits};
+use user_gateway::config::Limits;
 use user_gateway::domain::{OrganizationId, UserId};
-use user_gateway::graphql::{Graphql, GraphqlRequest};
 
-use super::{codes, outcome};
-use crate::harness::{Engine, Gateway, TestDatabase};
+use super::{aliases, codes, outcome};
+use crate::harness::{Engine, Gateway};
 
 on_each_engine! {
     an_answer_has_so_many_bytes
@@ -45,12 +39,6 @@ fn assert_stopped(answer: &Value, code: &str, bound: &str) {
     assert_eq!(answer["data"], Value::Null);
     let message = answer["errors"][0]["message"].as_str().unwrap();
     assert!(message.contains(bound), "{message}");
-}
-
-/// So many aliases of a field.
-fn aliases(count: usize, field: &str) -> String {
-    let aliases: Vec<_> = (0..count).map(|i| format!("a{i}: {field}")).collect();
-    aliases.join(" ")
 }
 
 /// `ada`, user 1, with five options of a thousand bytes.
@@ -411,69 +399,5 @@ async fn a_long_answer_is_the_same_however_often_writing_it_pauses() {
             assert!(is_long || *token == person, "{}: {query}", one.len());
             assert!(one == two, "{query}");
         }
-    }
-}
-
-/// The bytes of the answer to a query, and how often its execution yielded.
-async fn pauses(graphql: &Graphql, services: AuthorizedServices, query: String) -> (usize, usize) {
-    let request = GraphqlRequest {
-        query: Some(query),
-        ..GraphqlRequest::default()
-    };
-    let prepared = graphql.prepare(request).unwrap();
-    let mut answering = pin!(graphql.execute(prepared, Some(services), graphql.budget()));
-    let mut pauses = 0;
-    let answer = poll_fn(|context| {
-        let polled = answering.as_mut().poll(context);
-        pauses += usize::from(polled.is_pending());
-        polled
-    })
-    .await;
-    assert!(answer.errors.is_empty(), "{:?}", answer.errors);
-    (answer.into_json().len(), pauses)
-}
-
-#[tokio::test]
-async fn writing_a_long_answer_yields_often() {
-    let database = TestDatabase::open(Engine::Sqlite).await;
-    for i in 1..=300 {
-        database.add_user(&format!("user{i}")).await;
-    }
-    let value = json!("x".repeat(60_000)).to_string();
-    database
-        .add_option(UserId(1), (None, None), "long", &value)
-        .await;
-    let config = Config::default();
-    let limits = Limits {
-        aliases: 1_000,
-        ..config.limits
-    };
-    let graphql = Graphql::new(config.graphql, limits).unwrap();
-    let caller = Caller::Service {
-        name: "tests".to_owned(),
-        scopes: Scopes::all(),
-    };
-    let services = AuthorizedServices::new(
-        Arc::new(database.database().services()),
-        Arc::new(caller),
-        Arc::new(RateLimits::new(0)),
-    );
-    for query in [
-        format!(
-            "{{ user(id: 1) {{ options {{ {} }} }} }}",
-            aliases(50, "value")
-        ),
-        format!(
-            "{{ users(first: 300) {{ nodes {{ {} }} }} }}",
-            aliases(500, "username")
-        ),
-        format!(
-            "{{ {} }}",
-            aliases(50, "user(id: 1) { option(key: \"long\") }")
-        ),
-    ] {
-        let (bytes, pauses) = pauses(&graphql, services.clone(), query.clone()).await;
-        assert!(bytes > 2_000_000, "{query:.60}: {bytes}");
-        assert!(pauses > bytes / (256 * 1_024), "{query:.60}: {pauses}");
     }
 }

@@ -21,6 +21,7 @@ mod organization;
 mod organizations;
 mod schema;
 mod set_user_option;
+mod stretches;
 mod update_user;
 mod user;
 mod user_options;
@@ -43,6 +44,12 @@ async fn service(engine: Engine) -> (Gateway, String) {
     let scopes = ["user:read", "user:admin", "user:write", "org:read"];
     let token = gateway.service_token("tests", &scopes).await;
     (gateway, token)
+}
+
+/// So many aliases of a field.
+fn aliases(count: usize, field: &str) -> String {
+    let aliases: Vec<_> = (0..count).map(|i| format!("a{i}: {field}")).collect();
+    aliases.join(" ")
 }
 
 /// The codes of an answer's errors, in order.

@@ -260,6 +260,84 @@ async fn a_type_is_found_by_name() {
     );
 }
 
+/// The fields of an answer without errors, as they were written.
+fn fields(answer: &str) -> &str {
+    let fields = answer.strip_prefix("{\"data\":{");
+    let fields = fields.and_then(|rest| rest.strip_suffix("}}"));
+    fields.unwrap_or_else(|| panic!("{answer}"))
+}
+
+#[tokio::test]
+async fn the_schema_is_told_beside_other_fields_wherever_it_is_asked_for() {
+    let about = "{ types { name fields { name type { ofType { name } } } } }";
+    let asked = format!("__schema {about}");
+    let user = "viewer { user { username } }";
+    let (gateway, token) = ada(Engine::Sqlite).await;
+    let engine = gateway.beside(|config| config.graphql.plans = false).await;
+    let text = async |body: &Value| {
+        let (one, other) = tokio::join!(gateway.post(&token, body), engine.post(&token, body));
+        let (one, other) = (one.text().await.unwrap(), other.text().await.unwrap());
+        assert_eq!(one, other, "{body}");
+        one
+    };
+    let ask = async |query: &str| text(&json!({ "query": query })).await;
+    let schema = ask(&format!("{{ {asked} }}")).await;
+    let (schema, ada) = (fields(&schema), r#""viewer":{"user":{"username":"ada"}}"#);
+    assert!(schema.len() > 5_000, "{schema}");
+    for (query, expected) in [
+        (format!("{{ {user} {asked} }}"), [ada, schema].as_slice()),
+        (format!("{{ {asked} {user} }}"), &[schema, ada]),
+        (
+            format!("{{ ...F }} fragment F on Query {{ {asked} }}"),
+            &[schema],
+        ),
+        (
+            format!(
+                "{{ ...F }} fragment F on Query {{ {user} ...G }} fragment G on Query {{ {asked} }}"
+            ),
+            &[ada, schema],
+        ),
+        (
+            format!(
+                "{{ ... {{ {asked} }} ... on Query {{ ...F }} }} fragment F on Query {{ {user} }}"
+            ),
+            &[schema, ada],
+        ),
+        (
+            format!("{{ __schema @include(if: true) {about} ... @skip(if: false) {{ {user} }} }}"),
+            &[schema, ada],
+        ),
+        (
+            format!("query ($on: Boolean = false) {{ {user} __schema @include(if: $on) {about} }}"),
+            &[ada],
+        ),
+        (
+            format!(
+                "{{ __schema {{ types {{ name }} }} {user} ...F }} fragment F on Query {{ {asked} }}"
+            ),
+            &[schema, ada],
+        ),
+        (
+            format!(r#"{{ {user} no: __type(name: "No") {{ name }} {asked} __typename }}"#),
+            &[ada, r#""no":null"#, schema, r#""__typename":"Query""#],
+        ),
+    ] {
+        assert_eq!(fields(&ask(&query).await), expected.join(","), "{query}");
+    }
+    let batch = [&asked, user, &format!("{asked} {user}")];
+    let batch = batch.map(|fields| json!({ "query": format!("{{ {fields} }}") }));
+    assert_eq!(
+        text(&json!(batch)).await,
+        format!(r#"[{{"data":{{{schema}}}}},{{"data":{{{ada}}}}},{{"data":{{{schema},{ada}}}}}]"#)
+    );
+    // What fails beside it fails alone.
+    let answer = ask(&format!("{{ user(id: \"x\") {{ id }} {asked} }}")).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(codes(&answer), ["BAD_USER_INPUT"]);
+    assert_eq!(answer["errors"][0]["path"], json!(["user"]));
+    assert!(answer["data"]["__schema"]["types"].is_array(), "{answer}");
+}
+
 #[tokio::test]
 async fn introspection_can_be_switched_off_and_the_graph_still_works() {
     let gateway = Gateway::with(Engine::Sqlite, |config| {

@@ -214,14 +214,20 @@ async fn anybody_may_read_the_schema_and_nothing_else_if_that_is_switched_on() {
         let request = open.gateway.graphql().json(&json!({ "query": query }));
         Answer::to(request).await
     };
-    let answer = ask("{ __schema { queryType { name } } __type(name: \"User\") { name } }").await;
-    assert_eq!(
-        answer.json(),
-        json!({ "data": {
-            "__schema": { "queryType": { "name": "Query" } },
-            "__type": { "name": "User" },
-        } })
-    );
+    for query in [
+        "{ __schema { queryType { name } } __type(name: \"User\") { name } }",
+        "{ __schema { queryType { name } } ...F } fragment F on Query { __type(name: \"User\") { name } }",
+        "{ ...F } fragment F on Query { __schema { ...G } ... { __type(name: \"User\") { name } } }
+            fragment G on __Schema { queryType { name } }",
+    ] {
+        assert_eq!(
+            ask(query).await.json(),
+            json!({ "data": {
+                "__schema": { "queryType": { "name": "Query" } },
+                "__type": { "name": "User" },
+            } })
+        );
+    }
     let answer = ask("query Mine { __typename }").await;
     assert_eq!(answer.status, 200);
     for query in [
@@ -230,6 +236,8 @@ async fn anybody_may_read_the_schema_and_nothing_else_if_that_is_switched_on() {
         "{ __schema { queryType { name } } users { nodes { id } } }",
         "{ nobodyKnowsThisField }",
         "{ ...F } fragment F on Query { viewer { scopes } }",
+        "{ __schema { queryType { name } } ...F } fragment F on Query { ... { viewer { scopes } } }",
+        "{ __schema { queryType { name } } viewer @skip(if: true) { scopes } }",
         "{ ... on Query { users { totalCount } } }",
         "query A { __typename } query B { viewer { scopes } }",
         "{",

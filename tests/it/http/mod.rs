@@ -11,6 +11,7 @@ mod graphql_over_http;
 mod health;
 mod http2;
 mod identity_provider;
+mod limits;
 mod metrics;
 mod overload;
 mod panics;
