@@ -125,8 +125,7 @@ async fn idle_clients_take_no_connection_from_another_silo() {
     let mut idle = Vec::new();
     for _ in 0..3 {
         silo.send(&call).await;
-        silo.begins().await;
-        let answer = silo.take(10_000).unwrap();
+        let answer = silo.next(10_000).await;
         assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
         for _ in 0..5 {
             idle.push(Raw::open(&control.origin).await);

@@ -112,6 +112,17 @@ impl Raw {
         }
     }
 
+    /// What comes next, at most `most` bytes; nothing once the other side has closed.
+    pub(crate) async fn next(&self, most: usize) -> Vec<u8> {
+        loop {
+            self.begins().await;
+            match self.take(most) {
+                Some(bytes) if bytes.is_empty() => {}
+                bytes => return bytes.unwrap_or_default(),
+            }
+        }
+    }
+
     /// Waits until something comes, which is left where it is.
     pub(crate) async fn begins(&self) {
         let something = timeout(PATIENCE, self.0.readable()).await;

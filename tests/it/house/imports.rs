@@ -76,6 +76,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "worker",
+            "admission",
             "service",
             "outbox",
             "auth",
