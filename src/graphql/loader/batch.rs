@@ -44,7 +44,7 @@ impl<T: Size> Size for Result<T> {
 pub(in super::super) trait Key:
     Eq + Hash + Clone + Debug + Send + Sync + 'static
 {
-    /// The most keys like this one in a call, so that it returns at most about 5,000 rows and some
+    /// The most keys like this one in a call, so that it returns at most about 20,000 rows and some
     /// megabytes.
     fn max_keys(&self) -> usize {
         MAX_ROWS_PER_CALL
@@ -57,7 +57,7 @@ pub(in super::super) trait Key:
 }
 
 /// About the most rows that a call should return.
-pub(super) const MAX_ROWS_PER_CALL: usize = 5_000;
+pub(super) const MAX_ROWS_PER_CALL: usize = 20_000;
 
 /// The argument with which ids are looked up; a call has one.
 pub(in super::super) trait CallArgument:

@@ -416,7 +416,7 @@ mod tests {
         assert_eq!(sizes(ids(1_000), 1_000), [1_000]);
         assert_eq!(sizes(ids(2_001), 1_000), [1_000, 1_000, 1]);
         assert_eq!(sizes(ids(3), 0), [1, 1, 1]);
-        assert_eq!(sizes(ids(5_001), usize::MAX), [MAX_ROWS_PER_CALL, 1]);
+        assert_eq!(sizes(ids(20_001), usize::MAX), [MAX_ROWS_PER_CALL, 1]);
         let options: Vec<_> = (1..=251).map(UserOptionId).collect();
         assert_eq!(sizes(options, 1_000), [250, 1]);
     }

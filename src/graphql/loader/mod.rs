@@ -178,6 +178,9 @@ loaders! {
     };
 }
 
+/// The most members that are read by one call. Each has all columns of a user, and pages are often full.
+const MAX_MEMBERS_PER_CALL: usize = 5_000;
+
 /// The most users whose options are read by one call. Those of one user may have some megabytes.
 pub(super) const MAX_USERS_PER_OPTIONS_CALL: usize = 50;
 
@@ -207,7 +210,7 @@ impl CallArgument for (OrganizationVisibility, Detail) {
 impl CallArgument for PageRequest {
     fn max_ids(&self) -> usize {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
-        MAX_ROWS_PER_CALL / size.max(1)
+        MAX_MEMBERS_PER_CALL / size.max(1)
     }
 }
 
