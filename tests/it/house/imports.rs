@@ -123,7 +123,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tower_http", &["http"]),
     ("hyper", &["http", "app"]),
     ("hyper_util", &["http", "app"]),
-    ("http_body_util", &["admission"]),
+    ("http_body_util", &["admission", "app"]),
     ("rust_embed", &["http"]),
     ("brotli_decompressor", &["http"]),
     ("postgres_protocol", &["database"]),
