@@ -217,7 +217,7 @@ async fn talk(
     }
 }
 
-/// Lets whoever answers a request note that its client is authenticated.
+/// Adds the ticket to a request, so that its handler can note that the client is authenticated.
 fn note_ticket(request: &mut Request<Incoming>, ticket: &ConnectionTicket) {
     if !ticket.is_authenticated() {
         request.extensions_mut().insert(ticket.clone());

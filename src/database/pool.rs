@@ -1,8 +1,8 @@
 //! Pooled connections whose server has to answer in time.
 //!
 //! The driver waits for an answer as long as TCP does, which on a network that drops everything is a
-//! quarter of an hour or for ever: for that of a statement, and for that of the ping by which a connection
-//! returns to the pool. Here a connection that is not answered within the limit is closed, so the pool
+//! quarter of an hour or without end: for that of a statement, and for that of the ping by which a
+//! connection returns to the pool. Here a connection that is not answered within the limit is closed, so the pool
 //! opens another.
 
 use std::io;

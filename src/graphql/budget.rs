@@ -50,8 +50,8 @@ pub struct Budget {
     held: AtomicUsize,
     /// Allows the request to go on while the memory is scarce.
     turn: OnceCell<Option<OwnedSemaphorePermit>>,
-    /// Whether the memory was used up at a check. Some wait for ever once a check has failed, so all later
-    /// ones fail, too.
+    /// Whether the memory was used up at a check. A future that finds a check failed never resolves, so
+    /// all later checks fail, too.
     is_refused: AtomicBool,
 }
 

@@ -235,7 +235,7 @@ impl Wire {
         });
     }
 
-    /// Holds up every connection there is for ever. New ones pass.
+    /// Delays all open connections without end. New ones pass.
     pub(crate) fn lose(&self) {
         self.state.send_modify(|state| state.losses += 1);
     }
